@@ -1,0 +1,183 @@
+"""One tree of errors, each with a code for the reader, an exit code for the shell, a place and a way out.
+
+The line on stderr is `error[CODE] step=… file=… row=… key=…: what; hint`. `what` holds numbers, types, names of columns
+and hashes, never message text, tokens or personal data; control characters and bidi marks are escaped.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INPUT, EXIT_GATE, EXIT_WAITING, EXIT_PARTIAL, EXIT_VERIFY = range(8)
+EXIT_LOCKED, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
+
+
+def escape(value: object, limit: int = 200) -> str:
+    """Printable form of a name that comes from data: "a\\x1b[31m" -> "a\\\\x1b[31m"; longer than `limit` is cut."""
+    text = str(value)
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c == " " or not _is_hidden(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+class DataforgeError(Exception):
+    """Base of all errors that dataforge raises on purpose."""
+
+    code = "IO"
+    exit_code = EXIT_UNEXPECTED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        hint: str = "",
+        step: str = "",
+        file: str = "",
+        row: int | None = None,
+        key: str = "",
+        code: str = "",
+        exit_code: int | None = None,
+    ) -> None:
+        self.what, self.hint, self.step, self.file, self.row, self.key = what, hint, step, file, row, key
+        self.code = code or type(self).code
+        self.exit_code = type(self).exit_code if exit_code is None else exit_code
+        super().__init__(self.line())
+
+    def line(self) -> str:
+        places = {"step": self.step, "file": self.file, "row": self.row, "key": self.key}
+        where = "".join(f" {name}={escape(value)}" for name, value in places.items() if value not in ("", None))
+        hint = f"; {escape(self.hint, 400)}" if self.hint else ""
+        return f"error[{self.code}]{where}: {escape(self.what, 400)}{hint}"
+
+    def as_dict(self) -> dict[str, object]:
+        """The `error` member of JSON documents."""
+        return {
+            "code": self.code,
+            "exit_code": self.exit_code,
+            "step": self.step or None,
+            "file": self.file or None,
+            "row": self.row,
+            "key": self.key or None,
+            "what": self.what,
+            "hint": self.hint or None,
+        }
+
+    def at(self, *, step: str = "", file: str = "") -> DataforgeError:
+        """The same error with the place filled in by an outer layer that knows it."""
+        self.step, self.file = self.step or step, self.file or file
+        self.args = (self.line(),)
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive the way back from a worker process
+        state = {k: v for k, v in self.__dict__.items()}
+        return (_rebuild, (type(self), self.what, state))
+
+
+def _rebuild(kind: type[DataforgeError], what: str, state: dict[str, object]) -> DataforgeError:
+    error = kind(what)
+    error.__dict__.update(state)
+    error.args = (error.line(),)
+    return error
+
+
+class ConfigError(DataforgeError):
+    """The config or the command line is wrong; nothing was started."""
+
+    code, exit_code = "CONFIG", EXIT_USAGE
+
+
+class MissingExtraError(ConfigError):
+    """An optional package is not installed; the hint names the extra."""
+
+
+class SecretError(ConfigError):
+    """A secret stands literally where only `env:NAME` or `file:PATH` may, or it cannot be read."""
+
+    code = "SECRET"
+
+
+class AuthError(DataforgeError):
+    """A service refused the credentials."""
+
+    code, exit_code = "AUTH", EXIT_USAGE
+
+
+class InputError(DataforgeError):
+    """An input is missing or unreadable."""
+
+    code, exit_code = "INPUT", EXIT_INPUT
+
+
+class CorruptError(InputError):
+    """A file is cut, fails its checksum or is not what its name says: none of its rows are used."""
+
+    code = "CORRUPT"
+
+
+class ArchiveError(InputError):
+    """A zip is hostile or over a limit."""
+
+    code = "ARCHIVE"
+
+
+class VersionError(InputError):
+    """A manifest or model of another version, or a folder of another tool."""
+
+    code = "VERSION"
+
+
+class SchemaError(InputError):
+    """A column or value is not of the expected type."""
+
+    code = "SCHEMA"
+
+
+class BudgetError(DataforgeError):
+    """More bad rows or files than the config allows. Everything was read first."""
+
+    code, exit_code = "BUDGET", EXIT_GATE
+
+
+class GateError(DataforgeError):
+    """A quality gate failed; nothing was published."""
+
+    code, exit_code = "BUDGET", EXIT_GATE
+
+
+class NotReady(DataforgeError):
+    """People or files are pending; the run ends as waiting and a later run goes on."""
+
+    code, exit_code = "REVIEW", EXIT_WAITING
+
+
+class PartialError(DataforgeError):
+    """Stopped half-way with everything done so far saved; the same command goes on."""
+
+    code, exit_code = "IO", EXIT_PARTIAL
+
+
+class WorkerError(PartialError):
+    """A worker process died."""
+
+    code = "WORKER"
+
+
+class AccountError(DataforgeError):
+    """Rows do not add up: `in = kept + dropped + quarantined` is false for a part."""
+
+    code, exit_code = "ACCOUNT", EXIT_UNEXPECTED
+
+
+class VerifyError(DataforgeError):
+    """A file differs from its manifest."""
+
+    code, exit_code = "VERIFY", EXIT_VERIFY
+
+
+class LockedError(DataforgeError):
+    """Another run holds the store."""
+
+    code, exit_code = "LOCKED", EXIT_LOCKED
