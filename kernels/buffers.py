@@ -1,0 +1,133 @@
+"""`Strings`: the one input of every kernel, made here from any Arrow string array.
+
+Arrow hides three traps that no kernel shall know: `buffers()` ignores slices, offsets are 32 or 64 bits wide, and a null
+row may own bytes. After `strings_of` there are only offsets and bytes. The bytes are taken to be UTF-8 (checked at
+ingest); `check_utf8` checks them again where text comes from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Offsets = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Strings:
+    """n texts: text i is `data[offsets[i]:offsets[i + 1]]`. `offsets[0]` may be above 0; `data` is never None."""
+
+    offsets: Offsets  # int64[n + 1], not decreasing
+    data: Bytes  # uint8, C-contiguous, read-only where Arrow owns it
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all texts together."""
+        return int(self.offsets[-1] - self.offsets[0])
+
+    def text(self, row: int) -> bytes:
+        """The bytes of one text; for reference faces and messages, not for loops over many rows."""
+        return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+    def texts(self) -> Iterator[bytes]:
+        """Every text as bytes, for reference faces."""
+        return (self.text(row) for row in range(len(self)))
+
+    def slice(self, start: int, stop: int) -> Strings:
+        """Rows start..stop without a copy."""
+        return Strings(self.offsets[start : stop + 1], self.data)
+
+
+def strings_of(texts: pa.Array | pa.ChunkedArray) -> Strings:
+    """Offsets and bytes of a string, large_string, binary or large_binary array; a null row becomes an empty text.
+
+    A single chunk is not copied (only 32-bit offsets are widened). Several chunks are joined: use `chunks_of` to avoid it.
+    Raises TypeError for arrays of another type.
+    """
+    if isinstance(texts, pa.ChunkedArray):
+        _check_type(texts.type)
+        return _join([_strings_of_chunk(chunk) for chunk in texts.chunks])
+    return _strings_of_chunk(texts)
+
+
+def chunks_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[Strings]:
+    """`Strings` chunk by chunk, so that nothing is copied."""
+    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    return (_strings_of_chunk(chunk) for chunk in chunks)
+
+
+def _check_type(kind: pa.DataType) -> bool:
+    """True for 64-bit offsets."""
+    if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
+        return True
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return False
+    raise TypeError(f"texts must be string or large_string, not {kind}")
+
+
+def _strings_of_chunk(chunk: pa.Array) -> Strings:
+    width = np.int64 if _check_type(chunk.type) else np.int32
+    if chunk.null_count:
+        empty = b"" if chunk.type in (pa.binary(), pa.large_binary()) else ""
+        chunk = pc.fill_null(chunk, empty)
+    _, offsets, data = chunk.buffers()
+    if offsets is None or len(chunk) == 0:  # Arrow may leave out the offsets of an empty array
+        return Strings(np.zeros(1, np.int64), np.zeros(0, np.uint8))
+    bounds = np.frombuffer(offsets, width)[chunk.offset : chunk.offset + len(chunk) + 1].astype(np.int64)
+    return Strings(bounds, np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8))
+
+
+def _join(parts: list[Strings]) -> Strings:
+    if len(parts) == 1:
+        return parts[0]
+    lengths = [np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)]
+    data = [part.data[part.offsets[0] : part.offsets[-1]] for part in parts]
+    return Strings(np.cumsum(np.concatenate(lengths), dtype=np.int64), np.concatenate([np.zeros(0, np.uint8), *data]))
+
+
+def arrow_of(strings: Strings, nulls: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """The large_string array of `strings`, without a copy; rows where `nulls` is true become null."""
+    offsets = np.ascontiguousarray(strings.offsets)
+    mask = None
+    if nulls is not None and nulls.any():
+        mask = pa.py_buffer(np.packbits(~nulls, bitorder="little"))
+    buffers = [mask, pa.py_buffer(offsets), pa.py_buffer(strings.data)]
+    return pa.Array.from_buffers(pa.large_string(), len(strings), buffers)
+
+
+def null_mask(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """bool[n], true for null rows: to put the nulls back on a result."""
+    mask = texts.is_null()
+    mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
+    found: npt.NDArray[np.bool_] = mask.to_numpy(zero_copy_only=False)
+    return found
+
+
+def check_utf8(texts: pa.Array | pa.ChunkedArray) -> None:
+    """Raises ValueError with the number of the first row that is not valid UTF-8 (never with its text)."""
+    row = 0
+    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        try:
+            chunk.validate(full=True)
+        except pa.ArrowInvalid:
+            raise ValueError(f"row {row + _first_invalid(chunk)} is not valid UTF-8") from None
+        row += len(chunk)
+
+
+def _first_invalid(chunk: pa.Array) -> int:
+    strings = _strings_of_chunk(chunk)
+    for row in range(len(strings)):  # only on the way to an error
+        try:
+            strings.text(row).decode()
+        except UnicodeDecodeError:
+            return row
+    return 0
