@@ -56,6 +56,12 @@ class Split:
 class Source(Operator):
     """Nothing → rows: files, a Slack export, a closed label queue."""
 
+    def prepare(self, inputs: Sequence[Any]) -> None:
+        """Called by a run (never by a plan) before `digest`, with the finished Tables of the Step's inputs.
+
+        Most sources have no inputs; a label queue seeds itself from the sample's Table here.
+        """
+
     def digest(self) -> str:
         """Hex sha256 over the relative path, size and sha256 of every input file, sorted. Enters the step id.
 

@@ -1,0 +1,95 @@
+"""The store: a folder of Tables, one lock, run reports. What exists in it is found by step id, never by a name alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dataforge.commit import reach
+from dataforge.errors import ConfigError, LockedError
+from dataforge.table import Table
+
+
+@dataclass(frozen=True)
+class Store:
+    root: Path
+
+    def table_path(self, name: str, step_id: str) -> Path:
+        return self.root / name / step_id[:12]
+
+    def open(self, name: str, step_id: str) -> Table | None:
+        """The finished Table of a step, or None."""
+        table = Table.open(self.table_path(name, step_id))
+        return table if table is not None and table.id == step_id else None
+
+    def tables(self) -> Iterator[Table]:
+        """Every finished Table, by path."""
+        for manifest in sorted(self.root.glob("**/manifest.json")):
+            if ".tmp" not in manifest.parts:
+                table = Table.open(manifest.parent)
+                if table is not None:
+                    yield table
+
+    def create(self) -> None:
+        """Makes the folder; raises ConfigError (exit 2) if it is a file, a link elsewhere or not writable."""
+        if self.root.is_symlink():
+            raise ConfigError("the store is a symbolic link", file=str(self.root), hint="name the real folder in `store:`")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe.{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise ConfigError(f"the store is not usable: {error.strerror}", file=str(self.root), hint="set `store:` to a folder you can write") from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds `{store}/.lock` (flock: the kernel frees it when the process dies). Raises LockedError when it is held."""
+        self.create()
+        handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _take(handle, self.root / ".lock")
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started})
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, holder.encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def collect(self, keep: set[str], *, grace_s: float = 86400.0, now_s: float | None = None) -> list[Path]:
+        """Removes tables whose id is not in `keep` and temporary folders, both older than `grace_s`. Call under the lock."""
+        now_s = time.time() if now_s is None else now_s
+        removed = []
+        for table in list(self.tables()):
+            if table.id not in keep and now_s - (table.path / "manifest.json").stat().st_mtime >= grace_s:
+                reach("gc")
+                (table.path / "manifest.json").unlink()  # first: a half-removed folder must not look like a Table
+                shutil.rmtree(table.path)
+                removed.append(table.path)
+        for folder in sorted(self.root.glob("**/.tmp")):
+            if folder.is_dir() and now_s - folder.stat().st_mtime >= grace_s:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder)
+        return removed
+
+
+def _take(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        try:
+            holder = json.loads(os.pread(handle, 4096, 0) or b"{}")
+        except ValueError:
+            holder = {}
+        what = "held by pid {pid} on {host} since {started}".format_map({"pid": "?", "host": "?", "started": "?", **holder})
+        raise LockedError(what, file=str(path), hint="wait for that run or stop it") from error
