@@ -1,0 +1,172 @@
+"""The folder of a tokenizer: what `AutoTokenizer.from_pretrained` reads, and one report beside it.
+
+tokenizer.json, tokenizer_config.json, special_tokens_map.json, chat_template.jinja, [spm.model | ranks.tiktoken],
+tokenizer_report.json. The last one is ours: format, sizes, what was asked and what became of it. Nothing here is random
+or dated. No special token is added to a text by itself: BOS and EOS are what `Encode` is told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataforge.errors import ConfigError, GateError
+from dataforge.kernels import sentencepiece_model as spm
+
+REPORT = "tokenizer_report.json"
+
+# Turns of a chat under the landmark lines of the instruct templates. What the assistant says, its EOS included, stands
+# between the generation marks, so that `assistant_only_loss` trains on just that.
+_CHAT = """{%- for message in messages -%}
+{%- if message['role'] == 'assistant' -%}
+{{- 'RESPONSE' -}}{%- generation -%}{{- message['content'] + eos_token -}}{%- endgeneration -%}{{- '\\n\\n' -}}
+{%- elif message['role'] == 'system' -%}
+{{- message['content'] + '\\n\\n' -}}
+{%- else -%}
+{{- 'INSTRUCTION' + message['content'] + '\\n\\n' -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- 'RESPONSE' -}}{%- endif -%}
+"""
+LANDMARKS = {
+    "book": ("###Instruction\\n", "###Response\\n"),
+    "alpaca": ("### Instruction:\\n", "### Response:\\n"),
+}
+
+
+def chat_template(name: str) -> str:
+    """Jinja text for `book` or `alpaca`."""
+    if name not in LANDMARKS:
+        raise ConfigError(f"there is no chat template {name!r}", hint=f"use one of: {', '.join(LANDMARKS)}")
+    instruction, response = LANDMARKS[name]
+    return _CHAT.replace("INSTRUCTION", instruction).replace("RESPONSE", response)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which special token plays which part; an empty string where there is none."""
+
+    bos: str = ""
+    eos: str = ""
+    pad: str = ""
+    unk: str = ""
+
+    def named(self) -> dict[str, str]:
+        pairs = (("bos_token", self.bos), ("eos_token", self.eos), ("unk_token", self.unk), ("pad_token", self.pad))
+        return {name: token for name, token in pairs if token}
+
+
+def write_folder(out: Path, *, roles: Roles, template: str, report: Mapping[str, Any]) -> None:
+    """The files beside tokenizer.json, which the caller has written (or left out, saying why in `report`)."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "special_tokens_map.json", roles.named())
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 1_000_000_000_000,  # no limit of its own: `Pack` decides lengths
+        **roles.named(),
+    }
+    write_json(out / "tokenizer_config.json", settings)
+    (out / "chat_template.jinja").write_text(template, encoding="utf-8")
+    write_json(out / REPORT, report)
+
+
+def write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+# --- tokens that must not be in a vocabulary --------------------------------------------------------------------------
+
+# Patterns for single tokens of at most a few dozen characters, so `re` is harmless here.
+_PRIVATE = (
+    re.compile(r"[\w.+-]+@[\w-]+\.[A-Za-z]{2,}"),  # e-mail
+    re.compile(r"(?:gh[pousr]_|github_pat_|xox[abeoprs]-|sk-|sk_live_|rk_live_|glpat-|npm_|pypi-|AIza|hf_)\w{10,}"),
+    re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{12,}|eyJ[\w-]{12,}|-----BEGIN"),
+    re.compile(r"\d{9,}"),  # phone, card and account numbers
+    re.compile(r"(?=\w*\d\w*\d)(?=\w*[A-Za-z])\b[A-Za-z0-9_-]{20,}"),  # long and mixed: a key, not a word
+)
+
+
+def private_tokens(tokens: Iterable[tuple[int, str]]) -> list[int]:
+    """Ids of tokens that look like an e-mail address, a secret or a long number. "bob@example.org" is one."""
+    return [number for number, token in tokens if any(pattern.search(token) for pattern in _PRIVATE)]
+
+
+def refuse_private(tokens: Iterable[tuple[int, str]]) -> dict[str, int]:
+    """Figures for the report. Raises GateError naming ids, never tokens."""
+    every = list(tokens)
+    found = private_tokens(every)
+    if found:
+        shown = ", ".join(map(str, found[:10]))
+        hint = "mask personal data and secrets before training (train after Select), or lower tokenizer.vocab_size"
+        raise GateError(f"{len(found)} tokens of the vocabulary look like secrets or addresses: ids {shown}", hint=hint)
+    return {"tokens_scanned": len(every), "tokens_private": 0}
+
+
+# --- a SentencePiece model as tokenizer.json --------------------------------------------------------------------------
+
+
+def json_of_sentencepiece(model: spm.Model) -> dict[str, Any]:
+    """The same tokenizer for `tokenizers`. Raises ValueError where that library has no equal: other normalisers,
+    whitespace as suffix, user-defined pieces, word and character models."""
+    if not model.identity or model.space_as_suffix or spm.USER_DEFINED in model.types:
+        raise ValueError("its normaliser, whitespace suffix or user-defined pieces have no equal in tokenizer.json")
+    kinds = {spm.BPE: _bpe_model, spm.UNIGRAM: _unigram_model}
+    if model.model_type not in kinds:
+        raise ValueError("only BPE and unigram models have an equal in tokenizer.json")
+    prepend = [{"type": "Prepend", "prepend": spm.SPACE}] if model.dummy_prefix else []
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": spm.SPACE}
+    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if model.dummy_prefix else []
+    back = {"type": "Replace", "pattern": {"String": spm.SPACE}, "content": " "}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [_added(i, model.pieces[i]) for i, kind in enumerate(model.types) if kind in (2, 3)],
+        "normalizer": {"type": "Sequence", "normalizers": [*prepend, replace]},
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": [back, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]},
+        "model": kinds[model.model_type](model),
+    }
+
+
+def _added(number: int, content: str) -> dict[str, Any]:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    return {"id": number, "content": content, **flags}
+
+
+def _bpe_model(model: spm.Model) -> dict[str, Any]:
+    number = {piece: i for i, piece in enumerate(model.pieces)}
+    merges: list[tuple[float, int, int, list[str]]] = []
+    for i, piece in enumerate(model.pieces):
+        if model.types[i] != spm.NORMAL:
+            continue
+        halves = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
+        merges += [(-model.scores[i], number[a], number[b], [a, b]) for a, b in halves if a in number and b in number]
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": model.pieces[model.first(spm.UNKNOWN)],
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": True,
+        "byte_fallback": model.byte_fallback,
+        "ignore_merges": False,
+        "vocab": number,
+        "merges": [pair for *_, pair in sorted(merges)],
+    }
+
+
+def _unigram_model(model: spm.Model) -> dict[str, Any]:
+    vocabulary = [[piece, score] for piece, score in zip(model.pieces, model.scores, strict=True)]
+    return {
+        "type": "Unigram",
+        "unk_id": model.first(spm.UNKNOWN),
+        "vocab": vocabulary,
+        "byte_fallback": model.byte_fallback,
+    }
