@@ -21,9 +21,20 @@ from typing import Any, BinaryIO
 from dataforge.errors import PartialError
 
 STEPS = (
-    "open_tmp write fsync_file check replace_part fsync_dir write_record write_manifest fsync_manifest replace_manifest "
-    "fsync_table build_version rename_version fsync_root gc"
-).split()
+    "open_tmp",
+    "write",
+    "fsync_file",
+    "check",
+    "replace_part",
+    "fsync_dir",
+    "write_record",
+    "fsync_manifest",
+    "replace_manifest",
+    "build_version",
+    "rename_version",
+    "fsync_root",
+    "gc",
+)
 
 _reached: dict[str, int] = {}
 
@@ -83,7 +94,9 @@ class HashingFile:
 
 
 @contextmanager
-def committed(path: Path, *, replace_step: str = "replace_part", fsync_step: str = "fsync_file") -> Iterator[HashingFile]:
+def committed(
+    path: Path, *, replace_step: str = "replace_part", fsync_step: str = "fsync_file"
+) -> Iterator[HashingFile]:
     """Opens a temporary file that becomes `path` when the block ends well; on any error nothing is left behind.
 
     Raises PartialError (`NOSPC` or `IO`, exit 6) with path and errno when the disk refuses.

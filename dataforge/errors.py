@@ -72,7 +72,7 @@ class DataforgeError(Exception):
         return self
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive the way back from a worker process
-        state = {k: v for k, v in self.__dict__.items()}
+        state = dict(self.__dict__)
         return (_rebuild, (type(self), self.what, state))
 
 

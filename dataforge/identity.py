@@ -59,10 +59,16 @@ def id_sum(ids: pa.Array | pa.ChunkedArray) -> int:
     chunks = ids.chunks if isinstance(ids, pa.ChunkedArray) else [ids]
     total = 0
     for chunk in chunks:
-        raw = np.frombuffer("".join(chunk.to_pylist()).encode(), np.uint8).reshape(-1, 8, 4)
+        if len(chunk) == 0:
+            continue
+        offsets = np.frombuffer(chunk.buffers()[1], np.int64 if pa.types.is_large_string(chunk.type) else np.int32)
+        start, end = int(offsets[chunk.offset]), int(offsets[chunk.offset + len(chunk)])
+        raw = np.frombuffer(chunk.buffers()[2], np.uint8)[start:end].reshape(-1, 8, 4)
         digits = np.where(raw >= 97, raw - 87, raw - 48).astype(np.uint64)
         words = digits[:, :, 0] << 12 | digits[:, :, 1] << 8 | digits[:, :, 2] << 4 | digits[:, :, 3]
-        for i, column in enumerate(words.sum(axis=0, dtype=np.uint64).tolist()):  # 16-bit words: no overflow < 2^48 rows
+        for i, column in enumerate(
+            words.sum(axis=0, dtype=np.uint64).tolist()
+        ):  # 16-bit words: no overflow < 2^48 rows
             total += column << (16 * (7 - i))
     return total % (1 << 128)
 

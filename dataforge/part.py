@@ -135,7 +135,9 @@ class PartWriter:
             account.kept = account.rows_in - sum(account.dropped.values()) - account.quarantined
             return
         if self.contract is Contract.DERIVED:
-            used = pc.unique(pa.chunked_array(self._parents, pa.string())) if self._parents else pa.array([], pa.string())
+            used = (
+                pc.unique(pa.chunked_array(self._parents, pa.string())) if self._parents else pa.array([], pa.string())
+            )
             account.kept, self._sums["kept"] = len(used), id_sum(used)
         dropped = sum(account.dropped.values())
         if account.rows_in != account.kept + dropped + account.quarantined:
@@ -143,9 +145,9 @@ class PartWriter:
                 f"part {self.part}: {account.rows_in} rows in, but {account.kept} kept + {dropped} dropped"
                 f" + {account.quarantined} quarantined"
             )
-        if self._sums["in"] and not account.quarantined:
-            if (self._sums["kept"] + self._sums["dropped"] - self._sums["in"]) % (1 << 128):
-                raise AccountError(f"part {self.part}: counts close but ids do not: a row was lost and another doubled")
+        off = (self._sums["kept"] + self._sums["dropped"] - self._sums["in"]) % (1 << 128)
+        if off and self._sums["in"] and not account.quarantined:
+            raise AccountError(f"part {self.part}: counts close but ids do not: a row was lost and another doubled")
 
     def _record(self) -> dict[str, Any]:
         files = {kind: {"sha256": f.sha256, "size_bytes": f.size_bytes} for kind, (f, _) in sorted(self._open.items())}
@@ -239,7 +241,9 @@ def read_groups(path: Path, columns: Sequence[str] | None, *, sha256: str | None
     """
     try:
         if sha256 is not None and file_sha256(path) != sha256:
-            raise VerifyError("sha256 differs from the record", file=str(path), hint="delete the table's folder and run again")
+            raise VerifyError(
+                "sha256 differs from the record", file=str(path), hint="delete the table's folder and run again"
+            )
         file = pq.ParquetFile(path, page_checksum_verification=True)
         names = None if columns is None else [c for c in columns if c in file.schema_arrow.names]
         for group in range(file.num_row_groups):
@@ -248,7 +252,9 @@ def read_groups(path: Path, columns: Sequence[str] | None, *, sha256: str | None
                 table = table.select(names)
             yield one_batch(table)
     except (OSError, pa.ArrowException) as error:
-        raise VerifyError(f"does not read: {type(error).__name__}", file=str(path), hint="delete the table's folder and run again") from error
+        raise VerifyError(
+            f"does not read: {type(error).__name__}", file=str(path), hint="delete the table's folder and run again"
+        ) from error
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:

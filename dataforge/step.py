@@ -9,16 +9,14 @@ from dataforge.identity import digest_of
 from dataforge.operator import Operator, Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
-    """`name` is the folder in the store (`corpus/quality`); it does not enter the id, so a rename finds nothing."""
+    """`name` is the folder in the store (`corpus/quality`). It does not enter the id. Two Steps are never equal: a Step
+    is a node of one graph."""
 
     name: str
     operator: Operator
     inputs: tuple[Step, ...] = ()
-
-    def __hash__(self) -> int:  # by identity of the graph's node: hashing the whole ancestry each time would be slow
-        return hash((self.name, id(self.operator)))
 
 
 def step_id(step: Step, input_ids: Iterable[str]) -> str:

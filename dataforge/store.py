@@ -42,14 +42,20 @@ class Store:
     def create(self) -> None:
         """Makes the folder; raises ConfigError (exit 2) if it is a file, a link elsewhere or not writable."""
         if self.root.is_symlink():
-            raise ConfigError("the store is a symbolic link", file=str(self.root), hint="name the real folder in `store:`")
+            raise ConfigError(
+                "the store is a symbolic link", file=str(self.root), hint="name the real folder in `store:`"
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe.{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
-            raise ConfigError(f"the store is not usable: {error.strerror}", file=str(self.root), hint="set `store:` to a folder you can write") from error
+            raise ConfigError(
+                f"the store is not usable: {error.strerror}",
+                file=str(self.root),
+                hint="set `store:` to a folder you can write",
+            ) from error
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -91,5 +97,7 @@ def _take(handle: int, path: Path) -> None:
             holder = json.loads(os.pread(handle, 4096, 0) or b"{}")
         except ValueError:
             holder = {}
-        what = "held by pid {pid} on {host} since {started}".format_map({"pid": "?", "host": "?", "started": "?", **holder})
+        what = "held by pid {pid} on {host} since {started}".format_map(
+            {"pid": "?", "host": "?", "started": "?", **holder}
+        )
         raise LockedError(what, file=str(path), hint="wait for that run or stop it") from error

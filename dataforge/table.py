@@ -43,10 +43,16 @@ class Table:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise VerifyError("the manifest is not JSON", file=str(path / "manifest.json"), hint="delete the folder and run again") from error
+            raise VerifyError(
+                "the manifest is not JSON", file=str(path / "manifest.json"), hint="delete the folder and run again"
+            ) from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-            raise VersionError(f"manifest format {found}, expected {FORMAT}", file=str(path / "manifest.json"), hint="use another store, or the version of dataforge that wrote it")
+            raise VersionError(
+                f"manifest format {found}, expected {FORMAT}",
+                file=str(path / "manifest.json"),
+                hint="use another store, or the version of dataforge that wrote it",
+            )
         return cls(path, manifest)
 
     @property
@@ -124,13 +130,17 @@ class Table:
 def _same(path: Path, sha256: str) -> None:
     found = file_sha256(path) if path.exists() else "no file"
     if found != sha256:
-        raise VerifyError(f"sha256 expected {sha256}, found {found}", file=str(path), hint="delete the table's folder and run again")
+        raise VerifyError(
+            f"sha256 expected {sha256}, found {found}", file=str(path), hint="delete the table's folder and run again"
+        )
 
 
 def list_files(folder: Path) -> list[dict[str, Any]]:
     """Relative path, sha256 and size of every file below a folder, sorted."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and ".tmp" not in p.parts)
-    return [{"path": str(p.relative_to(folder)), "sha256": file_sha256(p), "size_bytes": p.stat().st_size} for p in paths]
+    return [
+        {"path": str(p.relative_to(folder)), "sha256": file_sha256(p), "size_bytes": p.stat().st_size} for p in paths
+    ]
 
 
 def write_manifest(path: Path, manifest: dict[str, Any], schema: pa.Schema) -> Table:

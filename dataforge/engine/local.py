@@ -1,0 +1,103 @@
+"""The local engine: tasks in a pool of processes on one machine, or in this process when there is one worker.
+
+A worker that dies (memory, a crash in C code) ends the run as partial, naming the tasks in flight; parts that were
+committed stay. Workers die with their parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import get_context
+from typing import Any
+
+import pyarrow as pa
+
+from dataforge.engine import work
+from dataforge.engine.work import Spec, Task
+from dataforge.errors import WorkerError
+
+
+class Local:
+    """Runs tasks on `workers` processes. Use as a context manager."""
+
+    name = "local"
+
+    def __init__(self, workers: int) -> None:
+        self.workers = max(1, workers)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self._pool is not None:
+            if kind is not None:
+                for process in list((self._pool._processes or {}).values()):
+                    process.terminate()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def each(self, tasks: Sequence[Task]) -> None:
+        """Runs the tasks; all are started even if one fails early, then the first error in task order is raised."""
+        if self.workers == 1 or len(tasks) == 1:
+            for task in tasks:
+                task()
+            return
+        if self._pool is None:
+            context = get_context("spawn")  # forking a process with Arrow's threads in it hangs
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+            )
+        futures: list[Future[None]] = []
+        try:
+            futures = [self._pool.submit(task) for task in tasks]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done():
+                    future.result()
+            for future in futures:
+                future.result()
+        except BrokenProcessPool as error:
+            left = [str(task) for task, f in zip(tasks, futures, strict=False) if not f.done() or f.exception()]
+            self._pool = None
+            raise WorkerError(
+                f"a worker process died while working on one of: {', '.join(left[:4])}",
+                step=tasks[0].specs[0].name,
+                hint="run the same command again, with fewer --workers if memory ran out",
+            ) from error
+        finally:
+            for future in futures:
+                future.cancel()
+            wait([f for f in futures if not f.cancelled()])
+
+    def keyed(self, spec: Spec, routes: Sequence[Task], parts: Sequence[int]) -> None:
+        """Fills `parts` of a Keyed Step: routed rows go through files beside the table."""
+        self.each(routes)
+        self.each([Task(work.gather_spilled, (spec,), part) for part in parts])
+
+    def fold(self, spec: Spec, observes: Sequence[Task]) -> None:
+        self.each(observes)
+        state: pa.Table | None = None
+        for task in observes:
+            seen = work.read_state(work.state_path(spec, task.index, task.part).read_bytes())
+            if seen is not None:
+                state = seen if state is None else spec.operator.merge(state, seen)
+        work.finish(spec, state)
+
+
+def _start_worker(parent: int) -> None:
+    """A worker ignores Ctrl-C (the parent decides), ends with its parent, and uses one thread."""
+    import ctypes
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, Linux only
+    if os.getppid() != parent:
+        os._exit(1)
+    pa.set_cpu_count(1)

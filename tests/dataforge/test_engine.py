@@ -1,0 +1,96 @@
+"""The engines: same graph, same bytes, whatever the workers, the batch size, the file order or a crash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataforge import Store
+from dataforge.engine.local import Local
+from dataforge.engine.run import run, survey
+from tests.dataforge.words import graph, write_words
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """sha256 of every file, by relative path, the lock apart."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def build(root: Path, words: Path, engine: Any, **options: Any) -> dict[str, str]:
+    store = Store(root)
+    with store.lock():
+        state = run(store, [graph(words)["total"]], engine, **options)
+    assert not state.waiting
+    return tree(root)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    words = write_words(tmp_path_factory.mktemp("words"))
+    with Local(1) as local:
+        return build(tmp_path_factory.mktemp("store"), words, local)
+
+
+def test_every_engine_gives_the_same_bytes(engine: Any, tmp_path: Path, expected: dict[str, str]) -> None:
+    assert build(tmp_path / "store", write_words(tmp_path / "words"), engine) == expected
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 1000])
+def test_batch_size_changes_no_byte(tmp_path: Path, expected: dict[str, str], batch_rows: int) -> None:
+    with Local(1) as local:
+        assert build(tmp_path / "store", write_words(tmp_path / "words"), local, batch_rows=batch_rows) == expected
+
+
+def test_a_second_run_fills_nothing(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    filled: list[str] = []
+    with Local(1) as local, store.lock():
+        run(store, [graph(words)["total"]], local)
+        run(store, [graph(words)["total"]], local, around=lambda scan, fill: filled.append(scan.name))
+    assert filled == []
+
+
+def test_maps_over_the_same_table_share_one_scan(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    seen: list[str] = []
+
+    def around(scan: Any, fill: Any) -> None:
+        seen.append(scan.name)
+        fill()
+
+    with Local(1) as local, store.lock():
+        run(store, [graph(words)["total"]], local, around=around)
+    assert "words/upper + words/length" in seen
+
+
+def test_rows_add_up_and_short_ones_are_named(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    with (words / "0.txt").open("a") as file:
+        file.write("!\n")
+    g = graph(words)
+    with Local(1) as local, store.lock():
+        state = run(store, [g["total"]], local)
+    lines, long = state.tables[g["lines"]], state.tables[g["long"]]
+    assert (lines.account.rows_in, lines.account.quarantined, lines.account.rows_out) == (181, 1, 180)
+    assert lines.to_table(kind="quarantine")["line"].to_pylist() == [61]
+    assert long.account.rows_in == 180 == long.account.rows_out + long.account.dropped["short"]
+    assert long.to_table(kind="dropped").num_rows == long.account.dropped["short"] > 0
+
+
+def test_changed_parameters_make_another_table_and_keep_the_old(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    with Local(1) as local, store.lock():
+        first = run(store, [(g := graph(words))["total"]], local).tables[g["long"]]
+        second = run(store, [(h := graph(words, least=9))["total"]], local).tables[h["long"]]
+    assert first.path != second.path and first.rows > second.rows
+    assert {t.step for t in store.tables()} == {s.name for s in g.values()}
+
+
+def test_survey_runs_nothing(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    state = survey(store, [graph(words)["total"]])
+    assert len(state.ids) == 7 and not state.tables and not (tmp_path / "store").exists()
