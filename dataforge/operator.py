@@ -135,14 +135,15 @@ class Keyed(Operator):
         return ()
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
-        """For a batch of input `index`: the rows to send, which must have a column `key`, and int array of target parts.
+        """For a batch of input `index`: the rows to send and int[n], the target part of each.
 
-        May give more rows than it got (a document goes to each of its bands) or fewer.
+        May give more rows than it got (a document goes to each of its bands) or fewer. A column `_key` makes the engine
+        sort what `gather` sees by it, then by `id`; without one it sorts by `id` alone.
         """
         raise NotImplementedError
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
-        """Sees one whole part: per input a Table sorted by (key, id, all else); a PartReader for local inputs.
+        """Sees one whole part: per input a Table sorted by (`_key`, `id`), or None without rows; a PartReader if local.
 
         Output rows of SAME and SUBSET operators are sorted by id; the others in an order that is a function of the rows.
         """

@@ -9,16 +9,16 @@ A task that fails leaves its typed error beside the table, because Beam hands ba
 from __future__ import annotations
 
 import io
-import logging
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from dataforge import errors
 from dataforge.engine import work
 from dataforge.engine.work import Spec, Task
-from dataforge import errors
 from dataforge.errors import DataforgeError, MissingExtraError, WorkerError
 
 

@@ -397,12 +397,17 @@ class PartReader:
         return self.table.read(self.part, columns)
 
 
-def by_key(batches: list[pa.RecordBatch]) -> pa.Table:
-    """The batches as one Table sorted by (key, id); rows equal in both keep the order of the input parts."""
+def by_key(batches: list[pa.RecordBatch]) -> pa.Table | None:
+    """The batches as one Table sorted by (`_key`, `id`), of those it has; equal rows keep the order of the input parts.
+
+    None when no row was sent to this part.
+    """
     if not batches:
-        return pa.table({"key": pa.array([], pa.string()), "id": pa.array([], pa.string())})
+        return None
     table = pa.Table.from_batches(batches)
-    names = ["key", "id"] if "id" in table.column_names else ["key"]
+    names = [name for name in ("_key", "id") if name in table.column_names]
+    if not names:
+        return table
     order = pc.sort_indices(table.select(names), sort_keys=[(name, "ascending") for name in names])
     return table.take(order)
 

@@ -73,11 +73,11 @@ class Partition(Keyed):
         return inputs[0]
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
-        return batch.append_column("key", batch.column("id")), part_of(batch.column("id"), self.parts)
+        return batch, part_of(batch.column("id"), self.parts)
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
-        if tables[0].num_rows:
-            yield Rows(tables[0].drop_columns(["key"]))
+        if tables[0] is not None:
+            yield Rows(tables[0])
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,14 @@ class Letters(Keyed):
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
         letters = pc.utf8_slice_codeunits(batch.column("text"), 0, 1)
-        rows = pa.record_batch([letters, batch.column("id")], ["key", "id"])
+        rows = pa.record_batch([letters, batch.column("id")], ["_key", "id"])
         return rows, np.array([ord(c or " ") % self.parts for c in letters.to_pylist()])
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
-        counts = tables[0].group_by("key").aggregate([("id", "count")]).sort_by("key")
-        yield Rows(pa.table([counts["key"], counts["id_count"]], schema=self.gives([])))
+        if tables[0] is None:
+            return
+        counts = tables[0].group_by("_key").aggregate([("id", "count")]).sort_by("_key")
+        yield Rows(pa.table([counts["_key"], counts["id_count"]], schema=self.gives([])))
 
 
 @dataclass(frozen=True)
