@@ -1,6 +1,6 @@
 """`Strings`: the one input of every kernel, made here from any Arrow string array.
 
-Arrow hides three traps that no kernel shall know: `buffers()` ignores slices, offsets are 32 or 64 bits wide, and a null
+Arrow hides three traps that no kernel shall know: `buffers()` ignores slices, offsets are 32 or 64 bits wide, a null
 row may own bytes. After `strings_of` there are only offsets and bytes. The bytes are taken to be UTF-8 (checked at
 ingest); `check_utf8` checks them again where text comes from elsewhere.
 """
@@ -50,7 +50,7 @@ class Strings:
 def strings_of(texts: pa.Array | pa.ChunkedArray) -> Strings:
     """Offsets and bytes of a string, large_string, binary or large_binary array; a null row becomes an empty text.
 
-    A single chunk is not copied (only 32-bit offsets are widened). Several chunks are joined: use `chunks_of` to avoid it.
+    A single chunk is not copied (32-bit offsets are widened). Several chunks are joined: `chunks_of` avoids it.
     Raises TypeError for arrays of another type.
     """
     if isinstance(texts, pa.ChunkedArray):

@@ -39,7 +39,7 @@ class Device:
 
 
 def choose(choice: Choice = "auto") -> Device:
-    """The device for `auto`, `cpu` or `cuda`. Raises DeviceMissing for `cuda` without one, ValueError for other words."""
+    """The device for `auto`, `cpu` or `cuda`. DeviceMissing for `cuda` without one, ValueError for other words."""
     if choice not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda, not {choice!r}")
     if choice == "cpu":
@@ -67,7 +67,7 @@ def cuda() -> Device:
 
 @functools.cache
 def why_no_cuda() -> DeviceMissing | None:
-    """None when a GPU can be used, else what is missing. cupy imports without a driver, so that alone proves nothing."""
+    """None when a GPU can be used, else what is missing. cupy imports without a driver, which proves nothing."""
     try:
         module = cupy()
     except DeviceMissing as missing:

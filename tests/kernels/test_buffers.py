@@ -35,7 +35,10 @@ def test_a_null_row_that_owns_bytes_is_empty(kind):
     assert null_mask(array).tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("array", [pa.array([], pa.string()), pa.nulls(0, pa.string()), pa.chunked_array([], pa.string())])
+EMPTY = [pa.array([], pa.string()), pa.nulls(0, pa.string()), pa.chunked_array([], pa.string())]
+
+
+@pytest.mark.parametrize("array", EMPTY)
 def test_nothing_gives_one_offset(array):
     assert strings_of(array).offsets.tolist() == [0]
 
