@@ -1,0 +1,127 @@
+"""Finding rules as data: the files of `configs/pii/`, read, checked and compiled for RE2.
+
+A rule is a regular expression over UTF-8 bytes with what makes its matches likely or unlikely: a validator, words near
+by that raise or lower its score, a trigger without which it need not be tried. Each carries at least five strings it
+must find (`«…»` marks the span) and five it must not; tests check all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import random
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dataforge.errors import ConfigError
+
+RULE_FILES = ("secrets",)
+KINDS = (
+    "SECRET", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "MAC_ADDRESS", "URL",
+    "CRYPTO", "PERSON", "ORGANIZATION", "LOCATION", "STREET_ADDRESS", "DATE_OF_BIRTH",
+)  # fmt: skip  # their order is their priority where spans of equal length overlap
+
+ALPHABETS = {
+    "alnum": string.ascii_letters + string.digits,
+    "upper": string.ascii_uppercase + string.digits,
+    "lower": string.ascii_lowercase + string.digits,
+    "hex": "0123456789abcdef",
+    "digit": string.digits,
+    "base64": string.ascii_letters + string.digits + "+/",
+    "url64": string.ascii_letters + string.digits + "_-",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to find one kind. `group` 1 of the pattern is the span if it has a group, else the whole match."""
+
+    name: str
+    kind: str
+    pattern: str  # RE2 syntax, over bytes: a byte of a non-ASCII character is none of \\w, \\d, \\s
+    finds: tuple[str, ...]
+    skips: tuple[str, ...]
+    score: float = 0.9  # before words near by are looked at; a span counts from 0.5
+    trigger: str = ""  # a shorter pattern that every text with a match matches; all triggers are tried in one pass
+    validator: str = ""  # a function of pii_validate: which part of the match is valid
+    context: tuple[str, ...] = ()  # regular expressions of words near by that raise the score by `LIFT`
+    against: tuple[str, ...] = ()  # … that lower it by `LIFT`
+    alone: bool = True  # the match must not begin inside a longer word
+    not_before: str = ""  # no match if what stands right before it matches
+    not_after: str = ""
+
+
+def rules_from(document: Mapping[str, Any], file: str) -> tuple[Rule, ...]:
+    """The rules of one parsed file: `{kind: {name: {pattern, finds, skips, …}}}`. Unknown keys are errors."""
+    rules = []
+    for kind, members in document.items():
+        if kind not in KINDS:
+            raise ConfigError(f"unknown kind, one of {', '.join(KINDS)} is expected", file=file, key=kind)
+        for name, fields in members.items():
+            unknown = set(fields) - set(Rule.__dataclass_fields__)
+            if unknown:
+                raise ConfigError(f"unknown key of a rule: {sorted(unknown)[0]}", file=file, key=f"{kind}.{name}")
+            plain = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+            rules.append(Rule(name=name, kind=kind, **plain))
+    return tuple(rules)
+
+
+@functools.cache
+def load_rules(file: str) -> tuple[Rule, ...]:
+    """Rules of `configs/pii/{file}.yaml`, in the order of the file."""
+    import yaml
+
+    text = (importlib.resources.files("dataforge") / "configs" / "pii" / f"{file}.yaml").read_text("utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 10 times as fast where libyaml is there
+    return rules_from(loader(text).get_single_data(), file)
+
+
+def byte_options() -> Any:
+    """Patterns over bytes, so that positions are byte positions and no input is invalid."""
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = 32 << 20
+    return options
+
+
+def compile_bytes(pattern: str) -> Any:
+    import re2
+
+    try:
+        return re2.compile(pattern.encode("latin-1"), byte_options())
+    except re2.error as error:
+        raise ConfigError(f"not a regular expression of RE2: {error}", key="pattern") from None
+
+
+def any_of(patterns: Sequence[str]) -> Any:
+    """All patterns in one automaton: `.Match(data)` gives the indexes of those that match somewhere, in one pass."""
+    import re2
+
+    together = re2.Set.SearchSet(byte_options())
+    for pattern in patterns:
+        together.Add(pattern.encode("latin-1"))
+    together.Compile()
+    return together
+
+
+def any_word(patterns: Sequence[str]) -> Any | None:
+    """One case-blind pattern for words near by; None when there are none."""
+    return compile_bytes(rf"(?i)(?:\b|_)(?:{'|'.join(patterns)})") if patterns else None
+
+
+def expand(example: str, seed: int) -> str:
+    """Fills in random characters, so that no file of the project holds a string that looks like a live secret.
+
+    `"ghp_{alnum:4}"` -> `"ghp_x8Qz"`.
+    """
+    draw = random.Random(seed)
+
+    def fill(place: re.Match[str]) -> str:
+        return "".join(draw.choices(ALPHABETS[place[1]], k=int(place[2])))
+
+    return re.sub(r"\{(alnum|upper|lower|hex|digit|base64|url64):(\d+)\}", fill, example)

@@ -1,0 +1,179 @@
+"""Runs rules over texts: candidates, their scores, overlaps resolved, spans in characters.
+
+A slice of texts is searched as one byte string, so that text without candidates costs a few passes of RE2 and no
+Python per row. Linear in the text for any input: RE2, and bounded looks to the left and right of each candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from dataforge.operators.pii_rules import KINDS, Rule, any_of, any_word, compile_bytes
+from dataforge.operators.pii_text import Folded, characters, folded, slices
+from dataforge.operators.pii_validate import VALIDATORS, Part
+from dataforge.schemas.verdict import SPAN
+
+LIFT = 0.35  # what a word near by adds to the score, or takes away
+LEAST_SCORE = 0.5
+BEFORE, AFTER = 60, 30  # bytes looked at for words near by
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+class Found(NamedTuple):
+    """A candidate that counts: bytes of `Folded.data`, end exclusive."""
+
+    start: int
+    end: int
+    kind: str
+    rule: str
+    score: float
+
+
+class Finder:
+    """One rule, compiled."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.pattern = compile_bytes(rule.pattern)
+        self.trigger = rule.trigger or rule.pattern
+        self.validate = VALIDATORS[rule.validator] if rule.validator else _whole
+        self.context, self.against = any_word(rule.context), any_word(rule.against)
+        self.not_before = compile_bytes(f"(?:{rule.not_before})$") if rule.not_before else None
+        self.not_after = compile_bytes(f"^(?:{rule.not_after})") if rule.not_after else None
+
+    def find(self, data: bytes) -> Iterator[Found]:
+        for match in self.pattern.finditer(data):  # candidates only: a few per thousand words of prose
+            start, end = _group(match)
+            part = self.validate(data[start:end])
+            if part is None:
+                continue
+            start, end = start + part[0], start + part[1]
+            if self._stands_alone(data, match.start(), start, end):
+                score = self._score(data, start, end)
+                if score >= LEAST_SCORE:
+                    yield Found(start, end, self.rule.kind, self.rule.name, round(score, 3))
+
+    def _stands_alone(self, data: bytes, begin: int, start: int, end: int) -> bool:
+        """Not a piece of a longer word, number or token. `begin`: of the match, `start`: of the span in it."""
+        if begin and data[begin - 1] in _WORD and data[begin] in _WORD and self.rule.alone:
+            return False
+        if end < len(data) and data[end] in _WORD and data[end - 1] in _WORD:
+            return False
+        if self.not_before and self.not_before.search(data[max(start - 12, 0) : start]):
+            return False
+        return not (self.not_after and self.not_after.search(data[end : end + 12]))
+
+    def _score(self, data: bytes, start: int, end: int) -> float:
+        score = self.rule.score
+        if not (self.context or self.against):
+            return score
+        left, right = around(data, start, end)
+        if self.context and (self.context.search(left) or self.context.search(right)):
+            score += LIFT
+        if self.against and (self.against.search(left) or self.against.search(right)):
+            score -= LIFT
+        return min(score, 1.0)
+
+
+def _whole(value: bytes) -> Part:
+    return 0, len(value)
+
+
+def _group(match: Any) -> tuple[int, int]:
+    """The first group that took part, else the whole match."""
+    for number in range(1, match.re.groups + 1):
+        if match.start(number) >= 0:
+            return match.span(number)
+    return match.span(0)
+
+
+def around(data: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+    """What stands near a candidate in the same row."""
+    begin = max(start - BEFORE, 0)
+    left = data[max(begin, data.rfind(b"\xff", begin, start) + 1) : start]
+    right = data[end : end + AFTER]
+    cut = right.find(b"\xff")
+    return left, right if cut < 0 else right[:cut]
+
+
+class Scanner:
+    """Finders with their triggers in one automaton: text that triggers nothing costs one pass."""
+
+    def __init__(self, finders: Sequence[Any]) -> None:
+        self.finders = tuple(finders)
+        self.triggers = any_of([finder.trigger for finder in finders])
+
+    def scan(self, data: bytes) -> list[Found]:
+        """What counts, without overlaps, in order."""
+        tried = sorted(self.triggers.Match(data) or ())  # None when there is none
+        return without_overlaps(found for index in tried for found in self.finders[index].find(data))
+
+    def spans(self, texts: pa.Array) -> pa.Array:
+        """list<SPAN>[n]: what is found in each text."""
+        chunks = [self._slice_spans(part) for _, part in slices(texts)]
+        return pa.concat_arrays(chunks) if chunks else pa.array([], pa.list_(SPAN))
+
+    def _slice_spans(self, texts: pa.Array) -> pa.Array:
+        text = folded(texts)
+        return spans_array(text, self.scan(text.data), len(texts))
+
+
+def without_overlaps(found: Iterable[Found]) -> list[Found]:
+    """The longest wins, then the kind that stands first in KINDS, then the score, the place, the rule's name."""
+    by_place = sorted(found)
+    kept: list[Found] = []
+    for group in _touching(by_place):
+        kept += group if len(group) == 1 else _best(group)
+    return kept
+
+
+def _touching(found: Sequence[Found]) -> Iterator[list[Found]]:
+    """Runs of candidates that overlap in a chain."""
+    group: list[Found] = []
+    reach = -1
+    for one in found:
+        if group and one.start >= reach:
+            yield group
+            group = []
+        group.append(one)
+        reach = max(reach, one.end) if len(group) > 1 else one.end
+    if group:
+        yield group
+
+
+def _best(group: Sequence[Found]) -> list[Found]:
+    order = sorted(group, key=lambda f: (f.start - f.end, KINDS.index(f.kind), -f.score, f.start, f.rule))
+    taken: list[Found] = []
+    for one in order:  # a handful: candidates of different rules at one place
+        if all(one.end <= other.start or one.start >= other.end for other in taken):
+            taken.append(one)
+    return sorted(taken)
+
+
+def spans_array(text: Folded, found: Sequence[Found], rows: int) -> pa.Array:
+    """list<SPAN>[rows] of what was found in a slice, in order, in characters of each row."""
+    if not found:
+        return pa.array([[]] * rows, pa.list_(SPAN)) if rows else pa.array([], pa.list_(SPAN))
+    starts, ends = text.unfold(np.array([f.start for f in found]), np.array([f.end for f in found]))
+    row_of = text.rows_of(starts)
+    first, last = starts.copy(), ends.copy()
+    changes = np.flatnonzero(np.diff(row_of, prepend=-1))
+    for begin, stop in zip(changes, [*changes[1:], len(found)], strict=True):  # rows with a span only
+        places = np.stack([starts[begin:stop], ends[begin:stop]], axis=1).ravel()
+        first[begin:stop], last[begin:stop] = characters(text, int(row_of[begin]), places).reshape(-1, 2).T
+    values = pa.StructArray.from_arrays(
+        [
+            pa.array(first, pa.int32()),
+            pa.array(last, pa.int32()),
+            pa.array([f.kind for f in found], pa.string()),
+            pa.array([f.rule for f in found], pa.string()),
+            pa.array([f.score for f in found], pa.float32()),
+        ],
+        fields=list(SPAN),
+    )
+    offsets = np.searchsorted(row_of, np.arange(rows + 1)).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values)

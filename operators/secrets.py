@@ -1,0 +1,45 @@
+"""Secrets: access keys, tokens, private keys, passwords after their name, credentials in URLs.
+
+The rules are in `configs/pii/secrets.yaml`. Used on raw chat before anything is stored (`mask_secrets`), and as one
+part of FindPii. Zero-width characters inside a token and full-width forms do not hide it.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pyarrow as pa
+
+from dataforge.operators.pii_rules import load_rules
+from dataforge.operators.pii_scan import Finder, Scanner
+from dataforge.operators.pii_text import Folded, fold_bytes
+
+MASK = "<SECRET>"
+
+
+@functools.cache
+def secrets_scanner() -> Scanner:
+    """The rules of secrets.yaml, compiled once per process."""
+    return Scanner([Finder(rule) for rule in load_rules("secrets")])
+
+
+def find_secrets(texts: pa.Array) -> pa.Array:
+    """list<SPAN>[n]: secrets of each text (string or large_string; a null has none), in character positions."""
+    return secrets_scanner().spans(texts)
+
+
+def mask_secrets(text: str) -> str:
+    """One text with each secret replaced: `"use ghp_…, ok"` -> `"use <SECRET>, ok"`."""
+    raw = text.encode("utf-8", "surrogatepass")
+    data, origin = (raw, None) if text.isascii() else fold_bytes(np.frombuffer(raw, np.uint8))
+    found = secrets_scanner().scan(data)
+    if not found:
+        return text
+    whole = Folded(data, np.frombuffer(raw, np.uint8), origin, np.array([0, len(raw) + 1]))
+    starts, ends = whole.unfold(np.array([f.start for f in found]), np.array([f.end for f in found]))
+    pieces, done = [], 0
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):  # one turn per secret
+        pieces += [raw[done:start].decode("utf-8", "surrogatepass"), MASK]
+        done = end
+    return "".join(pieces) + raw[done:].decode("utf-8", "surrogatepass")
