@@ -1,0 +1,237 @@
+"""What all sources over files share: which files there are, their digest, how they are split, how one is opened.
+
+A path may be a file, a folder, a glob, or one of these behind an fsspec URL. Names are relative to the source's root
+(the folder before the first wildcard), so moving a corpus changes nothing. Reading a kind of file is the business of
+files_jsonl, files_parquet, files_csv, files_text and files_warc.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from glob import has_magic
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, ClassVar
+
+import pyarrow as pa
+
+from dataforge.errors import CorruptError, InputError
+from dataforge.operator import Source, SourceFile, Split
+from dataforge.operators.files_stream import ByteStream
+from dataforge.schemas.document import DOCUMENT
+
+SPLIT_BYTES = 64 << 20
+MAX_ROW_BYTES = 16 << 20
+PACKED = (".gz", ".zst")
+# What is remembered of a file between runs: (sha256, decompressed bytes or -1), by path, size and time of change.
+Remembered = MutableMapping[str, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file of a source. `name` is relative to the root and is all of it that enters identity."""
+
+    name: str
+    location: str  # path or URL
+    size_bytes: int
+    changed: str  # opaque: differs when the file was changed
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """Files of one kind. Subclasses say which suffixes belong to it in a folder and how the rows of a file are read."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    path: str = field(metadata={"identity": False})
+    licence: str | None = None
+    max_row_bytes: int = MAX_ROW_BYTES
+
+    def gives(self) -> pa.Schema:
+        return DOCUMENT
+
+    def files(self) -> tuple[InputFile, ...]:
+        return list_files(self.path, self.suffixes)
+
+    def digest(self, remembered: Remembered | None = None) -> str:
+        """Hex sha256 over name, size and sha256 of every file. `remembered` saves hashing files that did not change."""
+        total = hashlib.sha256()
+        for file in self.files():
+            sha256, _ = self._measured(file, remembered, decompress=False)
+            total.update(f"{file.name}\0{file.size_bytes}\0{sha256}\n".encode())
+        return total.hexdigest()
+
+    def decompressed_bytes(self, remembered: Remembered | None = None) -> int:
+        """Bytes of all files once decompressed: what `parts: auto` goes by. A damaged file counts up to the damage."""
+        return sum(self._measured(file, remembered, decompress=True)[1] for file in self.files())
+
+    def _measured(self, file: InputFile, remembered: Remembered | None, *, decompress: bool) -> tuple[str, int]:
+        place = f"{file.location}\0{file.size_bytes}\0{file.changed}"
+        known = remembered.get(place) if remembered is not None else None
+        if known is not None and (known[1] >= 0 or not decompress):
+            return known[0], known[1]
+        sha256 = known[0] if known else sha256_of(file)
+        result = (sha256, self.unpacked_bytes(file) if decompress else -1)
+        if remembered is not None:
+            remembered[place] = result
+        return result
+
+    def unpacked_bytes(self, file: InputFile) -> int:
+        if not file.name.lower().endswith(PACKED):
+            return file.size_bytes
+        try:
+            with self.open(file.name) as stream:
+                for _ in stream:
+                    pass
+                return stream.position
+        except CorruptError:  # reading it will say so, under the budget of bad files
+            return file.size_bytes
+
+    def splits(self) -> Sequence[Split]:
+        """Small files together up to 64 MiB, in order of their names; a large file alone."""
+        groups: list[list[InputFile]] = []
+        for file in self.files():
+            if not groups or sum_bytes(groups[-1]) + file.size_bytes > SPLIT_BYTES:
+                groups.append([])
+            groups[-1].append(file)
+        return tuple(Split(tuple(file.name for file in group), sum_bytes(group)) for group in groups)
+
+    def read(self, split: Split) -> Iterator[SourceFile]:
+        for name in split.files:
+            yield self.read_file(name)
+
+    def read_file(self, name: str) -> SourceFile:
+        raise NotImplementedError
+
+    def open(self, name: str) -> ByteStream:
+        return ByteStream(partial(open_raw, location_of(self.path, name)), name)
+
+
+def sum_bytes(files: Sequence[InputFile]) -> int:
+    return sum(file.size_bytes for file in files)
+
+
+def sha256_of(file: InputFile) -> str:
+    try:
+        with open_raw(file.location) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=file.name, hint="check its permissions") from None
+
+
+def list_files(path: str, suffixes: tuple[str, ...]) -> tuple[InputFile, ...]:
+    """The files behind a path, sorted by name. In a folder: those of the wanted suffixes, not hidden ones."""
+    root, rest = split_root(path)
+    found = _remote_files(root, rest) if "://" in path else _local_files(root, rest)
+    if not rest.strip("/") and found is not None:
+        wanted = tuple(file for file in found if _wanted(file.name, suffixes))
+        if found and not wanted:
+            raise InputError(f"no file in the folder ends in {' '.join(suffixes)}", file=path, hint="name it by a glob")
+        found = wanted
+    if found is None or (rest and not found):
+        raise InputError("no such file or folder", file=path, hint="check sources[].path of the config")
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def split_root(path: str) -> tuple[str, str]:
+    """(root, pattern): "a/b*/c" -> ("a", "b*/c"), "a/f.txt" -> ("a", "f.txt"), a folder -> (it, "")."""
+    if not has_magic(path):
+        if _is_folder(path):
+            return path.rstrip("/") or "/", ""
+        head, _, tail = path.rpartition("/")
+        return head or ("/" if path.startswith("/") else "."), tail
+    parts = path.split("/")
+    first = next(i for i, part in enumerate(parts) if has_magic(part))
+    return "/".join(parts[:first]) or ("/" if path.startswith("/") else "."), "/".join(parts[first:])
+
+
+def _is_folder(path: str) -> bool:
+    if "://" not in path:
+        return os.path.isdir(path)
+    filesystem, inner = _filesystem(path)
+    return bool(filesystem.isdir(inner))
+
+
+def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
+    lower = name.lower()
+    for packed in PACKED:
+        lower = lower.removesuffix(packed)
+    return lower.endswith(suffixes) and not any(part.startswith((".", "_")) for part in name.split("/"))
+
+
+def _local_files(root: str, rest: str) -> tuple[InputFile, ...] | None:
+    if not os.path.isdir(root):
+        return None
+    paths = Path(root).glob(rest) if has_magic(rest) else [Path(root, rest)] if rest else _walk(root)
+    return tuple(_local_file(path, root) for path in paths if path.is_file())
+
+
+def _walk(root: str) -> Iterator[Path]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            yield Path(folder, name)
+
+
+def _local_file(path: Path, root: str) -> InputFile:
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise InputError("the file's name is not UTF-8", file=shown, hint="rename the file") from None
+    state = path.stat()
+    return InputFile(name, str(path), state.st_size, str(state.st_mtime_ns))
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        filesystem, inner = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        kind = "install the package for it" if isinstance(error, ImportError) else "check the URL"
+        raise InputError(f"no file system for {url.split('://')[0]}://", file=url, hint=kind) from None
+    return filesystem, inner
+
+
+def _remote_files(root: str, rest: str) -> tuple[InputFile, ...] | None:
+    filesystem, base = _filesystem(root)
+    try:
+        if rest and not has_magic(rest):
+            found = {base.rstrip("/") + "/" + rest: filesystem.info(base.rstrip("/") + "/" + rest)}
+        elif rest:
+            found = filesystem.glob(base.rstrip("/") + "/" + rest, detail=True)
+        else:
+            found = filesystem.find(base, detail=True)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"listing failed: {type(error).__name__}", file=root, hint="check the address") from None
+    return tuple(_remote_file(path, base, root, info) for path, info in found.items() if info["type"] == "file")
+
+
+def _remote_file(path: str, base: str, root: str, info: dict[str, Any]) -> InputFile:
+    name = PurePosixPath(path).relative_to(base.rstrip("/") or "/").as_posix()
+    changed = str(info.get("ETag") or info.get("mtime") or info.get("created") or "")
+    return InputFile(name, f"{root.rstrip('/')}/{name}", int(info["size"] or 0), changed)
+
+
+def location_of(path: str, name: str) -> str:
+    """Where the file called `name` of the source with this path lies."""
+    return f"{split_root(path)[0].rstrip('/')}/{name}"
+
+
+def open_raw(location: str) -> BinaryIO:
+    try:
+        if "://" not in location:
+            return open(location, "rb")
+        filesystem, inner = _filesystem(location)
+        opened: BinaryIO = filesystem.open(inner, "rb")
+        return opened
+    except OSError as error:
+        what = error.strerror or type(error).__name__
+        raise InputError(f"cannot be opened: {what}", file=location.rsplit("/", 1)[-1], hint="check the file") from None

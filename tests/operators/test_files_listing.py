@@ -1,0 +1,117 @@
+"""Which files belong to a source, what its digest covers, how it is split, and how copies of a text get ids."""
+
+import os
+
+import fsspec
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataforge.errors import InputError
+from dataforge.identity import part_of
+from dataforge.operators import files
+from dataforge.operators.files_jsonl import JsonlFiles
+from dataforge.operators.files_rows import documents, number_copies
+from tests.operators.reading import read_all
+
+ROW = b'{"text": "a"}\n'
+
+
+def write(folder, **contents: bytes) -> None:
+    for name, data in contents.items():
+        path = folder / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def names(path) -> list[str]:
+    return [file.name for file in JsonlFiles("s", str(path)).files()]
+
+
+def test_file_folder_and_glob_name_files_alike(tmp_path):
+    write(tmp_path, b_dot_jsonl=ROW, sub__a_dot_jsonl=ROW, notes_dot_md=b"x", _hidden_dot_jsonl=ROW)
+    assert names(tmp_path) == ["b.jsonl", "sub/a.jsonl"]
+    assert names(tmp_path / "b.jsonl") == ["b.jsonl"]
+    assert names(tmp_path / "**/*.jsonl") == ["_hidden.jsonl", "b.jsonl", "sub/a.jsonl"]
+    assert names(tmp_path / "s*/a.jsonl") == ["sub/a.jsonl"]
+
+
+def test_missing_input_is_an_error_and_an_empty_folder_is_not(tmp_path):
+    for path in ("none.jsonl", "none/*.jsonl", "*.jsonl"):
+        with pytest.raises(InputError, match="no such file"):
+            JsonlFiles("s", str(tmp_path / path)).digest()
+    assert JsonlFiles("s", str(tmp_path)).splits() == ()
+    write(tmp_path, notes_dot_md=b"x")
+    with pytest.raises(InputError, match="no file in the folder ends in .jsonl"):
+        JsonlFiles("s", str(tmp_path)).digest()
+
+
+def test_the_digest_covers_names_and_bytes_but_not_the_root(tmp_path):
+    write(tmp_path, one__a_dot_jsonl=ROW, two__a_dot_jsonl=ROW, three__b_dot_jsonl=ROW, four__a_dot_jsonl=ROW + ROW)
+    one, two, three, four = (JsonlFiles("s", str(tmp_path / n)).digest() for n in ("one", "two", "three", "four"))
+    assert one == two
+    assert len({one, three, four}) == 3
+
+
+def test_a_remembered_file_is_not_read_again_until_it_changes(tmp_path, monkeypatch):
+    write(tmp_path, a_dot_jsonl=ROW)
+    source, remembered = JsonlFiles("s", str(tmp_path)), {}
+    digest, size = source.digest(remembered), source.decompressed_bytes(remembered)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "open_raw", lambda location: pytest.fail("the file was opened"))
+        assert (source.digest(remembered), source.decompressed_bytes(remembered)) == (digest, size)
+    write(tmp_path, a_dot_jsonl=ROW + ROW)
+    assert source.digest(remembered) != digest
+
+
+def test_small_files_share_a_split_and_large_ones_stand_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SPLIT_BYTES", 3 * len(ROW))
+    write(tmp_path, a_dot_jsonl=ROW, b_dot_jsonl=ROW, c_dot_jsonl=ROW * 9, d_dot_jsonl=ROW)
+    splits = JsonlFiles("s", str(tmp_path)).splits()
+    assert [split.files for split in splits] == [("a.jsonl", "b.jsonl"), ("c.jsonl",), ("d.jsonl",)]
+    assert sum(split.size_bytes for split in splits) == 12 * len(ROW)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    os.close(os.open(os.fsencode(tmp_path) + b"/a\xff.jsonl", os.O_CREAT))
+    with pytest.raises(InputError, match="not UTF-8"):
+        names(tmp_path)
+
+
+def test_fsspec_urls_read_like_folders():
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/corpus/a.jsonl": ROW, "/corpus/sub/b.jsonl": ROW, "/corpus/c.txt": b"x"})
+    for path, count in (("memory://corpus", 2), ("memory://corpus/*.jsonl", 1), ("memory://corpus/a.jsonl", 1)):
+        kept, *_ = read_all(JsonlFiles("s", path))
+        assert len(kept) == count
+    with pytest.raises(InputError):
+        names("memory://corpus/none.jsonl")
+    with pytest.raises(InputError, match="no file system for nonsense://"):
+        names("nonsense://x")
+    memory.rm("/corpus", recursive=True)
+
+
+@given(st.lists(st.sampled_from(["thanks", "ok", "no"]), max_size=12), st.randoms())
+def test_copies_are_numbered_the_same_in_any_order(texts, random):
+    def numbered(order):
+        none = [None] * len(order)
+        rows = pa.Table.from_batches([documents("s", none, order, none, none, None)])
+        return number_copies(rows.sort_by([("id", "ascending")]))
+
+    rows = numbered(texts)
+    shuffled = texts[:]
+    random.shuffle(shuffled)
+    assert rows.equals(numbered(shuffled))
+    ids = rows.column("id").to_pylist()
+    assert len(set(ids)) == len(texts)
+    assert sorted(rows.column("text").to_pylist()) == sorted(texts)
+
+
+def test_a_numbered_copy_stays_in_its_part_and_keys_are_left_alone():
+    rows = pa.Table.from_batches([documents("s", [None, None, "k"], ["a"] * 3, [None] * 3, [None] * 3, None)])
+    rows = rows.sort_by([("id", "ascending")])
+    numbered = number_copies(rows)
+    assert set(part_of(rows.column("id"), 256)) == set(part_of(numbered.column("id"), 256))
+    assert {row["id"] for row in rows.to_pylist()} <= {row["id"] for row in numbered.to_pylist()}
+    assert sorted(row["key"][-2:] for row in numbered.to_pylist()) == ["#0", "#1", "k"]
