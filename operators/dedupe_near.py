@@ -1,0 +1,210 @@
+"""Near-duplicates: MinHash bands → candidate pairs → exact Jaccard of the shingle sets. Gives verified edges only.
+
+    Bands    Map    text → band keys (the signature itself is not stored: the decision is exact)
+    Pairs    Keyed  rows with a band in common → candidate pairs, each once a bucket
+    Carry    Keyed  at the part of `a`: its shingle hashes, once for each part that holds a partner
+    Verify   Keyed  at the part of `b`: intersection and union; pairs below the threshold end here
+
+Texts without a word are never banded. Equal texts count once in a bucket: `SameValue` joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataforge.identity import part_of
+from dataforge.kernels.bands import ALL_PAIRS, band_keys, bucket_edges, runs
+from dataforge.kernels.jaccard import at_least, overlaps
+from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
+from dataforge.operator import Contract, Keyed, Map, Rows
+from dataforge.schemas.edge import EDGE
+
+BANDS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("text_hash", pa.string(), nullable=False),
+        pa.field("bands", pa.list_(pa.uint64()), nullable=False),  # empty for a text without a word
+    ]
+)
+PAIR = pa.schema([pa.field("a", pa.string(), nullable=False), pa.field("b", pa.string(), nullable=False)])
+CARRY = pa.schema(
+    [
+        pa.field("a", pa.string(), nullable=False),
+        pa.field("part", pa.int32(), nullable=False),  # where the partners lie
+        pa.field("partners", pa.list_(pa.string()), nullable=False),
+        pa.field("shingles", pa.list_(pa.uint64()), nullable=False),  # of `a`, sorted, each once
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Bands(Map):
+    """Band keys of each text, uint64 each, by `bands` × `rows` of the signature that `spec` describes."""
+
+    bands: int = 18
+    rows: int = 7
+    spec: MinHashSpec = field(default_factory=MinHashSpec)
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (("id", "text", "text_hash"),)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return BANDS
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        def keys(batch: pa.RecordBatch) -> Rows:
+            found = signatures(batch.column("text"), self.spec)
+            values = band_keys(found.values, self.bands, self.rows)[found.words > 0]
+            ends = np.cumsum([0, *np.where(found.words > 0, self.bands, 0)]).astype(np.int32)
+            lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
+            return Rows(pa.record_batch([batch.column("id"), batch.column("text_hash"), lists], schema=BANDS))
+
+        return keys
+
+
+@dataclass(frozen=True)
+class Pairs(Keyed):
+    """Candidate pairs `a` < `b` of each bucket, as `bucket_edges` chooses them. A pair may come from several buckets."""
+
+    parts: int
+    all_pairs: int = 8 * ALL_PAIRS  # 2,016 comparisons at most a bucket, then a star: linear in large buckets
+    contract: ClassVar[Contract] = Contract.ASIDE
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (("id", "text_hash", "bands"),)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return PAIR
+
+    def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
+        bands = batch.column("bands")
+        owners = pc.list_parent_indices(bands)
+        keys = pc.list_flatten(bands)
+        names = ["_key", "row", "text_hash"]  # `row` and not `id`: the rows come in order of id, and sorting keeps it
+        rows = pa.record_batch([keys, batch.column("id").take(owners), batch.column("text_hash").take(owners)], names)
+        return rows, (keys.to_numpy(zero_copy_only=False) >> np.uint64(40)).astype(np.int64) % self.parts
+
+    def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
+        if tables[0] is None:
+            return
+        keys = tables[0]["_key"].to_numpy()
+        bounds = runs(keys)
+        shared = np.repeat(np.diff(bounds) > 1, np.diff(bounds))  # most buckets hold one row: forget those first
+        rows = tables[0].filter(pa.array(shared))
+        if rows.num_rows:
+            yield Rows(self._pairs(rows))
+
+    def _pairs(self, rows: pa.Table) -> pa.Table:
+        keys = rows["_key"].to_numpy()
+        ids, hashes = rows["row"].combine_chunks(), rows["text_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
+        order = np.lexsort((np.arange(len(keys)), hashes, keys))
+        first = np.ones(len(keys), bool)
+        first[1:] = (keys[order][1:] != keys[order][:-1]) | (hashes[order][1:] != hashes[order][:-1])
+        members = np.sort(order[first])  # per bucket and text the smallest id
+        edges = bucket_edges(runs(keys[members]), members, all_pairs=self.all_pairs)
+        pairs = pa.table([ids.take(pa.array(edges[:, 0])), ids.take(pa.array(edges[:, 1]))], schema=PAIR)
+        return unique_pairs(pairs)
+
+
+def unique_pairs(pairs: pa.Table) -> pa.Table:
+    """Each pair once, sorted by (a, b)."""
+    return pairs.group_by(["a", "b"], use_threads=False).aggregate([]).sort_by([("a", "ascending"), ("b", "ascending")])
+
+
+@dataclass(frozen=True)
+class Carry(Keyed):
+    """Inputs: pairs, and the documents (local). For each `a`: its shingle hashes, to every part that holds a partner."""
+
+    parts: int
+    spec: MinHashSpec = field(default_factory=MinHashSpec)
+    contract: ClassVar[Contract] = Contract.ASIDE
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (("a", "b"), ("id", "text"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return CARRY
+
+    def local(self) -> Sequence[int]:
+        return (1,)
+
+    def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
+        return batch, part_of(batch.column("a"), self.parts)
+
+    def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
+        if tables[0] is None:
+            return
+        pairs = unique_pairs(tables[0])
+        pairs = pairs.append_column("part", pa.array(part_of(pairs["b"], self.parts)))
+        grouped = pairs.group_by(["a", "part"], use_threads=False).aggregate([("b", "list")])
+        grouped = grouped.sort_by([("a", "ascending"), ("part", "ascending")])
+        for ids, offsets, hashes in shingles_for(tables[1], pc.unique(grouped["a"]), self.spec):
+            rows = grouped.filter(pc.is_in(grouped["a"], value_set=ids))
+            places = pc.index_in(rows["a"], value_set=ids).to_numpy()
+            shingles = take_lists(offsets, hashes, places)
+            yield Rows(pa.table([rows["a"], rows["part"], rows["b_list"], shingles], schema=CARRY))
+
+
+@dataclass(frozen=True)
+class Verify(Keyed):
+    """Inputs: what `Carry` gives, and the documents (local). Gives EDGE rows of pairs with Jaccard >= threshold."""
+
+    parts: int
+    threshold: float = 0.8
+    spec: MinHashSpec = field(default_factory=MinHashSpec)
+    contract: ClassVar[Contract] = Contract.ASIDE
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "text"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return EDGE
+
+    def local(self) -> Sequence[int]:
+        return (1,)
+
+    def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
+        return batch, batch.column("part").to_numpy()
+
+    def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
+        if tables[0] is None:
+            return
+        carried = tables[0].sort_by("a").combine_chunks()
+        owners = pc.list_parent_indices(carried["partners"]).to_numpy()
+        partners = pc.list_flatten(carried["partners"]).combine_chunks()
+        lists = carried["shingles"].combine_chunks()
+        left = (lists.offsets.to_numpy().astype(np.int64), lists.values.to_numpy())
+        counted = np.zeros((len(partners), 2), np.int64)
+        for ids, offsets, hashes in shingles_for(tables[1], pc.unique(partners), self.spec):
+            places = pc.index_in(partners, value_set=ids)
+            here = np.flatnonzero(pc.is_valid(places).to_numpy(zero_copy_only=False))
+            pairs = np.stack([owners[here], pc.drop_null(places).to_numpy().astype(np.int64)], axis=1)
+            counted[here] = np.stack(overlaps(left, (offsets, hashes), pairs), axis=1)
+        yield Rows(self._edges(carried["a"].combine_chunks().take(pa.array(owners)), partners, counted))
+
+    def _edges(self, a: pa.Array, b: pa.Array, counted: np.ndarray) -> pa.Table:
+        good = pa.array(at_least(counted[:, 0], counted[:, 1], self.threshold))
+        kind = pa.array(["near"] * len(a), pa.string())
+        table = pa.table([a, b, kind, pa.array(counted[:, 0]), pa.array(counted[:, 1])], schema=EDGE).filter(good)
+        return table.sort_by([("a", "ascending"), ("b", "ascending")])
+
+
+def shingles_for(documents: Any, wanted: pa.Array, spec: MinHashSpec) -> Iterator[tuple[pa.Array, np.ndarray, np.ndarray]]:
+    """(ids, offsets, hashes) of the wanted documents of a local part, one row group after another."""
+    for batch in documents.read(["id", "text"]):
+        found = batch.filter(pc.is_in(batch.column("id"), value_set=wanted))
+        if found.num_rows:
+            yield (found.column("id"), *shingle_hashes(found.column("text"), spec))
+
+
+def take_lists(offsets: np.ndarray, values: np.ndarray, places: np.ndarray) -> pa.ListArray:
+    """Rows `places` of a ragged array, as an Arrow list array."""
+    lists = pa.ListArray.from_arrays(pa.array((offsets - offsets[0]).astype(np.int32)), pa.array(values))
+    return lists.take(pa.array(places))

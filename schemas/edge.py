@@ -1,0 +1,34 @@
+"""Rows about pairs of rows: which belong together, and what became of them."""
+
+import pyarrow as pa
+
+# `a` < `b`. exact: equal text. near: verified Jaccard at or above the threshold. family: parts of one conversation.
+EDGE = pa.schema(
+    [
+        pa.field("a", pa.string(), nullable=False),
+        pa.field("b", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # exact, near, family
+        pa.field("common", pa.int64()),  # shingles in both, for near
+        pa.field("union", pa.int64()),  # shingles in either, for near
+    ]
+)
+
+# One row per row of the corpus that has an edge.
+CLUSTER = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("twin", pa.string(), nullable=False),  # smallest id among rows of equal text
+        pa.field("cluster", pa.string(), nullable=False),  # smallest id among rows joined by exact and near edges
+        pa.field("group", pa.string(), nullable=False),  # smallest id among rows joined by any edge: never split apart
+    ]
+)
+
+# One row per row of the corpus, in its order.
+TWINS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("cluster", pa.string(), nullable=False),  # the group that splits keep together; own id when alone
+        pa.field("duplicate", pa.string()),  # exact or near when the row loses to another; null when it is kept
+        pa.field("into", pa.string()),  # the row kept in its place
+    ]
+)

@@ -1,0 +1,133 @@
+"""Duplicates: exact by text, near by verified Jaccard, one row kept per cluster, unique rows never touched."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataforge import Step
+from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes
+from dataforge.operators.clusters import Clusters, Keep, Members, Twins, forest
+from dataforge.operators.dedupe_exact import SameValue
+from dataforge.operators.dedupe_near import Bands, Carry, Pairs, Verify
+from tests.literal import by_key, doc, documents, fill, literal
+
+PARTS = 4
+VERDICT = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string())])
+
+
+def verdicts(failed: dict[str, str], keys: list[str]) -> Step:
+    return literal([{"id": doc(k), "reason": failed.get(k)} for k in keys], VERDICT, name="verdicts")
+
+
+def near(rows: Step) -> Step:
+    bands = Step("bands", Bands(), (rows,))
+    pairs = Step("pairs", Pairs(PARTS), (bands,))
+    return Step("near", Verify(PARTS), (Step("carry", Carry(PARTS), (pairs, rows)), rows))
+
+
+def twins(rows: Step, judged: Step, keep: tuple[str, ...] = ("longest",), sources: tuple[str, ...] = ()) -> Step:
+    clusters = Step("clusters", Clusters(), (Step("exact", SameValue(PARTS), (rows,)), near(rows)))
+    members = Step("members", Members(PARTS, keep, sources), (clusters, rows, judged))
+    return Step("twins", Twins(PARTS), (Step("keep", Keep(PARTS), (members,)), rows))
+
+
+def sentence(seed: int, words: int = 60) -> str:
+    draw = random.Random(seed)
+    return " ".join("".join(draw.choice("abcdefgh") for _ in range(6)) for _ in range(words))
+
+
+BASE = sentence(1)
+TEXTS = {
+    "original": BASE,
+    "twin": BASE,
+    "longer": BASE + " extra",
+    "alone": sentence(2),
+    "also-alone": sentence(3),
+    "empty": "",
+    "blank": " \n ",
+    "empty-too": "",
+}
+
+
+def test_the_longest_of_a_cluster_stays_and_the_others_name_it(engine: Any, tmp_path: Path) -> None:
+    table = fill(twins(documents(TEXTS), verdicts({}, list(TEXTS))), tmp_path, engine)
+    assert by_key(table, "duplicate", list(TEXTS)) == {
+        "original": "exact" if doc("original") > doc("twin") else "near",
+        "twin": "exact" if doc("twin") > doc("original") else "near",
+        "longer": None,
+        "alone": None,
+        "also-alone": None,
+        "empty": None,
+        "blank": None,
+        "empty-too": None,
+    }
+    into = by_key(table, "into", ["original", "twin", "alone"])
+    assert into == {"original": doc("longer"), "twin": doc("longer"), "alone": None}
+    clusters = by_key(table, "cluster", list(TEXTS))
+    assert len({clusters[k] for k in ("original", "twin", "longer")}) == 1
+    assert clusters["alone"] == doc("alone")
+
+
+def test_a_row_that_fails_quality_gives_way_to_one_that_passes(tmp_path: Path) -> None:
+    table = fill(twins(documents(TEXTS), verdicts({"longer": "too_few_words"}, list(TEXTS))), tmp_path)
+    kept = [k for k, d in by_key(table, "duplicate", ["original", "twin", "longer"]).items() if d is None]
+    assert len(kept) == 1 and kept != ["longer"]
+
+
+def test_newest_and_source_priority_are_keep_rules(tmp_path: Path) -> None:
+    rows = documents({"old": BASE, "new": BASE + " x"}, created_s={"old": 1, "new": 2})
+    table = fill(twins(rows, verdicts({}, ["old", "new"]), ("newest",)), tmp_path / "a")
+    assert by_key(table, "duplicate", ["old", "new"]) == {"old": "near", "new": None}
+    rows = documents({"a": BASE, "b": BASE + " x"}, source="s")
+    table = fill(twins(rows, verdicts({}, ["a", "b"]), ("source_priority", "longest"), ("s",)), tmp_path / "b")
+    assert by_key(table, "duplicate", ["a", "b"]) == {"a": "near", "b": None}
+
+
+def test_pairs_below_the_threshold_end_at_verification(tmp_path: Path) -> None:
+    half = " ".join(BASE.split()[:30]) + " " + " ".join(sentence(9).split()[:30])
+    assert fill(near(documents({"a": BASE, "b": half})), tmp_path).rows == 0
+
+
+def test_verified_edges_carry_the_true_jaccard(tmp_path: Path) -> None:
+    texts = {"a": BASE, "b": BASE + " one two", "c": BASE + " one"}
+    found = fill(near(documents(texts)), tmp_path).to_table().to_pylist()
+    sets = {}
+    for key, text in texts.items():
+        sets[doc(key)] = set(reference_shingle_hashes([text], MinHashSpec())[1].tolist())
+    assert len(found) == 3
+    for edge in found:
+        assert edge["a"] < edge["b"]
+        assert (edge["common"], edge["union"]) == (len(sets[edge["a"]] & sets[edge["b"]]), len(sets[edge["a"]] | sets[edge["b"]]))
+
+
+def test_a_bucket_of_many_equal_texts_gives_no_near_pairs(tmp_path: Path) -> None:
+    rows = documents([BASE] * 300)
+    assert fill(near(rows), tmp_path).rows == 0
+    assert fill(Step("exact", SameValue(PARTS), (rows,)), tmp_path).rows == 299
+
+
+EDGES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EDGES, st.randoms())
+def test_clusters_merge_in_any_order_and_grouping(edges: list[tuple[int, int, int]], shuffle: random.Random) -> None:
+    def state(chosen: list[tuple[int, int, int]]) -> pa.Table:
+        a, b = pa.array([str(e[0]) for e in chosen]), pa.array([str(e[1]) for e in chosen])
+        return forest(a, b, np.array([e[2] for e in chosen]))
+
+    whole = state(edges)
+    parts = [state([edge]) for edge in edges]
+    shuffle.shuffle(parts)
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = Clusters().merge(merged, part)
+    assert merged.equals(whole)
+    assert all(t >= c >= g for t, c, g in zip(*(whole[n].to_pylist() for n in ("twin", "cluster", "group")), strict=True))
