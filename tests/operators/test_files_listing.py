@@ -1,6 +1,8 @@
 """Which files belong to a source, what its digest covers, how it is split, and how copies of a text get ids."""
 
+import gzip
 import os
+import zipfile
 
 import fsspec
 import pyarrow as pa
@@ -13,6 +15,7 @@ from dataforge.identity import part_of
 from dataforge.operators import files
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_rows import documents, number_copies
+from dataforge.operators.files_sniff import sniff
 from tests.operators.reading import read_all
 
 ROW = b'{"text": "a"}\n'
@@ -43,7 +46,7 @@ def test_missing_input_is_an_error_and_an_empty_folder_is_not(tmp_path):
             JsonlFiles("s", str(tmp_path / path)).digest()
     assert JsonlFiles("s", str(tmp_path)).splits() == ()
     write(tmp_path, notes_dot_md=b"x")
-    with pytest.raises(InputError, match="no file in the folder ends in .jsonl"):
+    with pytest.raises(InputError, match="no file in the folder ends in"):
         JsonlFiles("s", str(tmp_path)).digest()
 
 
@@ -115,3 +118,39 @@ def test_a_numbered_copy_stays_in_its_part_and_keys_are_left_alone():
     assert set(part_of(rows.column("id"), 256)) == set(part_of(numbered.column("id"), 256))
     assert {row["id"] for row in rows.to_pylist()} <= {row["id"] for row in numbered.to_pylist()}
     assert sorted(row["key"][-2:] for row in numbered.to_pylist()) == ["#0", "#1", "k"]
+
+
+def test_sniff_names_kind_and_columns(tmp_path):
+    write(
+        tmp_path,
+        a_dot_jsonl=b'{"Body": "hello", "title": "a longer title", "id": 1, "date": "2024-01-02"}\n',
+        b_dot_csv=b"text;url\nhi;http://e.org\n",
+        c_dot_txt=b"x",
+        d_dot_bin=b"\0",
+    )
+    assert [(s.kind, s.files, s.settings) for s in sniff(str(tmp_path))] == [
+        ("csv", 1, {"text": "text", "uri": "url", "delimiter": ";"}),
+        ("jsonl", 1, {"text": "Body", "key": "id", "created": "date"}),
+        ("text", 1, {}),
+    ]
+    with pytest.raises(InputError, match="none of a known kind"):
+        sniff(str(tmp_path / "d.bin"))
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"WARC/1.0\r\n", "warc"), (b'{"text": "a"}\n', "jsonl"), (b"Once upon a time\n", "text"), (b"PAR1", "parquet")],
+)
+def test_sniff_goes_by_bytes_where_the_name_says_nothing(tmp_path, data, kind):
+    for name, raw in (("plain", data), ("packed.gz", gzip.compress(data))):
+        (tmp_path / name).write_bytes(raw)
+        assert [s.kind for s in sniff(str(tmp_path / name))] == [kind]
+
+
+def test_sniff_knows_a_slack_export_packed_or_not(tmp_path):
+    (tmp_path / "export/general").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "export/general/2024-01-31.json").write_bytes(b"[]")
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
+        archive.write(tmp_path / "export/general/2024-01-31.json", "general/2024-01-31.json")
+    for name in ("export", "e.zip"):
+        assert [s.kind for s in sniff(str(tmp_path / name))] == ["slack_export"]

@@ -1,0 +1,222 @@
+"""What an input is, and which of its columns are which: for `dataforge init`, which writes it down for people to check.
+
+Looks at names and first bytes, and at the first rows for columns. It never decides anything in a run.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dataforge.errors import DataforgeError, InputError
+from dataforge.operators.decode import decode_object
+from dataforge.operators.files import PACKED, InputFile, list_files, open_raw
+from dataforge.operators.files_csv import records
+from dataforge.operators.files_rows import RowFault, key_of, seconds_of, utf8
+from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
+
+_SAMPLE_ROWS, _HEAD_BYTES = 200, 1 << 16
+_TEXT = ("text", "content", "body", "raw_content", "document", "message", "article", "passage", "contents", "sentence")
+_KEY = ("id", "_id", "uuid", "guid", "doc_id", "document_id", "docid", "key", "message_id", "path")
+_URI = ("url", "uri", "link", "source_url", "permalink")
+_CREATED = ("created", "created_at", "date", "timestamp", "published", "published_at", "time", "datetime", "createdAt")
+_SUFFIX_KIND = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".jsonlines"), "jsonl"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    **dict.fromkeys((".warc", ".wet", ".arc"), "warc"),
+    **dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex"), "text"),
+}
+_DAY_FILE = re.compile(r"(?:^|/)[^/]+/\d{4}-\d{2}-\d{2}\.json$")
+
+
+@dataclass(frozen=True)
+class Sniffed:
+    """One source to write into a config: its kind, where it is, and settings such as {"text": "body", "key": "id"}."""
+
+    kind: str
+    path: str
+    files: int
+    size_bytes: int
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def sniff(path: str) -> tuple[Sniffed, ...]:
+    """What lies at a path (file, folder, glob, URL): one entry per kind of file found there, sorted by kind.
+
+    Raises InputError where nothing is found or nothing is known.
+    """
+    if _is_slack_export(path):
+        size = Path(path).stat().st_size if Path(path).is_file() else 0
+        return (Sniffed("slack_export", path, 1, size),)
+    groups: dict[str, list[InputFile]] = {}
+    found = list_files(path, ("",))
+    for file in found:
+        kind = _kind_of(file, by_bytes=len(found) == 1)
+        if kind:
+            groups.setdefault(kind, []).append(file)
+    if not groups:
+        hint = "dataforge reads Slack exports, WARC, JSONL, Parquet, CSV and text files"
+        raise InputError(f"{len(found)} files, none of a known kind", file=path, hint=hint)
+    return tuple(_describe(kind, path, files) for kind, files in sorted(groups.items()))
+
+
+def _describe(kind: str, path: str, files: list[InputFile]) -> Sniffed:
+    try:
+        settings = _COLUMNS[kind](files[0]) if kind in _COLUMNS else {}
+    except DataforgeError:  # a damaged first file: the run will name it; init must not stop at it
+        settings = {}
+    return Sniffed(kind, path, len(files), sum(file.size_bytes for file in files), settings)
+
+
+def _kind_of(file: InputFile, *, by_bytes: bool) -> str | None:
+    name = file.name.lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    known = next((kind for suffix, kind in _SUFFIX_KIND.items() if name.endswith(suffix)), None)
+    if known or not by_bytes:
+        return known
+    head = _stream(file).read(_HEAD_BYTES)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"WARC/", b"filedesc:")):
+        return "warc"
+    if head.startswith(b"PK\x03\x04") or b"\0" in head:
+        return None
+    return "jsonl" if _is_object(head.split(b"\n", 1)[0]) else _text_or_nothing(head)
+
+
+def _text_or_nothing(head: bytes) -> str | None:
+    if head.lstrip()[:1] in (b"[", b"{"):
+        return None  # JSON, but not one object per line
+    try:
+        utf8(head[: -3 if len(head) == _HEAD_BYTES else None], "the head")
+    except RowFault:
+        return None
+    return "text"
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        decode_object(line.removeprefix(b"\xef\xbb\xbf"))
+    except RowFault:
+        return False
+    return True
+
+
+def _is_slack_export(path: str) -> bool:
+    place = Path(path)
+    if place.is_file() and zipfile.is_zipfile(place):
+        try:
+            with zipfile.ZipFile(place) as archive:
+                return _names_an_export(list(islice((entry.filename for entry in archive.infolist()), 200_000)))
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+            return False
+    if place.is_dir():
+        return _names_an_export([p.relative_to(place).as_posix() for p in islice(place.glob("*/*.json"), 100)]) or (
+            (place / "channels.json").is_file() and (place / "users.json").is_file()
+        )
+    return False
+
+
+def _names_an_export(names: Sequence[str]) -> bool:
+    """Day files in folders of their own ("general/2024-01-31.json"), as no other export has them."""
+    return any(_DAY_FILE.search(name) for name in names)
+
+
+def _stream(file: InputFile) -> ByteStream:
+    return ByteStream(lambda: open_raw(file.location), file.name)
+
+
+def _jsonl_columns(file: InputFile) -> dict[str, str]:
+    with _stream(file) as stream:
+        groups = split_lines(stream, LineCounter(), 16 << 20)
+        return suggest(list(_objects(islice((line for group in groups for line in group.lines), _SAMPLE_ROWS))))
+
+
+def _objects(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            yield decode_object(line.removeprefix(b"\xef\xbb\xbf"))
+        except RowFault:
+            continue
+
+
+def _csv_columns(file: InputFile) -> dict[str, str]:
+    with _stream(file) as stream:
+        first = stream.read(_HEAD_BYTES).split(b"\n", 1)[0]
+    delimiter = max(",\t;|", key=lambda mark: first.count(mark.encode()))
+    with _stream(file) as stream:
+        rows = [fields for *_, fields in islice(records(stream, LineCounter(), delimiter, 16 << 20), _SAMPLE_ROWS)]
+    whole = [row for row in rows if isinstance(row, list)]
+    usual = "\t" if ".tsv" in file.name.lower() else ","
+    found = suggest([dict(zip(whole[0], row, strict=False)) for row in whole[1:]]) if whole else {}
+    return found if delimiter == usual else {**found, "delimiter": delimiter}
+
+
+def _parquet_columns(file: InputFile) -> dict[str, str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with open_raw(file.location) as stream:
+            batch = next(pq.ParquetFile(stream).iter_batches(_SAMPLE_ROWS), None)
+            return suggest(batch.to_pylist() if batch is not None else [])
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return {}
+
+
+def suggest(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Which columns of sample rows are text, key, uri and created: by usual names, checked against the values.
+
+    The text falls back to the column with the most characters, the key to none.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    texts = [
+        name for name in names if {type(value) for value in columns[name]} <= {str, type(None)} and any(columns[name])
+    ]
+    longest = max(texts, key=lambda name: sum(len(value or "") for value in columns[name]), default=None)
+    text = _first(_TEXT, texts, columns, any) or longest
+    found = {
+        "text": text,
+        "key": _first(_KEY, names, columns, _are_keys),
+        "uri": _first(_URI, texts, columns, any),
+        "created": _first(_CREATED, names, columns, _are_dates),
+    }
+    return {setting: name for setting, name in found.items() if name and (setting == "text" or name != text)}
+
+
+def _first(
+    usual: Sequence[str], names: Sequence[str], columns: dict[str, list[Any]], fits: Callable[[list[Any]], bool]
+) -> str | None:
+    lower = {name.lower(): name for name in reversed(names)}
+    return next(
+        (lower[name.lower()] for name in usual if name.lower() in lower and fits(columns[lower[name.lower()]])), None
+    )
+
+
+def _are_keys(values: list[Any]) -> bool:
+    try:
+        return len({key_of(value, "") for value in values}) == len(values)
+    except RowFault:
+        return False
+
+
+def _are_dates(values: list[Any]) -> bool:
+    try:
+        return any(seconds_of(value, "") is not None for value in values)
+    except RowFault:
+        return False
+
+
+_COLUMNS: dict[str, Callable[[InputFile], dict[str, str]]] = {
+    "jsonl": _jsonl_columns,
+    "csv": _csv_columns,
+    "parquet": _parquet_columns,
+}
