@@ -122,3 +122,44 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
         if shift > 63:
             raise ValueError("varint too long")
+
+
+def with_controls_renamed(data: bytes) -> bytes:
+    """The same model with control and unknown pieces spelled by noncharacters, ids unchanged.
+
+    For an encoder that would match `<s>` inside a text: no text holds U+FDD0 followed by the id in digits of U+FDD1.
+    """
+    out = bytearray()
+    number = 0
+    for field, value in _fields(data):
+        if not isinstance(value, bytes):
+            raise NotSentencePiece("not a SentencePiece model: unexpected field")
+        if field == 1:
+            _, score, kind = _piece(value)
+            if kind in (UNKNOWN, CONTROL):
+                value = _sealed("\ufdd0" + "\ufdd1" * (number + 1), score, kind)
+            number += 1
+        out += _length_field(field, value)
+    return bytes(out)
+
+
+def _sealed(piece: str, score: float, kind: int) -> bytes:
+    return _length_field(1, piece.encode()) + b"\x15" + struct.pack("<f", score) + b"\x18" + bytes([kind])
+
+
+def _length_field(field: int, value: bytes) -> bytes:
+    return _varint_bytes(field << 3 | 2) + _varint_bytes(len(value)) + value
+
+
+def _varint_bytes(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def positions(encoded: bytes) -> list[tuple[int, int]]:
+    """Byte positions (start, end) of each token in the text, from the library's serialized answer."""
+    pieces = [dict(_fields(_bytes(value))) for field, value in _fields(encoded) if field == 2]
+    return [(_int(piece.get(4, 0)), _int(piece.get(5, 0))) for piece in pieces]

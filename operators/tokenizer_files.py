@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError, GateError
-from dataforge.kernels import sentencepiece_model as spm
 
 REPORT = "tokenizer_report.json"
 
@@ -105,68 +104,3 @@ def refuse_private(tokens: Iterable[tuple[int, str]]) -> dict[str, int]:
         hint = "mask personal data and secrets before training (train after Select), or lower tokenizer.vocab_size"
         raise GateError(f"{len(found)} tokens of the vocabulary look like secrets or addresses: ids {shown}", hint=hint)
     return {"tokens_scanned": len(every), "tokens_private": 0}
-
-
-# --- a SentencePiece model as tokenizer.json --------------------------------------------------------------------------
-
-
-def json_of_sentencepiece(model: spm.Model) -> dict[str, Any]:
-    """The same tokenizer for `tokenizers`. Raises ValueError where that library has no equal: other normalisers,
-    whitespace as suffix, user-defined pieces, word and character models."""
-    if not model.identity or model.space_as_suffix or spm.USER_DEFINED in model.types:
-        raise ValueError("its normaliser, whitespace suffix or user-defined pieces have no equal in tokenizer.json")
-    kinds = {spm.BPE: _bpe_model, spm.UNIGRAM: _unigram_model}
-    if model.model_type not in kinds:
-        raise ValueError("only BPE and unigram models have an equal in tokenizer.json")
-    prepend = [{"type": "Prepend", "prepend": spm.SPACE}] if model.dummy_prefix else []
-    replace = {"type": "Replace", "pattern": {"String": " "}, "content": spm.SPACE}
-    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if model.dummy_prefix else []
-    back = {"type": "Replace", "pattern": {"String": spm.SPACE}, "content": " "}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [_added(i, model.pieces[i]) for i, kind in enumerate(model.types) if kind in (2, 3)],
-        "normalizer": {"type": "Sequence", "normalizers": [*prepend, replace]},
-        "pre_tokenizer": None,
-        "post_processor": None,
-        "decoder": {"type": "Sequence", "decoders": [back, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]},
-        "model": kinds[model.model_type](model),
-    }
-
-
-def _added(number: int, content: str) -> dict[str, Any]:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return {"id": number, "content": content, **flags}
-
-
-def _bpe_model(model: spm.Model) -> dict[str, Any]:
-    number = {piece: i for i, piece in enumerate(model.pieces)}
-    merges: list[tuple[float, int, int, list[str]]] = []
-    for i, piece in enumerate(model.pieces):
-        if model.types[i] != spm.NORMAL:
-            continue
-        halves = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
-        merges += [(-model.scores[i], number[a], number[b], [a, b]) for a, b in halves if a in number and b in number]
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": model.pieces[model.first(spm.UNKNOWN)],
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": True,
-        "byte_fallback": model.byte_fallback,
-        "ignore_merges": False,
-        "vocab": number,
-        "merges": [pair for *_, pair in sorted(merges)],
-    }
-
-
-def _unigram_model(model: spm.Model) -> dict[str, Any]:
-    vocabulary = [[piece, score] for piece, score in zip(model.pieces, model.scores, strict=True)]
-    return {
-        "type": "Unigram",
-        "unk_id": model.first(spm.UNKNOWN),
-        "vocab": vocabulary,
-        "byte_fallback": model.byte_fallback,
-    }

@@ -22,12 +22,13 @@ import xxhash
 
 from dataforge.errors import ConfigError, InputError
 from dataforge.kernels import sentencepiece_model as spm
+from dataforge.kernels.encoding_probe import probe_texts
 from dataforge.kernels.split_rules import PATTERNS
+from dataforge.kernels.tokenizer_json import json_of_sentencepiece
 from dataforge.operator import Fold
 from dataforge.operators.tokenizer_files import (
     Roles,
     chat_template,
-    json_of_sentencepiece,
     refuse_private,
     write_folder,
     write_json,
@@ -185,7 +186,9 @@ class TrainTokenizer(Fold):
     def _sentencepiece_made(self, data: bytes, texts: pa.ChunkedArray, out: Path) -> dict[str, Any]:
         model = spm.parse(data)
         scanned = refuse_private((i, p) for i, p in enumerate(model.pieces) if model.types[i] == spm.NORMAL)
-        converted = convert_sentencepiece(data, texts.slice(0, PROBE_ROWS).to_pylist(), out)
+        specials = [piece for piece, kind in zip(model.pieces, model.types, strict=True) if kind == spm.CONTROL]
+        probe = probe_texts([p.replace(spm.SPACE, " ").encode() for p in model.pieces], specials, hostile=4000)
+        converted = convert_sentencepiece(data, [*texts.slice(0, PROBE_ROWS).to_pylist(), *probe], out)
         trainer = f"sentencepiece {version('sentencepiece')}, {self.threads} threads"
         return {"vocab_size": len(model.pieces), **converted, **scanned, "trainer": trainer}
 
@@ -208,21 +211,36 @@ def _reason(error: RuntimeError) -> str:
 def convert_sentencepiece(data: bytes, texts: Sequence[str], out: Path) -> dict[str, Any]:
     """Writes tokenizer.json beside a SentencePiece model, and says which of the two is the definition.
 
-    Where `tokenizers` gives other ids for a probe text (equal scores are met in another order), tokenizer.json is: what
-    people load with AutoTokenizer must be what the data was made with. spm.model then stays as the trainer's record.
+    spm.model is, while `tokenizers` gives the same ids for every probe text. Two differences are known. BPE meets equal
+    scores in another order: then tokenizer.json is the definition, for what people load must be what the data was made
+    with. Unigram of `tokenizers` takes the text "<s>" or "<0x41>" for the piece of that name: spm.model stays the
+    definition (text must never become a control id), and the report counts those texts.
     """
     import sentencepiece
     from tokenizers import Tokenizer
 
+    model = spm.parse(data)
+    made: dict[str, Any] = {"format": "sentencepiece", "tokenizer_json": False}
     try:
-        converted = json_of_sentencepiece(spm.parse(data))
+        converted = json_of_sentencepiece(model)
     except ValueError as error:
-        return {"format": "sentencepiece", "tokenizer_json": False, "tokenizer_json_why": str(error)}
+        return {**made, "tokenizer_json_why": str(error)}
     processor = sentencepiece.SentencePieceProcessor(model_proto=data)
     tokenizer = Tokenizer.from_str(json.dumps(converted))
     tokenizer.encode_special_tokens = True
     ours = [found.ids for found in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-    differing = sum(a != b for a, b in zip(ours, processor.encode(list(texts)), strict=True))
+    right = [processor.encode(text) for text in texts]
+    differing = [text for text, a, b in zip(texts, ours, right, strict=True) if a != b]
+    spelled = [text for text in differing if _spells_a_piece(model, text)]
+    made |= {"probe_texts": len(texts), "probe_differs": len(differing), "probe_spells_pieces": len(spelled)}
+    if model.model_type == spm.UNIGRAM and len(spelled) < len(differing):
+        return {**made, "tokenizer_json_why": "its ids differ from those of spm.model"}
     write_json(out / "tokenizer.json", converted)
-    kind = "json" if differing else "sentencepiece"
-    return {"format": kind, "tokenizer_json": True, "probe_texts": len(texts), "probe_differs": differing}
+    bpe_ties = model.model_type == spm.BPE and differing
+    return {**made, "format": "json" if bpe_ties else "sentencepiece", "tokenizer_json": True}
+
+
+def _spells_a_piece(model: spm.Model, text: str) -> bool:
+    """Whether a control, unknown or byte piece stands in the text letter by letter."""
+    named = (spm.UNKNOWN, spm.CONTROL, spm.BYTE)
+    return any(piece in text for piece, kind in zip(model.pieces, model.types, strict=True) if kind in named)

@@ -1,0 +1,224 @@
+"""Texts to ids on the host, exactly: gigatoken where a probe against the reference library agrees, else the reference.
+
+`open_encoder(folder)` chooses once and keeps the verdict beside the hash of the tokenizer and the versions of both
+libraries. Ids are the same by construction, so the lane never enters a result's identity. No special token is ever made
+from text: `<s>` in a text is three characters. Arrow's buffers go in and come out; Python lists exist only in the
+reference lane. BOS, EOS, truncation and labels are the business of `token_rows`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from dataforge.kernels import sentencepiece_model as spm
+from dataforge.kernels.buffers import Strings
+from dataforge.kernels.char_classes import cache_folder, write_beside
+from dataforge.kernels.encoding_probe import probe_texts
+from dataforge.kernels.split_rules import PATTERNS
+from dataforge.kernels.tokenizer_folder import Folder, spelled
+from dataforge.kernels.tokenizer_json import json_of_ranks
+
+Lane = Literal["gigatoken", "reference"]
+RENEW_AFTER_BYTES = 4 << 30  # gigatoken's caches grow with distinct pieces: a new object bounds them
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Ids of text i are `ids[offsets[i]:offsets[i + 1]]`."""
+
+    offsets: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int32]
+
+
+class Differs(Exception):
+    """The fast lane and the reference gave other ids for one text of a run; `row` is its place in the batch."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(f"the fast encoder differs from the reference in row {row} of a batch")
+        self.row = row
+
+
+Reference = Callable[[Sequence[str]], list[list[int]]]
+
+
+@dataclass
+class Encoder:
+    """One tokenizer in one process. `lane` says which library encodes; `why` says why it is not gigatoken."""
+
+    folder: Folder
+    lane: Lane
+    why: str
+    reference: Reference
+    _fast: Any = None
+    _fed_bytes: int = 0
+
+    def encode(self, texts: Strings) -> Ids:
+        """No text may be null (`Strings` has none). Texts are valid UTF-8, as checked at ingest."""
+        if len(texts) == 0:
+            return Ids(np.zeros(1, np.int64), np.zeros(0, np.int32))
+        if self.lane == "reference":
+            return ids_of(self.reference([text.decode() for text in texts.texts()]))
+        if self._fast is None or self._fed_bytes > RENEW_AFTER_BYTES:
+            self._fast, self._fed_bytes = gigatoken_of(self.folder), 0
+        self._fed_bytes += texts.size_bytes
+        return gigatoken_ids(self._fast, texts)
+
+    def check(self, texts: Strings, found: Ids, rows: npt.NDArray[np.int64]) -> None:
+        """Encodes `rows` again by the reference. Raises Differs at the first difference."""
+        if self.lane == "reference" or len(rows) == 0:
+            return
+        for row, ids in zip(rows.tolist(), self.reference([texts.text(row).decode() for row in rows]), strict=True):
+            if ids != found.ids[found.offsets[row] : found.offsets[row + 1]].tolist():  # 1 row in 1,000
+                raise Differs(row)
+
+
+def open_encoder(folder: Folder, *, lane: Lane | None = None, cache: Path | None = None) -> Encoder:
+    """`lane` forces one for tests and benchmarks; `cache` is where the probe's verdict is kept."""
+    reference = reference_of(folder)
+    if lane is not None:
+        return Encoder(folder, lane, "asked for", reference)
+    why = _verdict(folder, reference, cache or cache_folder())
+    return Encoder(folder, "reference" if why else "gigatoken", why, reference)
+
+
+def ids_of(lists: Sequence[Sequence[int]]) -> Ids:
+    """Arrays from the lists of a reference library."""
+    offsets = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum([len(ids) for ids in lists], out=offsets[1:])
+    flat = np.fromiter((number for ids in lists for number in ids), np.int32, int(offsets[-1]))
+    return Ids(offsets, flat)
+
+
+# --- reference lane ---------------------------------------------------------------------------------------------------
+
+
+def reference_of(folder: Folder) -> Reference:
+    """The library whose ids are right by definition."""
+    return {"json": _tokenizers, "sentencepiece": _sentencepiece, "ranks": _tiktoken}[folder.format](folder)
+
+
+def _tokenizers(folder: Folder) -> Reference:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(folder.data.decode())
+    tokenizer.encode_special_tokens = True  # text stays text
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda texts: [found.ids for found in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def _sentencepiece(folder: Folder) -> Reference:
+    import sentencepiece
+
+    processor = sentencepiece.SentencePieceProcessor(model_proto=folder.data)
+    return lambda texts: [processor.encode(text) for text in texts]
+
+
+def _tiktoken(folder: Folder) -> Reference:
+    """tiktoken if it is installed, else the plain definition: slower by far, the same ids."""
+    try:
+        import tiktoken
+    except ImportError:
+        from dataforge.kernels import bpe
+
+        model = bpe.compiled_rules(folder)
+        return lambda texts: [bpe.encode(model, text) for text in texts]
+    pattern = PATTERNS[folder.pattern]
+    encoding = tiktoken.Encoding("ranks", pat_str=pattern, mergeable_ranks=folder.ranks, special_tokens={})
+    return lambda texts: [encoding.encode_ordinary(text) for text in texts]
+
+
+# --- fast lane --------------------------------------------------------------------------------------------------------
+
+
+def gigatoken_of(folder: Folder) -> Any:
+    """Raises whatever gigatoken raises for a tokenizer that it does not know, a Rust panic included."""
+    import gigatoken
+    from tokenizers import Tokenizer
+
+    if folder.format == "json":
+        plain = {**folder.json, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+        return gigatoken.Tokenizer(Tokenizer.from_str(json.dumps(plain)))
+    if folder.format == "sentencepiece":
+        return gigatoken.Tokenizer.from_sentencepiece(spm.with_controls_renamed(folder.data))
+    if folder.pattern == "llama3":  # no scheme for rank lists, but known in a tokenizer.json
+        return gigatoken.Tokenizer(Tokenizer.from_str(json.dumps(json_of_ranks(folder.ranks, folder.pattern, {}))))
+    path = cache_folder() / f"ranks-{folder.sha256[:16]}.tiktoken"  # it reads rank lists from files only
+    write_beside(path, lambda name: Path(name).write_bytes(folder.data))
+    return gigatoken.Tokenizer.from_tiktoken(str(path), pretokenizer=folder.pattern)
+
+
+def gigatoken_ids(tokenizer: Any, texts: Strings) -> Ids:
+    """Zero copy in, one copy out at most (offsets start at 0)."""
+    import awkward as ak
+
+    chars = ak.contents.NumpyArray(texts.data, parameters={"__array__": "char"})
+    layout = ak.contents.ListOffsetArray(ak.index.Index64(texts.offsets), chars, parameters={"__array__": "string"})
+    found = tokenizer.encode_batch(ak.Array(layout), parallel=False)
+    flat = ak.to_packed(found).layout
+    return Ids(np.asarray(flat.offsets, np.int64), np.asarray(flat.content.data).view(np.int32))
+
+
+# --- the probe --------------------------------------------------------------------------------------------------------
+
+
+def _verdict(folder: Folder, reference: Reference, cache: Path) -> str:
+    """Empty when both engines agree on every probe text, else why not. Kept in `cache`."""
+    kept = cache / f"probe-{folder.sha256[:32]}-{_versions(folder)}.json"
+    try:
+        why: str = json.loads(kept.read_text())["why"]
+    except (OSError, ValueError, KeyError):
+        why = _probe(folder, reference)
+        write_beside(kept, lambda name: Path(name).write_text(json.dumps({"why": why})))
+    return why
+
+
+def _versions(folder: Folder) -> str:
+    library = {"json": "tokenizers", "sentencepiece": "sentencepiece", "ranks": "tiktoken"}[folder.format]
+    return "-".join(f"{name}{_version(name)}" for name in ("gigatoken", library))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _probe(folder: Folder, reference: Reference) -> str:
+    texts = probe_texts(spelled(folder), _special_texts(folder))
+    try:
+        found = gigatoken_ids(gigatoken_of(folder), strings_from(texts))
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a Rust panic is no Exception; a module that is not there is one
+        return f"gigatoken cannot use it ({type(error).__name__})"
+    right = ids_of(reference(texts))
+    if np.array_equal(found.offsets, right.offsets) and np.array_equal(found.ids, right.ids):
+        return ""
+    return f"gigatoken {_version('gigatoken')} gives other ids than the reference on the probe"
+
+
+def _special_texts(folder: Folder) -> list[str]:
+    if folder.format == "json":
+        return [token["content"] for token in folder.json.get("added_tokens", [])]
+    if folder.format == "sentencepiece":
+        types = folder.model.types
+        return [piece for i, piece in enumerate(folder.model.pieces) if types[i] in (spm.UNKNOWN, spm.CONTROL)]
+    return ["<|endoftext|>", "<|begin_of_text|>", "<|im_start|>"]
+
+
+def strings_from(texts: Sequence[str]) -> Strings:
+    """`Strings` of a few Python texts (probe, tests)."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    return Strings(offsets, np.frombuffer(b"".join(encoded), np.uint8))
