@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 URLS = ("domain", "label", "url", "both")
 TOKEN = re.compile(r"```.*?```|`[^`\n]+`|<[^<>\n]*>", re.S)
+REFERENCE = re.compile(r"<([^<>\n]*)>")
 SHORT_CODE = re.compile(r":([a-z0-9_+'-]{1,100}):(?::skin-tone-[2-6]:)?")
 ENTITY = re.compile(r"&(amp|lt|gt);")
 ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
@@ -68,12 +69,24 @@ def mrkdwn_to_text(text: str, style: Style) -> str:
         if token[0].startswith("```"):
             while text[end : end + 1] == " ":
                 end += 1
-            _hold_fence(decode_entities(token[0][3:-3]), plain, held, text[end : end + 1])
+            _hold_fence(_code(token[0][3:-3], style), plain, held, text[end : end + 1])
         else:
             plain.append(HOLE)
-            held.append(decode_entities(token[0]) if token[0][0] == "`" else _angle(token[0][1:-1], style))
+            held.append(_code(token[0], style) if token[0][0] == "`" else _angle(token[0][1:-1], style))
     plain.append(text[end:])
     return _finish("".join(plain), held, style, is_escaped=True)
+
+
+def _code(text: str, style: Style) -> str:
+    """Code as it was typed. A typed `<` is always `&lt;`, so what stands in `<…>` was put there by Slack itself."""
+    return decode_entities(REFERENCE.sub(lambda m: _angle_in_code(m[1], style), text) if "<" in text else text)
+
+
+def _angle_in_code(inner: str, style: Style) -> str:
+    target, _, label = inner.partition("|")
+    if target.startswith(("@", "#", "!")):
+        return _angle(inner, style).replace("&", "&amp;")
+    return label or strip_url_secrets(target) if ":" in target else f"<{inner}>"
 
 
 def _hold_fence(code: str, plain: list[str], held: list[str], following: str) -> None:

@@ -6,7 +6,9 @@ TURN = pa.struct(
     [
         pa.field("user", pa.string(), nullable=False),  # pseudonym
         pa.field("text", pa.string(), nullable=False),  # messages of one author in a row, joined by newline
-        pa.field("act", pa.string(), nullable=False),  # a question or directive in the turn, else of its longest message
+        pa.field(
+            "act", pa.string(), nullable=False
+        ),  # a question or directive in the turn, else of its longest message
         pa.field("ts_us", pa.int64(), nullable=False),  # of the first message
         pa.field("message_ids", pa.list_(pa.string()), nullable=False),
         pa.field("is_bot", pa.bool_(), nullable=False),

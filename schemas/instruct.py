@@ -9,7 +9,9 @@ TURN_OF_CHAT = pa.struct(
 
 INSTRUCT = pa.schema(
     [
-        pa.field("id", pa.string(), nullable=False),  # row id of source, "instruct/" and the first message of the answer
+        pa.field(
+            "id", pa.string(), nullable=False
+        ),  # row id of source, "instruct/" and the first message of the answer
         pa.field("parents", pa.list_(pa.string()), nullable=False),  # the conversation's id
         pa.field("source", pa.string(), nullable=False),
         pa.field("conversation", pa.string(), nullable=False),

@@ -22,7 +22,9 @@ MESSAGE = pa.schema(
         pa.field("user", pa.string(), nullable=False),  # pseudonym "user_..."; "bot_..." where no person is behind it
         pa.field("is_bot", pa.bool_(), nullable=False),
         pa.field("subtype", pa.string()),  # Slack's subtype of a kept message, null for the plain kind
-        pa.field("thread_ts", pa.string()),  # ts of the thread's root; the root's own ts on the root; null outside threads
+        pa.field(
+            "thread_ts", pa.string()
+        ),  # ts of the thread's root; the root's own ts on the root; null outside threads
         pa.field("parent_user", pa.string()),  # pseudonym of the root's author, on replies that say so
         pa.field("reply_count", pa.int32(), nullable=False),  # replies the root claims to have, 0 elsewhere
         pa.field("is_broadcast", pa.bool_(), nullable=False),  # a reply also shown in the channel

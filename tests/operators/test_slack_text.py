@@ -23,7 +23,8 @@ STYLE = Style(user=lambda user: f"user_{user.lower()}", channel=lambda channel: 
         ("<mailto:a@b.org|a@b.org> <tel:+123>", "a@b.org +123"),
         ("*bold* _it_ ~gone~", "bold it gone"),
         ("snake_case_name 2*3*4 ~/bin __init__", "snake_case_name 2*3*4 ~/bin __init__"),
-        ("`*a* :smile: <@U1>`", "`*a* :smile: <@U1>`"),
+        ("`*a* :smile: &lt;@U1&gt;`", "`*a* :smile: <@U1>`"),
+        ("`<@U1> <tel:28.5|28.5> <https://x.org/a?t=1>`", "`@user_u1 28.5 https://x.org/a`"),
         ("`a &lt; b`", "`a < b`"),
         ("x ```  keep *this* :smile:\n\tas is``` y", "x\n```\n  keep *this* :smile:\n\tas is\n```\ny"),
         (":+1::skin-tone-3: :smile: :our-logo:", "👍 😄 :our-logo:"),
@@ -67,22 +68,68 @@ def text(value, **style):
 
 
 PAIRS = [
-    ("hi <@U1> see <https://x.org|docs> :tada:", [section(
-        text("hi "), {"type": "user", "user_id": "U1"}, text(" see "),
-        {"type": "link", "url": "https://x.org", "text": "docs"}, text(" "), {"type": "emoji", "name": "tada"})]),
-    ("run `a &amp;&amp; b` *now*", [section(text("run "), text("a && b", code=True), text(" "), text("now", bold=True))]),
-    ("before\n```x &lt; 1\n  y```\nafter", [
-        section(text("before")), {"type": "rich_text_preformatted", "elements": [text("x < 1\n  y")]}, section(text("after"))]),
-    ("• one\n• two\n    ◦ three", [
-        {"type": "rich_text_list", "style": "bullet", "indent": 0, "elements": [section(text("one")), section(text("two"))]},
-        {"type": "rich_text_list", "style": "bullet", "indent": 1, "elements": [section(text("three"))]}]),
-    ("1. one\n2. two", [{"type": "rich_text_list", "style": "ordered", "elements": [section(text("one")), section(text("two"))]}]),
-    ("&gt; quoted\nok <!here>", [
-        {"type": "rich_text_quote", "elements": [text("quoted")]}, section(text("ok "), {"type": "broadcast", "range": "here"})]),
-    ("in <#C1>: <!subteam^S1> <!date^1^x|May 1>", [section(
-        text("in "), {"type": "channel", "channel_id": "C1"}, text(": "), {"type": "usergroup", "usergroup_id": "S1"},
-        text(" "), {"type": "date", "timestamp": 1, "fallback": "May 1"})]),
-]  # fmt: skip
+    (
+        "hi <@U1> see <https://x.org|docs> :tada:",
+        [
+            section(
+                text("hi "),
+                {"type": "user", "user_id": "U1"},
+                text(" see "),
+                {"type": "link", "url": "https://x.org", "text": "docs"},
+                text(" "),
+                {"type": "emoji", "name": "tada"},
+            )
+        ],
+    ),
+    (
+        "run `a &amp;&amp; b` *now*",
+        [section(text("run "), text("a && b", code=True), text(" "), text("now", bold=True))],
+    ),
+    (
+        "before\n```x &lt; 1\n  y```\nafter",
+        [
+            section(text("before")),
+            {"type": "rich_text_preformatted", "elements": [text("x < 1\n  y")]},
+            section(text("after")),
+        ],
+    ),
+    (
+        "• one\n• two\n    ◦ three",
+        [
+            {
+                "type": "rich_text_list",
+                "style": "bullet",
+                "indent": 0,
+                "elements": [section(text("one")), section(text("two"))],
+            },
+            {"type": "rich_text_list", "style": "bullet", "indent": 1, "elements": [section(text("three"))]},
+        ],
+    ),
+    (
+        "1. one\n2. two",
+        [{"type": "rich_text_list", "style": "ordered", "elements": [section(text("one")), section(text("two"))]}],
+    ),
+    (
+        "&gt; quoted\nok <!here>",
+        [
+            {"type": "rich_text_quote", "elements": [text("quoted")]},
+            section(text("ok "), {"type": "broadcast", "range": "here"}),
+        ],
+    ),
+    (
+        "in <#C1>: <!subteam^S1> <!date^1^x|May 1>",
+        [
+            section(
+                text("in "),
+                {"type": "channel", "channel_id": "C1"},
+                text(": "),
+                {"type": "usergroup", "usergroup_id": "S1"},
+                text(" "),
+                {"type": "date", "timestamp": 1, "fallback": "May 1"},
+            )
+        ],
+    ),
+]
 
 
 @pytest.mark.parametrize(("raw", "elements"), PAIRS)

@@ -1,0 +1,84 @@
+"""Channels of a workspace: which folder is which channel, of which kind, and under what name it may appear.
+
+Public channels keep their name; private channels, direct messages and group messages (whose very names are people) get
+a pseudonym. Kinds that are not switched on are never opened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dataforge.operators.slack_users import letters
+
+INDEX_FILES = {"channels.json": "public", "groups.json": "private", "dms.json": "dm", "mpims.json": "group_dm"}
+KINDS = tuple(INDEX_FILES.values())
+
+
+@dataclass(frozen=True)
+class Channel:
+    folder: str  # as in the export; the id for direct messages
+    id: str  # Slack's id, or the folder where no index names it
+    kind: str  # one of KINDS
+    shown: str  # name if public, else pseudonym
+    key: str  # id if public, else pseudonym: what row keys begin with
+    is_listed: bool  # False for a folder without an entry in any index file
+
+
+@dataclass(frozen=True)
+class Channels:
+    by_folder: dict[str, Channel]
+    by_id: dict[str, Channel]
+    opted_out: frozenset[str]
+
+    def is_opted_out(self, channel: Channel) -> bool:
+        return bool({channel.id, channel.folder, channel.shown, channel.key} & self.opted_out)
+
+    def mention(self, channel_id: str) -> str:
+        """What `<#C1>` shows, without `#`: the name of a public channel, else just "channel"."""
+        channel = self.by_id.get(channel_id)
+        if channel is None or channel.kind != "public" or self.is_opted_out(channel):
+            return "channel"
+        return channel.shown
+
+
+def channel_of(entry: dict[str, Any], kind: str, key: bytes, *, is_listed: bool = True) -> Channel:
+    """From an entry of an index file or of `conversations.list`, whose flags outweigh the file it stands in."""
+    kind = "dm" if entry.get("is_im") else "group_dm" if entry.get("is_mpim") else kind
+    kind = "private" if kind == "public" and (entry.get("is_private") or entry.get("is_group")) else kind
+    channel_id = str(entry["id"])
+    name = entry.get("name")
+    folder = name if kind != "dm" and isinstance(name, str) and name else channel_id
+    hidden = "channel_" + letters(key, channel_id)
+    public = kind == "public"
+    return Channel(folder, channel_id, kind, folder if public else hidden, channel_id if public else hidden, is_listed)
+
+
+def unlisted(folder: str, key: bytes) -> Channel:
+    """A folder that no index file names. What looks like direct messages or a private channel is taken as such."""
+    kind = "public"
+    if re.fullmatch(r"D[A-Z0-9]{7,}", folder):
+        kind = "dm"
+    elif folder.startswith("mpdm-"):
+        kind = "group_dm"
+    elif re.fullmatch(r"G[A-Z0-9]{7,}", folder):
+        kind = "private"
+    return channel_of({"id": folder, "name": folder}, kind, key, is_listed=False)
+
+
+def channels_of(
+    listed: Iterable[tuple[str, Any]], folders: Iterable[str], *, key: bytes, opted_out: Iterable[str] = ()
+) -> Channels:
+    """`listed`: (kind, entry) of all index files; `folders`: those that hold day files."""
+    by_folder: dict[str, Channel] = {}
+    for kind, entry in listed:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            channel = channel_of(entry, kind, key)
+            by_folder.setdefault(channel.folder, channel)
+    for folder in folders:
+        if folder not in by_folder:
+            by_folder[folder] = unlisted(folder, key)
+    by_id = {channel.id: channel for channel in by_folder.values()}
+    return Channels(by_folder, by_id, frozenset(opted_out))

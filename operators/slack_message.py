@@ -1,0 +1,357 @@
+"""One message as Slack wrote it → one row of MESSAGE, one dropped row with a reason, or one quarantined row.
+
+Privacy happens here, before anything can be written: people get pseudonyms, names and e-mails of members leave the
+text, secrets are masked, opted-out and foreign people's messages end. Day files and pages of the Web API both come
+through here, so that a pull and an export of the same workspace give the same rows.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from dataforge.errors import escape
+from dataforge.identity import row_ids
+from dataforge.operator import Rows
+from dataforge.operators.files_rows import RowFault, quarantined, type_name
+from dataforge.operators.slack_channels import Channel, Channels
+from dataforge.operators.slack_decode import messages_of
+from dataforge.operators.slack_subtypes import (
+    DISPUTED,
+    DROPPED_BY_SUBTYPE,
+    KEPT,
+    RESOLVED_BY_ANYONE,
+    RESOLVED_BY_ASKER,
+)
+from dataforge.operators.slack_text import (
+    Style,
+    attachments_to_text,
+    blocks_to_text,
+    emoji_table,
+    has_rich_text,
+    mrkdwn_to_text,
+)
+from dataforge.operators.slack_users import People, letters
+from dataforge.schemas.message import MESSAGE
+from dataforge.schemas.verdict import DROPPED
+
+TS = re.compile(r"(\d{1,11})\.(\d{1,6})")
+MADE_BY_SLACK = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?> (?:uploaded|shared|commented on|created|mentioned)\b")
+SLACK_TOKEN = re.compile(r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{3,}")  # also the short ones of examples
+BATCH_ROWS = 4096
+RAW_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class MessageRules:
+    """What of a message is kept, and how its text is written."""
+
+    bots: str = "drop"  # drop | keep
+    external: str = "drop"  # drop | keep: people of other companies in shared channels
+    urls: str = "domain"  # domain | label | url | both
+    markdown: bool = False  # keep bold, italic and strike as Markdown
+    max_row_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class Left:
+    """A message that is dropped. `detail` is its subtype or a rule's name, never text."""
+
+    ts: str
+    reason: str
+    detail: str
+
+
+@dataclass
+class MessageReader:
+    """Turns lists of messages into Rows. Holds the workspace's people and channels; one reader serves many files."""
+
+    source: str
+    people: People
+    channels: Channels
+    rules: MessageRules
+    mask_secrets: Callable[[str], str]
+    _mentions: list[str] = field(default_factory=list)
+    _notes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._style = Style(
+            self._mention, self.channels.mention, self.rules.urls, self.rules.markdown, self._unknown_element
+        )
+
+    def rows(self, raw: bytes, channel: Channel, file: str) -> Iterator[Rows]:
+        """All messages of one list. `file` is the name that may be shown."""
+        batch = _Batch(self.source, channel.key)
+        for index, offset, message, piece in messages_of(raw, file, self.rules.max_row_bytes):
+            # A loop over rows: cleaning one message costs some 20 to 40 µs of string work, the loop itself nothing.
+            try:
+                if isinstance(message, RowFault):
+                    raise message
+                fate = self.fate(message, channel)
+            except RowFault as fault:
+                shown = self._shown(piece if piece is not None else message)
+                where = None if offset < 0 else offset
+                batch.faults.append((file, index, where, fault.code, escape(fault.reason, 400), shown))
+            else:
+                (batch.left if isinstance(fate, Left) else batch.kept).append(fate)  # type: ignore[arg-type]
+            if batch.size() >= BATCH_ROWS:
+                yield batch.take(self._take_notes())
+        if batch.size() or self._notes:
+            yield batch.take(self._take_notes())
+
+    def fate(self, message: dict[str, Any], channel: Channel) -> tuple[Any, ...] | Left:
+        """The row (without id) in the order of MESSAGE, or why there is none. Raises RowFault."""
+        subtype = _string(message, "subtype")
+        if subtype == "message_changed":
+            inner = message.get("message")
+            if not isinstance(inner, dict) or "ts" not in inner:
+                raise RowFault("SCHEMA", "message_changed without the message it changes")
+            return self.fate({**inner, "subtype": inner.get("subtype") or ""}, channel)
+        ts = _ts(message, "ts")
+        if ts is None:
+            raise RowFault("SCHEMA", "expected ts, found none")
+        if subtype not in KEPT:
+            if subtype not in DROPPED_BY_SUBTYPE:
+                raise RowFault("SCHEMA", f"subtype {escape(subtype, 64)} is not known")
+            return Left(ts, DROPPED_BY_SUBTYPE[subtype], subtype)
+        user, is_bot = self._author(message, subtype)
+        reason = self._unwanted(message, user, is_bot)
+        if reason:
+            return Left(ts, reason, subtype or "message")
+        return self._row(message, channel, ts, subtype, user, is_bot)
+
+    def _author(self, message: dict[str, Any], subtype: str) -> tuple[str, bool]:
+        """(user or bot id, whether it is a bot). `bot_id` alone proves nothing: uploads by people carry one."""
+        user = _string(message, "user")
+        if subtype == "file_comment":
+            comment = message.get("comment")
+            user = (_string(comment, "user") if isinstance(comment, dict) else "") or user
+        bot = _string(message, "bot_id") or _string(message, "app_id")
+        known = user in self.people.members if self.people.members else bool(user)
+        is_bot = subtype == "bot_message" or self.people.is_bot(user) or (bool(bot) and not known)
+        if not user and not is_bot:
+            return "", False
+        return (user or bot or "bot"), is_bot
+
+    def _unwanted(self, message: dict[str, Any], user: str, is_bot: bool) -> str:
+        people, parent = self.people, _string(message, "parent_user_id")
+        if is_bot:
+            return "bot" if self.rules.bots == "drop" else ""
+        if not user:
+            return "no_user"
+        if people.is_opted_out(user):
+            return "opt_out"
+        if parent and people.is_opted_out(parent):
+            return "opt_out_thread"
+        if self.rules.external == "drop":
+            if self._is_external(message, user):
+                return "external"
+            if parent and people.is_external(parent):
+                return "external_thread"
+        return ""
+
+    def _is_external(self, message: dict[str, Any], user: str) -> bool:
+        if user in self.people.members:
+            return self.people.is_external(user)
+        profile = message.get("user_profile")
+        profile = profile if isinstance(profile, dict) else {}
+        if message.get("is_stranger") or profile.get("is_stranger"):
+            return True
+        teams = (message.get("user_team"), message.get("source_team"), profile.get("team"))
+        return bool(self.people.team) and any(isinstance(t, str) and t and t != self.people.team for t in teams)
+
+    def _row(
+        self, message: dict[str, Any], channel: Channel, ts: str, subtype: str, user: str, is_bot: bool
+    ) -> tuple[Any, ...] | Left:
+        self._mentions.clear()
+        text, text_source = self._text(message, subtype)
+        text = self._private(text) if text else ""
+        files = message.get("files")
+        n_files = len(files) if isinstance(files, list) else int(isinstance(message.get("file"), dict))
+        if not text:
+            return Left(ts, "empty", subtype or ("files" if n_files else "message"))
+        if not is_bot and self.people.unknown(user):
+            self._notes["unknown_members"] = self._notes.get("unknown_members", 0) + 1
+        thread_ts, edited_ts = _ts(message, "thread_ts"), _edited(message)
+        reply_count = _reply_count(message) if thread_ts in (None, ts) else 0
+        parent = _string(message, "parent_user_id")
+        reactions, resolved, disputed = self._reactions(message, parent)
+        version = f"{_micros(edited_ts):016x}{reply_count:08x}{xxhash.xxh3_64_hexdigest(text.encode())}"
+        return (
+            f"{channel.key}/{ts}",
+            text,
+            channel.shown,
+            channel.kind,
+            ts,
+            _micros(ts),
+            "bot_" + letters(self.people.key, user) if is_bot else self.people.pseudonym(user),
+            is_bot,
+            subtype or None,
+            thread_ts,
+            self.people.pseudonym(parent) if parent and thread_ts not in (None, ts) else None,
+            reply_count,
+            subtype in ("thread_broadcast", "reply_broadcast"),
+            text_source,
+            edited_ts,
+            n_files,
+            reactions,
+            resolved,
+            disputed,
+            list(dict.fromkeys(self._mentions)),
+            version,
+        )
+
+    def _text(self, message: dict[str, Any], subtype: str) -> tuple[str, str]:
+        """The person's own words and where they stood: blocks, else text, else attachments. Never two of them."""
+        if subtype == "file_comment":
+            return self._comment(message.get("comment")), "comment"
+        text = _string(message, "text")
+        if subtype == "file_share" and MADE_BY_SLACK.match(text):
+            file = message.get("file")
+            return self._comment(file.get("initial_comment") if isinstance(file, dict) else None), "comment"
+        blocks = message.get("blocks")
+        if has_rich_text(blocks) and (clean := blocks_to_text(blocks, self._style)):  # type: ignore[arg-type]
+            return clean, "blocks"
+        if text:
+            self._mentions.clear()
+            if clean := mrkdwn_to_text(text, self._style):
+                return clean, "text"
+        if isinstance(blocks, list) and (clean := blocks_to_text(blocks, self._style)):
+            return clean, "blocks"
+        attachments = message.get("attachments")
+        return (attachments_to_text(attachments, self._style) if isinstance(attachments, list) else ""), "attachments"
+
+    def _comment(self, comment: Any) -> str:
+        return mrkdwn_to_text(_string(comment, "comment"), self._style) if isinstance(comment, dict) else ""
+
+    def _reactions(self, message: dict[str, Any], asker: str) -> tuple[list[dict[str, Any]], bool, bool]:
+        """Counts by short code, without people who opted out; who reacted is read and forgotten."""
+        counts: dict[str, int] = {}
+        resolved = disputed = False
+        listed = message.get("reactions")
+        for item in listed if isinstance(listed, list) else []:
+            if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+                continue
+            name = item["name"].split("::")[0].lower()
+            users = [u for u in item.get("users") or [] if isinstance(u, str)] if item.get("users") else []
+            gone = sum(self.people.is_opted_out(u) for u in users)
+            claimed = item.get("count") if isinstance(item.get("count"), int) else 0
+            count = min(max(claimed or 0, len(users)) - gone, 2**31 - 1)
+            if count <= 0:
+                continue
+            resolved |= name in RESOLVED_BY_ANYONE or (name in RESOLVED_BY_ASKER and asker != "" and asker in users)
+            disputed |= name in DISPUTED
+            shown = name if name in emoji_table() else "custom"  # custom short codes are often people
+            counts[shown] = counts.get(shown, 0) + count
+        return [{"name": name, "count": counts[name]} for name in sorted(counts)], resolved, disputed
+
+    def _mention(self, user: str) -> str:
+        if not self.people.is_opted_out(user):
+            self._mentions.append(self.people.pseudonym(user))
+        return self.people.mention(user)
+
+    def _unknown_element(self, kind: str) -> None:
+        name = f"element_{kind}" if re.fullmatch(r"[a-z_]{1,40}", kind) else "element_other"
+        self._notes[name] = self._notes.get(name, 0) + 1
+
+    def _private(self, text: str) -> str:
+        """Without secrets first, then without the names of members: a name may be part of a secret."""
+        text = self.mask_secrets(text)
+        return self.people.hide_names(SLACK_TOKEN.sub("<SECRET>", text) if "xox" in text else text)
+
+    def _shown(self, row: Any) -> str:
+        """Base64 of the first 4 KiB of a bad row, secrets and members' names gone."""
+        import orjson
+
+        raw = row if isinstance(row, bytes) else orjson.dumps(row)
+        text = raw[: 4 * RAW_BYTES].decode("utf-8", "replace")
+        return base64.b64encode(self._private(text).encode()[:RAW_BYTES]).decode()
+
+    def _take_notes(self) -> dict[str, int]:
+        notes, self._notes = self._notes, {}
+        return notes
+
+
+@dataclass
+class _Batch:
+    source: str
+    channel_key: str
+    kept: list[tuple[Any, ...]] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    faults: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def size(self) -> int:
+        return len(self.kept) + len(self.left) + len(self.faults)
+
+    def take(self, notes: dict[str, int]) -> Rows:
+        rows = Rows(
+            self._kept(),
+            self._left() if self.left else None,
+            quarantined(self.faults) if self.faults else None,
+            notes or None,
+        )
+        self.kept, self.left, self.faults = [], [], []
+        return rows
+
+    def _kept(self) -> pa.RecordBatch:
+        columns = list(zip(*self.kept, strict=True)) if self.kept else [()] * (len(MESSAGE) - 2)
+        arrays = [row_ids(self.source, columns[0]), pa.repeat(pa.scalar(self.source, pa.string()), len(self.kept))]
+        arrays += [pa.array(values, f.type) for values, f in zip(columns, list(MESSAGE)[2:], strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=MESSAGE)
+
+    def _left(self) -> pa.RecordBatch:
+        nothing = pa.nulls(len(self.left), pa.float64())
+        arrays = [
+            row_ids(self.source, [f"{self.channel_key}/{left.ts}" for left in self.left]),
+            pa.array([left.reason for left in self.left], pa.string()),
+            nothing,
+            nothing,
+            pa.array([left.detail for left in self.left], pa.string()),
+            pa.nulls(len(self.left), pa.string()),
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=DROPPED)
+
+
+def _string(message: dict[str, Any], name: str) -> str:
+    """A member that must be a string where it is there at all; "" where it is missing or null."""
+    value = message.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RowFault("SCHEMA", f"{name}: expected string, found {type_name(value)}")
+    return value
+
+
+def _ts(message: dict[str, Any], name: str) -> str | None:
+    value = _string(message, name)
+    if not value:
+        return None
+    if not TS.fullmatch(value) or not value.isascii():
+        raise RowFault("SCHEMA", f"{name}: expected seconds, a point and microseconds, found other text")
+    return value
+
+
+def _micros(ts: str | None) -> int:
+    """`"1510321670.000102"` -> 1510321670000102, without going through a float."""
+    if ts is None:
+        return 0
+    seconds, _, fraction = ts.partition(".")
+    return int(seconds) * 1_000_000 + int(fraction.ljust(6, "0"))
+
+
+def _edited(message: dict[str, Any]) -> str | None:
+    edited = message.get("edited")
+    return _ts(edited, "ts") if isinstance(edited, dict) else None
+
+
+def _reply_count(message: dict[str, Any]) -> int:
+    count, replies = message.get("reply_count"), message.get("replies")
+    if isinstance(count, int) and not isinstance(count, bool):
+        return min(max(count, 0), 2**31 - 1)
+    return len(replies) if isinstance(replies, list) else 0

@@ -1,0 +1,258 @@
+"""People of a workspace: who is who, who is a bot, who is not to appear, and one pseudonym each, everywhere.
+
+A pseudonym is `user_` + the first 10 letters of base32(HMAC-SHA256(key, team id + user id)). The same person gets it as
+author, mention, full name, handle and e-mail in running text. Names of people who opted out, and names that several
+people share, become `<PERSON>`. The key is read from `env:NAME` or `file:PATH` and never leaves this module.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dataforge.errors import ConfigError, SecretError
+
+PERSON = "<PERSON>"
+EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+WORD = re.compile(r"@?[^\W_](?:[\w.'’-]*\w)?")
+CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.S)
+# Names that are words of the language too: one alone is a name only with a capital, right after one of CONTEXT.
+_WORDS = """
+will may mark art bill rich grant hope faith joy grace rose lily daisy iris june april august summer dawn ray jay dean
+max pat sue rob chase chance hunter mason cooper carter page penny ruby jade pearl amber crystal gene guy jack frank
+earnest buck bob don dot eve ivy jasmine jean jet jewel josh kit lance lee link major miles nick olive paris pierce
+poppy queen reed robin rock rod rusty sage sandy sky sol sonny star stone storm sunny ted tom trip van victor violet
+wade web west wolf young bell best black brown bush case church cook cross day field fisher ford fox french good gray
+green hall hand hill holly king knight lake law little long love lynch marsh mercy miller moon moss noble north park
+pope power price reader root sharp short small smith snow son swift tailor temple train wall ward waters white wood
+woods admin ops dev test team support help user bot build deploy release prod data api app all none home main sun an
+in do so no you the and for with from
+"""
+COMMON_WORDS = frozenset(_WORDS.split())
+_CONTEXT = """
+hi hey hello thanks thank thx dear cc ask asked asking ping pinged with from to by and dr mr mrs ms told tell hallo
+danke hola gracias merci salut
+"""
+CONTEXT = frozenset(_CONTEXT.split())
+
+
+@dataclass(frozen=True)
+class Person:
+    id: str
+    team: str
+    is_bot: bool
+    is_external: bool
+
+
+def read_key(reference: str) -> bytes:
+    """The secret behind `env:NAME` or `file:PATH`. Literal keys are refused: they would end in manifests and logs."""
+    kind, _, place = reference.partition(":")
+    if kind == "env" and place:
+        value = os.environ.get(place, "").encode()
+    elif kind == "file" and place:
+        try:
+            value = Path(place).expanduser().read_bytes().strip()
+        except OSError as error:
+            raise SecretError(f"key file cannot be read: {error.strerror}", hint="create it, or use env:NAME") from None
+    else:
+        raise SecretError("a key must be given as env:NAME or file:PATH", hint="never write the key itself")
+    if len(value) < 16:
+        raise SecretError(f"key of {len(value)} bytes, at least 16 needed", hint="for instance: openssl rand -hex 32")
+    return value
+
+
+def letters(key: bytes, message: str) -> str:
+    """Ten letters of base32(HMAC-SHA256(key, message)), lower case: 50 bits."""
+    digest = hmac.new(key, message.encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest)[:10].decode().lower()
+
+
+def key_fingerprint(key: bytes) -> str:
+    """What may stand for the key in an identity: says that it changed, not what it is."""
+    return hmac.new(key, b"dataforge key fingerprint", hashlib.sha256).hexdigest()[:32]
+
+
+@dataclass
+class People:
+    """Answers about user ids. Build it with `people_of`; `unknown` is True for ids that no member list names."""
+
+    key: bytes = field(repr=False)
+    team: str
+    members: dict[str, Person]
+    opted_out: frozenset[str]
+    _names: Names = field(repr=False)
+    _pseudonyms: dict[str, str] = field(default_factory=dict, repr=False)
+    _taken: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def pseudonym(self, user: str) -> str:
+        """`"U123"` -> `"user_k3f…"`; raises ConfigError when two people would share one."""
+        known = self._pseudonyms.get(user)
+        if known is None:
+            person = self.members.get(user)
+            known = "user_" + letters(self.key, (person.team if person else self.team) + user)
+            if self._taken.setdefault(known, user) != user:
+                raise ConfigError("two people would get one pseudonym", key="slack.key", hint="use another key")
+            self._pseudonyms[user] = known
+        return known
+
+    def mention(self, user: str) -> str:
+        """What a mention shows, without `@`."""
+        return "user" if self.is_opted_out(user) else self.pseudonym(user)
+
+    def unknown(self, user: str) -> bool:
+        return user not in self.members and user != "USLACKBOT"
+
+    def is_bot(self, user: str) -> bool:
+        person = self.members.get(user)
+        return user == "USLACKBOT" or bool(person and person.is_bot)
+
+    def is_external(self, user: str) -> bool:
+        person = self.members.get(user)
+        return bool(person and person.is_external)
+
+    def is_opted_out(self, user: str) -> bool:
+        return bool(self.opted_out) and (user in self.opted_out or self.pseudonym(user) in self.opted_out)
+
+    def hide_names(self, text: str) -> str:
+        """Full names, handles and e-mails of members in running text become pseudonyms; single names outside code."""
+        return self._names.hide(text)
+
+
+def people_of(users: Iterable[Any], *, key: bytes, team: str = "", opted_out: Iterable[str] = ()) -> People:
+    """From the list of `users.json`, `org_users.json` or `users.list`. Entries without an id are passed over."""
+    entries = [user for user in users if isinstance(user, dict) and isinstance(user.get("id"), str)]
+    team = team or home_team(entries)
+    members = {user["id"]: _person(user, team) for user in entries}
+    names = Names({})
+    people = People(key, team, members, frozenset(opted_out), names)
+    for user in entries:
+        hidden = PERSON if people.is_opted_out(user["id"]) else people.pseudonym(user["id"])
+        names.learn(user, hidden)
+    return people
+
+
+def home_team(users: Iterable[dict[str, Any]]) -> str:
+    """The team most members belong to; ties by name."""
+    counts: dict[str, int] = {}
+    for user in users:
+        team = user.get("team_id")
+        if isinstance(team, str) and not user.get("is_stranger"):
+            counts[team] = counts.get(team, 0) + 1
+    return min(counts, key=lambda team: (-counts[team], team), default="")
+
+
+def _person(user: dict[str, Any], home: str) -> Person:
+    team = user.get("team_id") if isinstance(user.get("team_id"), str) else home
+    enterprise = user.get("enterprise_user")
+    teams = enterprise.get("teams") if isinstance(enterprise, dict) else None
+    at_home = team == home or (isinstance(teams, list) and home in teams)
+    return Person(user["id"], team or "", bool(user.get("is_bot")), bool(user.get("is_stranger")) or not at_home)
+
+
+@dataclass
+class Names:
+    """Names by their first word, longest first; COMMON_WORDS alone only where CONTEXT makes them a name."""
+
+    replies: dict[tuple[str, ...], str]
+    emails: dict[str, str] = field(default_factory=dict)
+    handles: dict[str, str] = field(default_factory=dict)
+    _longest: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, user: dict[str, Any], hidden: str) -> None:
+        profile = user.get("profile") if isinstance(user.get("profile"), dict) else {}
+        for name in _strings(user, profile, ("real_name", "real_name_normalized")) + _past(profile):
+            self._add(name, hidden)
+        for name in _strings({}, profile, ("first_name", "last_name")):
+            self._add(name, hidden)
+        for name in _strings(user, profile, ("name", "display_name", "display_name_normalized")):
+            self._handle(name, hidden)
+        for mail in _strings(user, profile, ("email",)):
+            self.emails[mail.lower()] = hidden
+
+    def _add(self, name: str, hidden: str) -> None:
+        words = tuple(word.lower() for word in WORD.findall(name))
+        if not words or (len(words) == 1 and len(words[0]) < 3):
+            return
+        self._put(words, hidden)
+        if len(words) > 1 and len(words[0]) > 2:
+            self._put(words[:1], hidden)
+
+    def _put(self, words: tuple[str, ...], hidden: str) -> None:
+        self.replies[words] = hidden if self.replies.get(words, hidden) == hidden else PERSON
+        self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
+
+    def _handle(self, name: str, hidden: str) -> None:
+        """A handle counts after `@`; bare only where it is no plain word (`anna.k`, `b0b`), or several words."""
+        words = tuple(word.lower() for word in WORD.findall(name))
+        if len(words) == 1:
+            self.handles[words[0]] = hidden if self.handles.get(words[0], hidden) == hidden else PERSON
+            if len(words[0]) > 3 and not words[0].isalpha():
+                self._put(words, hidden)
+        elif words:
+            self._put(words, hidden)
+
+    def hide(self, text: str) -> str:
+        if "@" in text and self.emails:
+            text = EMAIL.sub(lambda m: self.emails.get(m[0].lower(), m[0]), text)
+        if not self._longest and not self.handles:
+            return text
+        if "`" not in text:
+            return self._hide(text, is_code=False)
+        pieces = CODE.split(text)
+        return "".join(self._hide(piece, is_code=bool(i % 2)) for i, piece in enumerate(pieces))
+
+    def _hide(self, text: str, *, is_code: bool) -> str:
+        """One pass over the words; most texts hold no first word of any name and come back as they are."""
+        words = WORD.findall(text)
+        if not any(word.lower() in self._longest or word[0] == "@" or "'" in word or "’" in word for word in words):
+            return text
+        found = list(WORD.finditer(text))
+        pieces, end, at = [], 0, 0
+        while at < len(found):
+            count, hidden, stop = self._match(text, found, at, is_code)
+            if count:
+                pieces += [text[end : found[at].start()], hidden]
+                end = stop
+            at += count or 1
+        return "".join([*pieces, text[end:]]) if pieces else text
+
+    def _match(self, text: str, found: list[re.Match[str]], at: int, is_code: bool) -> tuple[int, str, int]:
+        """(words matched, replacement, where the name ends); (0, "", 0) where no name begins."""
+        word = found[at][0].lower()
+        if word.startswith("@"):
+            hidden = self.handles.get(word[1:]) or self.replies.get((word[1:],))
+            return (1, "@" + hidden.strip("<>").lower(), found[at].end()) if hidden else (0, "", 0)
+        stem = re.sub(r"['’]s$", "", word)
+        first = word if word in self._longest else stem
+        for count in range(min(self._longest.get(first, 0), len(found) - at), 0, -1):
+            words = [m[0].lower() for m in found[at : at + count]]
+            words[0] = first if count == 1 else words[0]
+            last = re.sub(r"['’]s$", "", words[-1])
+            hidden = self.replies.get((*words[:-1], last)) or self.replies.get(tuple(words))
+            if hidden and (count > 1 or self._single(text, found, at, last, is_code)):
+                return count, hidden, found[at + count - 1].start() + len(last)
+        return 0, "", 0
+
+    def _single(self, text: str, found: list[re.Match[str]], at: int, word: str, is_code: bool) -> bool:
+        if is_code:
+            return not word.isalpha()
+        if word not in COMMON_WORDS:
+            return True
+        return found[at][0][0].isupper() and at > 0 and found[at - 1][0].lower() in CONTEXT
+
+
+def _strings(user: dict[str, Any], profile: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    values = [holder.get(name) for name in names for holder in (user, profile)]
+    return [value for value in values if isinstance(value, str) and value.strip()]
+
+
+def _past(profile: dict[str, Any]) -> list[str]:
+    past = profile.get("past_names") or []
+    return [name for name in past if isinstance(name, str)] if isinstance(past, list) else []

@@ -1,0 +1,319 @@
+"""Exports of every shape: each message ends in exactly one row, people under one pseudonym, nothing secret anywhere."""
+
+import base64
+import json
+
+import pytest
+
+from dataforge.errors import ArchiveError, CorruptError, InputError, SecretError
+from dataforge.operators.slack_export import SlackExport
+from dataforge.operators.slack_subtypes import DROPPED_BY_SUBTYPE
+from tests.operators.slack_reading import CHANNELS, KEY, USERS, export, message, one_day, read
+from tests.slack_workspace import CANARIES, Workspace
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("DATAFORGE_TEST_KEY", "0123456789abcdef0123")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_every_message_of_a_generated_export_ends_in_exactly_one_row(tmp_path, old):
+    path = Workspace(seed=3, messages=1000, old=old, hostile_rows=True).write_zip(tmp_path / "export.zip")
+    found = read(SlackExport("chat", str(path), KEY))
+    assert len(found.kept) + len(found.dropped) + len(found.quarantined) == found.counted == 1000
+    assert len({row["id"] for row in found.kept}) == len(found.kept)
+
+
+def test_a_zip_its_folder_and_a_nested_zip_are_the_same_input(tmp_path):
+    workspace = {"seed": 4, "messages": 300}
+    paths = [
+        Workspace(**workspace).write_zip(tmp_path / "a.zip"),
+        Workspace(**workspace).write_folder(tmp_path / "folder"),
+        Workspace(**workspace).write_zip(tmp_path / "b.zip", prefix="export/"),
+    ]
+    sources = [SlackExport("chat", str(path), KEY) for path in paths]
+    readings = [read(source) for source in sources]
+    assert sources[0].digest() == sources[1].digest()
+    assert readings[0] == readings[1] == readings[2]
+
+
+def test_no_canary_is_in_any_row_dropped_quarantined_or_kept(tmp_path):
+    found = read(
+        SlackExport("chat", str(Workspace(seed=5, messages=3000, hostile_rows=True).write_zip(tmp_path / "a.zip")), KEY)
+    )
+    raw = [base64.b64decode(row["raw"]).decode() for row in found.quarantined]
+    everything = json.dumps([found.kept, found.dropped, found.quarantined, raw], default=str).lower()
+    for canary in [*CANARIES, "canarina", "vogelsang", "xoxe-", "xoxb-"]:
+        assert canary.lower() not in everything
+
+
+@pytest.mark.parametrize("subtype", sorted(DROPPED_BY_SUBTYPE))
+def test_each_unwanted_subtype_is_dropped_for_its_reason(tmp_path, subtype):
+    found = read(one_day(tmp_path, message(subtype=subtype), message("1700000001.000000")))
+    assert [(row["reason"], row["detail"]) for row in found.dropped] == [(DROPPED_BY_SUBTYPE[subtype], subtype)]
+    assert found.texts == ["hello there"]
+
+
+def test_rows_that_cannot_be_read_are_quarantined_with_their_place_and_the_others_stay(tmp_path):
+    rows = [
+        '{"type":"message","ts":"1.000001","user":"U1","text":"one"}',
+        '{"type":"message","ts":"1.000002","user":"U1","text":"\\ud800"}',
+        '{"type":"message","ts":"1.000003","user":"U1","text":"a","text":"b"}',
+        '{"type":"message","user":"U1","text":"no ts"}',
+        '{"type":"message","ts":5.5,"user":"U1","text":"float"}',
+        '{"type":"message","ts":"1.000004","user":"U1","text":"x","subtype":"brand_new"}',
+        '"just a string"',
+        '{"type":"message","ts":"1.000005","user":"U1","text":"two"}',
+        '{"subtype":"message_changed","ts":"1.000006","text":"no target"}',
+    ]
+    raw = ("[" + ",\n".join(rows) + "]").encode()
+    source = export(tmp_path, {"users.json": USERS, "channels.json": CHANNELS, "general/2024-01-01.json": raw})
+    found = read(source)
+    assert found.texts == ["one", "two"]
+    assert [(row["line"], row["code"]) for row in found.quarantined] == [
+        (2, "ENCODING"),
+        (3, "SCHEMA"),
+        (4, "SCHEMA"),
+        (5, "SCHEMA"),
+        (6, "SCHEMA"),
+        (7, "SCHEMA"),
+        (9, "SCHEMA"),
+    ]
+    assert all(row["file"] == "general/2024-01-01.json" for row in found.quarantined)
+
+
+def test_a_bad_byte_costs_one_row(tmp_path):
+    raw = b'[{"ts":"1.000001","user":"U1","text":"one"},{"ts":"1.000002","user":"U1","text":"\xff"}]'
+    found = read(export(tmp_path, {"users.json": USERS, "channels.json": CHANNELS, "general/2024-01-01.json": raw}))
+    assert (found.texts, [row["code"] for row in found.quarantined]) == (["one"], ["ENCODING"])
+
+
+@pytest.mark.parametrize("raw", [b"not json", b"{}", b'[{"ts": "1.1"', b"", b"[] []"])
+def test_a_day_file_that_is_no_list_is_a_bad_file(tmp_path, raw):
+    source = export(tmp_path, {"channels.json": CHANNELS, "general/2024-01-01.json": raw})
+    with pytest.raises(CorruptError, match=r"general/2024-01-01\.json"):
+        read(source)
+
+
+def test_only_public_channels_are_opened_unless_each_other_kind_is_switched_on(tmp_path):
+    files = {
+        "users.json": USERS,
+        "channels.json": [*CHANNELS, {"id": "C2", "name": "hidden", "is_private": True}],
+        "groups.json": [{"id": "G1", "name": "plans"}],
+        "dms.json": [{"id": "D00000001"}],
+        "mpims.json": [{"id": "G2", "name": "mpdm-zelda--will-1"}],
+    }
+    for at, folder in enumerate(("general", "hidden", "plans", "D00000001", "mpdm-zelda--will-1", "D99999999")):
+        files[f"{folder}/2024-01-01.json"] = [message(f"170000000{at}.000000", text=f"words of {at}")]
+    assert read(export(tmp_path, files)).texts == ["words of 0"]
+    everything = export(tmp_path, files, private=True, dms=True, group_dms=True)
+    found = read(everything)
+    assert sorted(found.texts) == [f"words of {at}" for at in range(6)]
+    assert sorted(row["channel"] == "general" for row in found.kept) == [False] * 5 + [True]
+    names = " ".join(name for split in everything.splits() for name in split.files)
+    assert "zelda" not in names and "D0000" not in names and "plans" not in names
+    assert export(tmp_path, files).skipped() == {"dm_not_read": 2, "group_dm_not_read": 1, "private_not_read": 2}
+
+
+def test_one_person_has_one_pseudonym_as_author_mention_name_handle_and_email(tmp_path):
+    text = (
+        "<@U1|z> zelda vantongeren, Zelda's, @zelda.v and <mailto:zelda@corp.test|zelda@corp.test>; Will will ask Will"
+    )
+    row = read(one_day(tmp_path, message(text=text, user="U1"), message("1700000001.000000", user="U2"))).kept
+    zelda, will = row[0]["user"], row[1]["user"]
+    assert row[0]["text"] == f"@{zelda} {zelda}, {zelda}'s, @{zelda} and {zelda}; Will will ask {will}"
+    assert row[0]["mentions"] == [zelda]
+    assert zelda.startswith("user_") and len(zelda) == 15
+
+
+def test_another_key_gives_other_pseudonyms_and_another_digest(tmp_path, monkeypatch):
+    source = one_day(tmp_path, message())
+    before = source.digest(), read(source).kept[0]["user"]
+    monkeypatch.setenv("DATAFORGE_TEST_KEY", "another key of length")
+    after = source.digest(), read(source).kept[0]["user"]
+    assert before[0] != after[0] and before[1] != after[1]
+
+
+def test_a_literal_missing_or_short_key_is_refused(tmp_path, monkeypatch):
+    source = one_day(tmp_path, message())
+    for reference in ("0123456789abcdef0123", "env:NOT_THERE", "file:/none"):
+        with pytest.raises(SecretError) as error:
+            SlackExport("chat", source.path, reference).digest()
+        assert "0123456789abcdef" not in str(error.value)
+
+
+def test_people_who_opted_out_vanish_with_their_mentions_names_reactions_and_answers_to_them(tmp_path):
+    rows = [
+        message("1700000001.000000", user="U1", text="mine"),
+        message("1700000002.000000", user="U2", text="answer", thread_ts="1700000001.000000", parent_user_id="U1"),
+        message(
+            "1700000003.000000",
+            user="U2",
+            text="ask <@U1> or Zelda Vantongeren",
+            reactions=[
+                {"name": "+1", "users": ["U1", "U2"], "count": 2},
+                {"name": "tada", "users": ["U1"], "count": 1},
+            ],
+        ),
+    ]
+    found = read(one_day(tmp_path, *rows, opt_out_users=("U1",)))
+    assert found.texts == ["ask @user or <PERSON>"]
+    assert found.kept[0]["reactions"] == [{"name": "+1", "count": 1}] and found.kept[0]["mentions"] == []
+    assert found.reasons == {"opt_out": 1, "opt_out_thread": 1}
+
+
+def test_opted_out_channels_are_not_read_and_not_named(tmp_path):
+    files = {"users.json": USERS, "channels.json": [*CHANNELS, {"id": "C2", "name": "quiet"}]}
+    files |= {
+        "general/2024-01-01.json": [message(text="see <#C2|quiet>")],
+        "quiet/2024-01-01.json": [message(text="no")],
+    }
+    assert read(export(tmp_path, files, opt_out_channels=("quiet",))).texts == ["see #channel"]
+
+
+def test_people_of_other_companies_are_left_out_unless_kept(tmp_path):
+    rows = [
+        message("1700000001.000000", user="UX", text="hi"),
+        message("1700000002.000000", user="UNEW", user_team="T9", text="me too"),
+        message("1700000003.000000", thread_ts="1700000001.000000", parent_user_id="UX", text="answer"),
+        message("1700000004.000000", text="ours"),
+    ]
+    found = read(one_day(tmp_path, *rows))
+    assert found.texts == ["ours"] and found.reasons == {"external": 2, "external_thread": 1}
+    assert len(read(one_day(tmp_path, *rows, rules={"external": "keep"})).kept) == 4
+
+
+def test_bots_are_told_by_more_than_their_bot_id(tmp_path):
+    rows = [
+        message("1700000001.000000", user="U1", bot_id="B1", text="upload by a person"),
+        message("1700000002.000000", user="UB", text="red"),
+        message("1700000003.000000", user="USLACKBOT", text="hint"),
+        {
+            "type": "message",
+            "subtype": "bot_message",
+            "bot_id": "B1",
+            "text": "",
+            "ts": "1700000004.000000",
+            "attachments": [{"pretext": "Build", "text": "*red*"}],
+        },
+    ]
+    assert read(one_day(tmp_path, *rows)).texts == ["upload by a person"]
+    kept = read(one_day(tmp_path, *rows, rules={"bots": "keep"})).kept
+    assert [row["text"] for row in kept] == ["upload by a person", "red", "hint", "Build\nred"]
+    assert [row["is_bot"] for row in kept] == [False, True, True, True]
+
+
+def test_only_a_persons_own_words_of_a_file_message_are_text(tmp_path):
+    made = "<@U1> uploaded a file: <https://files.test/a?t=xoxe-1-2|Zelda.png>"
+    rows = [
+        message("1700000001.000000", subtype="file_share", text=made, file={"id": "F1"}),
+        message(
+            "1700000002.000000", subtype="file_share", text=made, file={"initial_comment": {"comment": "the error"}}
+        ),
+        {
+            "subtype": "file_comment",
+            "ts": "1700000003.000000",
+            "text": "made",
+            "comment": {"user": "U2", "comment": "I see"},
+        },
+        message("1700000004.000000", text="my words", files=[{"id": "F2"}, {"id": "F3"}]),
+        message("1700000005.000000", text="", files=[{"id": "F2"}]),
+    ]
+    found = read(one_day(tmp_path, *rows))
+    assert [(r["text"], r["n_files"]) for r in found.kept] == [("the error", 1), ("I see", 0), ("my words", 2)]
+    assert found.reasons == {"empty": 2}
+
+
+def test_blocks_come_before_text_and_text_before_attachments(tmp_path):
+    block = {
+        "type": "rich_text",
+        "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "whole"}]}],
+    }
+    rows = [
+        message("1700000001.000000", text="short", blocks=[block], attachments=[{"text": "other"}]),
+        message("1700000002.000000", text="text", attachments=[{"text": "other"}]),
+        message("1700000003.000000", text="", attachments=[{"text": "alert"}]),
+        message("1700000004.000000", text="", attachments=[{"text": "preview", "from_url": "https://x.test"}]),
+    ]
+    found = read(one_day(tmp_path, *rows))
+    assert [(r["text"], r["text_source"]) for r in found.kept] == [
+        ("whole", "blocks"),
+        ("text", "text"),
+        ("alert", "attachments"),
+    ]
+    assert found.reasons == {"empty": 1}
+
+
+def test_of_two_copies_the_newest_edit_has_the_larger_version_and_both_have_one_id(tmp_path):
+    old, new = message(text="befor"), message(text="before", edited={"ts": "1700000099.000000"})
+    grown = message(text="befor", reply_count=2, thread_ts="1700000000.000100")
+    rows = read(one_day(tmp_path, old, new, grown)).kept
+    assert len({row["id"] for row in rows}) == 1
+    assert [r["text"] for r in sorted(rows, key=lambda row: row["version"])] == ["befor", "befor", "before"]
+
+
+def test_a_changed_message_takes_the_place_of_its_target(tmp_path):
+    target = message(text="now right", edited={"ts": "1700000099.000000"})
+    event = {"type": "message", "subtype": "message_changed", "ts": "1700000100.000000", "message": target}
+    rows = read(one_day(tmp_path, message(text="wrong"), event)).kept
+    assert rows[0]["id"] == rows[1]["id"] and rows[1]["version"] > rows[0]["version"]
+
+
+def test_reactions_are_counts_and_tell_whether_the_asker_was_helped(tmp_path):
+    def answer(at, *names, users=("U1",)):
+        listed = [{"name": name, "users": list(users), "count": len(users)} for name in names]
+        return message(f"170000000{at}.000000", user="U2", thread_ts="1.000000", parent_user_id="U1", reactions=listed)
+
+    rows = [
+        answer(1, "+1"),
+        answer(2, "+1", users=("U2",)),
+        answer(3, "white_check_mark", users=("U2",)),
+        answer(4, "x"),
+        answer(5, "+1::skin-tone-2", "+1", "zelda-approves"),
+    ]
+    kept = read(one_day(tmp_path, *rows)).kept
+    assert [(r["resolved"], r["disputed"]) for r in kept] == [
+        (True, False),
+        (False, False),
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+    assert kept[4]["reactions"] == [{"name": "+1", "count": 2}, {"name": "custom", "count": 1}]
+
+
+def test_without_a_member_list_ids_still_become_pseudonyms(tmp_path):
+    source = export(tmp_path, {"general/2024-01-01.json": [message(text="hi <@U7>")]})
+    row = read(source).kept[0]
+    assert row["user"].startswith("user_") and row["text"] == f"hi @{row['mentions'][0]}"
+    assert source.skipped() == {"folder_without_entry": 1, "users_missing": 1}
+    assert read(source).notes == {"unknown_members": 1}
+
+
+def test_enterprise_member_lists_and_junk_files_are_known(tmp_path):
+    files = {"org_users.json": USERS, "channels.json": CHANNELS, "general/2024-01-01.json": [message(text="hi Zelda")]}
+    files |= {"__MACOSX/._users.json": b"x", "general/.DS_Store": b"x", "general/attachments/a.zip": b"x"}
+    files |= {"canvases.json": [], "general/canvas_in_the_conversation.json": []}
+    source = export(tmp_path, files)
+    assert read(source).texts == [f"hi {read(source).kept[0]['user']}"]
+    assert source.skipped() == {"other_files": 2}
+
+
+def test_text_exports_other_archives_and_missing_paths_are_refused(tmp_path):
+    with pytest.raises(InputError, match="export as JSON"):
+        export(tmp_path / "a", {"channels/general.txt": b"hi"}).digest()
+    with pytest.raises(InputError, match="not a Slack export"):
+        export(tmp_path / "b", {"readme.md": b"hi"}).digest()
+    with pytest.raises(InputError):
+        SlackExport("chat", str(tmp_path / "none.zip"), KEY).digest()
+    with pytest.raises(ArchiveError):
+        export(tmp_path / "c", {"channels.json": CHANNELS, "inner.zip": b"PK"}).digest()
+
+
+def test_the_digest_follows_what_is_read_and_nothing_else(tmp_path):
+    files = {"users.json": USERS, "channels.json": CHANNELS, "general/2024-01-01.json": [message()]}
+    before = export(tmp_path, files).digest()
+    assert export(tmp_path, {"canvases.json": [1]}).digest() == before
+    assert export(tmp_path, {}, opt_out_users=("U9",)).digest() != before
+    assert export(tmp_path, {"general/2024-01-01.json": [message(text="new")]}).digest() != before
