@@ -55,7 +55,9 @@ class Database:
     def start_clock(self) -> None:
         """Takes up the latest time stored, in case the clock was set back while nobody ran."""
         with self.read() as c:
-            stored = [c.scalar(sa.select(sa.func.max(column))) for column in (t.lease.c.granted_at, t.annotation.c.created_at)]
+            stored = [
+                c.scalar(sa.select(sa.func.max(column))) for column in (t.lease.c.granted_at, t.annotation.c.created_at)
+            ]
         self._latest = max([self._latest, *(value for value in stored if value)])
 
     def dispose(self) -> None:
@@ -71,7 +73,9 @@ def open_database(location: str | Path, *, clock: Callable[[], float] = time.tim
         _prepare(database)
     except sa.exc.OperationalError as error:
         engine.dispose()
-        raise InputError(f"the review database cannot be opened ({type(error.orig).__name__})", hint="check review.database") from None
+        raise InputError(
+            f"the review database cannot be opened ({type(error.orig).__name__})", hint="check review.database"
+        ) from None
     database.start_clock()
     return database
 
@@ -87,7 +91,9 @@ def resolve_secret(location: str) -> str:
         try:
             return Path(rest).read_text(encoding="utf-8").strip()
         except OSError:
-            raise SecretError("the file that names the database cannot be read", file=rest, key="review.database") from None
+            raise SecretError(
+                "the file that names the database cannot be read", file=rest, key="review.database"
+            ) from None
     return location
 
 
@@ -101,7 +107,9 @@ def _sqlite_path(target: str) -> Path:
 def _sqlite(path: Path, *, create: bool) -> sa.Engine:
     if not path.exists():
         if not create:
-            raise InputError("there is no review database", file=str(path), hint="run the flow once: it seeds the queue")
+            raise InputError(
+                "there is no review database", file=str(path), hint="run the flow once: it seeds the queue"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds texts and the cookie secret
     refuse_network_file_system(path)
@@ -111,7 +119,13 @@ def _sqlite(path: Path, *, create: bool) -> sa.Engine:
     def _connect(raw: Any, _: Any) -> None:
         raw.isolation_level = None  # we say BEGIN ourselves
         # Durability before speed: FULL syncs the WAL at every commit, so an acknowledged answer survives a power cut.
-        for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        ):
             raw.execute(f"pragma {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -127,7 +141,9 @@ def _postgres(url: str) -> sa.Engine:
     try:
         return sa.create_engine(url, pool_size=16, max_overflow=48, pool_pre_ping=True, hide_parameters=True)
     except ModuleNotFoundError:
-        raise MissingExtraError("PostgreSQL needs the package psycopg", hint="pip install 'dataforge[review]'") from None
+        raise MissingExtraError(
+            "PostgreSQL needs the package psycopg", hint="pip install 'dataforge[review]'"
+        ) from None
     except sa.exc.ArgumentError:
         raise ConfigError("the database URL cannot be read", key="review.database") from None
 
@@ -140,7 +156,7 @@ def _prepare(database: Database) -> None:
         version = c.scalar(sa.select(t.setting.c.value).where(t.setting.c.key == "schema_version"))
         if version is None:
             c.execute(t.setting.insert(), [{"key": "schema_version", "value": t.SCHEMA_VERSION},
-                                           {"key": "cookie_secret", "value": secrets.token_hex(32)}])  # fmt: skip
+                                           {"key": "cookie_secret", "value": secrets.token_hex(32)}])
         elif version != t.SCHEMA_VERSION:
             raise VersionError(f"the review database has version {version}, this program writes {t.SCHEMA_VERSION}")
 
@@ -163,4 +179,4 @@ def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
         raise ConfigError(
             f"the review database lies on a network file system ({kind}), where SQLite can lose answers",
             file=str(path), key="review.database", hint="use a local disk or a postgresql:// URL",
-        )  # fmt: skip
+        )

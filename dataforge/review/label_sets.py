@@ -118,7 +118,7 @@ def _check(label_set: LabelSet, path: Path) -> None:
         for key in filter(None, (label.key, label.letter)):
             if len(key) != 1 or key in taken:
                 raise ConfigError(f"key {key!r} of {label.name!r} is not one free key: {taken.get(key, 'too long')}",
-                                  file=str(path), hint="digits 1-9 and letters other than a f g i n u x are free")  # fmt: skip
+                                  file=str(path), hint="digits 1-9 and letters other than a f g i n u x are free")
             taken[key] = f"label {label.name}"
 
 

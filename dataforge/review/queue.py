@@ -237,7 +237,9 @@ def check(answer: Answer, label_set: LabelSet, allow_multi: bool) -> None:
         raise Invalid("client_key must have 8 to 100 characters")
     allowed = 0 if answer.kind != "label" else 2 if allow_multi else 1
     if len(answer.labels) > allowed or (answer.kind == "label" and not answer.labels):
-        raise Invalid(f"this answer takes {'at most ' if allowed > 1 else ''}{allowed} labels, not {len(answer.labels)}")
+        raise Invalid(
+            f"this answer takes {'at most ' if allowed > 1 else ''}{allowed} labels, not {len(answer.labels)}"
+        )
     if len(set(answer.labels)) < len(answer.labels) or not set(answer.labels) <= set(label_set.names):
         raise Invalid(f"labels must be different ones of {', '.join(label_set.names)}")
     if len(answer.note) > NOTE_LIMIT or len(answer.reason) > 100:
@@ -245,7 +247,8 @@ def check(answer: Answer, label_set: LabelSet, allow_multi: bool) -> None:
     if answer.seconds is not None and not 0 <= answer.seconds < 1e7:
         raise Invalid("seconds must be a number from 0")
     if answer.instruct is not None and (
-        set(answer.instruct) != {"instruction", "input", "output"} or len("".join(answer.instruct.values())) > TRIPLE_LIMIT
+        set(answer.instruct) != {"instruction", "input", "output"}
+        or len("".join(answer.instruct.values())) > TRIPLE_LIMIT
     ):
         raise Invalid("an edited triple has the texts instruction, input and output")
 
@@ -264,7 +267,10 @@ def _item_of(c: sa.Connection, database: Database, item_id: int, user_id: int, *
     if not was_handed(c, item_id, user_id):
         raise NotFound("no such item of yours")
     if not database.is_sqlite:  # wait for a closing transaction, then for others at this item; then look
-        c.execute(sa.text("select 1 from batch where id = (select batch_id from item where id = :item) for share"), {"item": item_id})
+        c.execute(
+            sa.text("select 1 from batch where id = (select batch_id from item where id = :item) for share"),
+            {"item": item_id},
+        )
         c.execute(sa.text("select 1 from item where id = :item for no key update"), {"item": item_id})
     item = c.execute(ITEM, {"item": item_id}).one()
     if item.state not in states:
@@ -282,12 +288,16 @@ def _slot_is_free(c: sa.Connection, item: Any, user_id: int, now: float) -> bool
 
 def _correct(c: sa.Connection, item: Any, live: Any, user_id: int, answer: Answer, now: float) -> Saved:
     """A second answer of the same person: the same content is the first result, another content needs `replaces`."""
-    same = (answer.kind, _dump_labels(answer), _dump(answer.instruct)) == (live.kind, live.labels_json, live.instruct_json)
+    same = (answer.kind, _dump_labels(answer), _dump(answer.instruct)) == (
+        live.kind,
+        live.labels_json,
+        live.instruct_json,
+    )
     if same and answer.replaces is None:
         return Saved(live.id, item.id, live.created_at, duplicate=True, extra=bool(live.extra))
     if answer.replaces != live.id or answer.kind == "skip":
         raise Conflict("you have already answered this item; your text is kept", kind="already-answered",
-                       extra={"answer_id": live.id})  # fmt: skip
+                       extra={"answer_id": live.id})
     _supersede(c, live.id, live.id)  # makes room in the unique index; the true successor is set below
     saved = _insert(c, item, user_id, answer, now, extra=bool(live.extra))
     _supersede(c, live.id, saved.answer_id)
@@ -301,7 +311,7 @@ def _insert(c: sa.Connection, item: Any, user_id: int, answer: Answer, now: floa
         "flagged": answer.flagged or answer.kind == "flag", "seconds": answer.seconds, "extra": extra,
         "schema_version": item.schema_version, "guideline_version": item.guideline_version,
         "client_key": answer.client_key, "created_at": now,
-    }  # fmt: skip
+    }
     return Saved(int(c.execute(INSERT, values).scalar_one()), item.id, now, extra=extra)
 
 

@@ -73,7 +73,7 @@ def seed(database: Database, rows: pa.Table, spec: BatchSpec) -> int:
         if not known:
             _insert_items(c, batch_id, items, spec.need)
         _make_current(c, batch_id, spec, now, reopen=bool(known) and known.state == "cancelled")
-        if not known or known.state == "cancelled":
+        if not spec.salt and (not known or known.state == "cancelled"):  # a file's answers stand alone
             _carry_over(c, batch_id)
     return int(batch_id)
 
@@ -104,7 +104,9 @@ def questions(rows: pa.Table, label_set: LabelSet) -> Iterable[dict[str, Any]]:
             "is_random": bool(row.get("random")),
             "text": row["text"],
             "context_json": _dump(_context(row.get("context"))),
-            "instruct_json": _dump({**(shown["instruct"] or {}), **({"responses": shown["responses"]} if shown["responses"] else {})}),
+            "instruct_json": _dump(
+                {**(shown["instruct"] or {}), **({"responses": shown["responses"]} if shown["responses"] else {})}
+            ),
             "meta_json": _dump({name: row[name] for name in META if row.get(name) not in (None, "")}),
             "gold_json": _dump(_gold(row.get("gold"), label_set, number)),
             "suggestion": _suggestion(row, label_set),
@@ -133,14 +135,16 @@ def _context(value: Any) -> list[dict[str, Any]]:
         {"speaker": str(x.get("speaker") or ""), "text": str(x.get("text") or ""),
          "after": bool(x.get("after") or x.get("position") == "after")}
         for x in entries
-    ]  # fmt: skip
+    ]
 
 
 def _gold(value: Any, label_set: LabelSet, number: int) -> list[str]:
     wanted = [value] if isinstance(value, str) and value else list(value or [])
     names = [label_set.stored_name(word) for word in wanted]
     if None in names:
-        raise SchemaError(f"gold label {wanted[names.index(None)]!r} is not in the label set {label_set.name!r}", row=number)
+        raise SchemaError(
+            f"gold label {wanted[names.index(None)]!r} is not in the label set {label_set.name!r}", row=number
+        )
     return sorted(name for name in names if name)
 
 
@@ -154,7 +158,9 @@ def _suggestion(row: dict[str, Any], label_set: LabelSet) -> dict[str, Any] | No
     return {"source": str(source), "version": "", "label": name, "score": _number(score, None)}
 
 
-def _insert_batch(c: sa.Connection, key: str, spec: BatchSpec, labels: LabelSet, guideline: Guideline, now: float) -> int:
+def _insert_batch(
+    c: sa.Connection, key: str, spec: BatchSpec, labels: LabelSet, guideline: Guideline, now: float
+) -> int:
     values = {
         "key": key, "title": spec.title, "kind": spec.kind, "need": spec.need, "lease_s": spec.lease_s,
         "allow_multi": spec.allow_multi or labels.multi, "show_suggestions": spec.show_suggestions, "state": "open",
@@ -162,7 +168,7 @@ def _insert_batch(c: sa.Connection, key: str, spec: BatchSpec, labels: LabelSet,
         "label_schema_id": _stored(c, t.label_schema, labels.sha256, name=labels.name, version=labels.version, json=labels.json()),
         "guideline_id": _stored(c, t.guideline, guideline.sha256, name=guideline.name, version=guideline.version,
                                 markdown=guideline.markdown),
-    }  # fmt: skip
+    }
     return int(c.execute(t.batch.insert().values(**values).returning(t.batch.c.id)).scalar_one())
 
 
@@ -186,13 +192,15 @@ def _insert_items(c: sa.Connection, batch_id: int, items: list[dict[str, Any]], 
 
 def _make_current(c: sa.Connection, batch_id: int, spec: BatchSpec, now: float, *, reopen: bool) -> None:
     values = {"seeded_at": now, "deadline": spec.deadline, "on_deadline": spec.on_deadline,
-              "show_suggestions": spec.show_suggestions, "lease_s": spec.lease_s}  # fmt: skip
-    c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(**values, **({"state": "open"} if reopen else {})))
+              "show_suggestions": spec.show_suggestions, "lease_s": spec.lease_s}
+    c.execute(
+        t.batch.update().where(t.batch.c.id == batch_id).values(**values, **({"state": "open"} if reopen else {}))
+    )
     others = (t.batch.c.title == spec.title) & (t.batch.c.id != batch_id) & t.batch.c.state.in_(("open", "closing"))
     for (old,) in c.execute(sa.select(t.batch.c.id).where(others)).all():
         c.execute(t.batch.update().where(t.batch.c.id == old).values(state="cancelled"))
         c.execute(t.audit.insert().values(at=now, action="batch.replaced", object=f"batch {old}",
-                                          after_json=_dump({"by": batch_id})))  # fmt: skip
+                                          after_json=_dump({"by": batch_id})))
 
 
 def _carry_over(c: sa.Connection, batch_id: int) -> None:
@@ -202,18 +210,20 @@ def _carry_over(c: sa.Connection, batch_id: int) -> None:
     same = (
         (old.c.batch_id != batch_id) & (batches.c.id == old.c.batch_id)
         & (batches.c.label_schema_id == mine.label_schema_id) & (batches.c.guideline_id == mine.guideline_id)
-    )  # fmt: skip
+    )
     answers = c.execute(
         sa.select(new.c.id.label("new_item"), a).select_from(new).join(old, old.c.item_key == new.c.item_key).join(batches, same)
         .join(a, a.c.item_id == old.c.id)
         .where(new.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind.in_(("label", "unsure", "reject", "flag")))
         .order_by(new.c.id, a.c.created_at.desc(), a.c.id.desc())
-    ).mappings().all()  # fmt: skip
+    ).mappings().all()
     have = set(c.execute(
         sa.select(a.c.item_id, a.c.user_id).join(new, new.c.id == a.c.item_id)
         .where(new.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind != "skip")
-    ).tuples().all())  # fmt: skip
-    done: dict[int, int] = dict(c.execute(sa.select(new.c.id, new.c.done).where(new.c.batch_id == batch_id)).tuples().all())
+    ).tuples().all())
+    done: dict[int, int] = dict(
+        c.execute(sa.select(new.c.id, new.c.done).where(new.c.batch_id == batch_id)).tuples().all()
+    )
     for row in answers:
         item_id = row["new_item"]
         if (item_id, row["user_id"]) in have:
@@ -228,13 +238,15 @@ def _carry_over(c: sa.Connection, batch_id: int) -> None:
     _carry_decisions(c, batch_id, new, old, same)
 
 
-def _carry_decisions(c: sa.Connection, batch_id: int, new: sa.Alias, old: sa.Alias, same: sa.ColumnElement[bool]) -> None:
+def _carry_decisions(
+    c: sa.Connection, batch_id: int, new: sa.Alias, old: sa.Alias, same: sa.ColumnElement[bool]
+) -> None:
     d = t.decision
     rows = c.execute(
         sa.select(new.c.id.label("new_item"), d).select_from(new).join(old, old.c.item_key == new.c.item_key).join(t.batch, same)
         .join(d, d.c.item_id == old.c.id).where(new.c.batch_id == batch_id, d.c.source == "adjudicated")
         .order_by(new.c.id, d.c.decided_at.desc())
-    ).mappings().all()  # fmt: skip
+    ).mappings().all()
     have = set(c.scalars(sa.select(d.c.item_id).join(new, new.c.id == d.c.item_id).where(new.c.batch_id == batch_id)))
     for row in rows:
         if row["new_item"] not in have:

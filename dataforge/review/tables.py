@@ -68,7 +68,7 @@ session = Table(
 attempt = Table(  # failed logins, for the rate limit
     "attempt", metadata, _key(), Column("key", String, nullable=False), Column("at", Float, nullable=False),
     Index("attempt_key_at", "key", "at"),
-)  # fmt: skip
+)
 
 label_schema = Table(
     "label_schema",
@@ -134,7 +134,7 @@ item = Table(
 Index(
     "item_open", item.c.batch_id, item.c.priority.desc(), item.c.id,
     sqlite_where=text("done < need"), postgresql_where=text("done < need"),
-)  # fmt: skip
+)
 Index("item_by_key", item.c.item_key)
 
 suggestion = Table(
@@ -175,11 +175,11 @@ annotation = Table(
     Column("created_at", Float, nullable=False),
     Column("superseded_by", Integer, ForeignKey("annotation.id")),
 )
-_live = text("superseded_by is null and kind <> 'skip'")
+_live = text("superseded_by is null and kind <> 'skip' and kind <> 'undo'")
 Index(
     "annotation_one_live", annotation.c.item_id, annotation.c.user_id, unique=True,
     sqlite_where=_live, postgresql_where=_live,
-)  # fmt: skip
+)
 Index("annotation_user_item", annotation.c.user_id, annotation.c.item_id)
 
 decision = Table(
