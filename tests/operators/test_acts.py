@@ -1,0 +1,105 @@
+"""The act tagger, rule layer and row contract."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from dataforge.errors import ConfigError
+from dataforge.operators.acts import TagActs, ambiguity
+from dataforge.schemas.act import ACT, ACTS
+
+
+def tag(texts: list[str], model: str = "none", **columns: list[object]) -> list[dict[str, object]]:
+    base = pa.RecordBatch.from_pydict({"id": [f"{i:032x}" for i in range(len(texts))], "text": texts, **columns})
+    operator = TagActs(context="columns" if columns else "none", model=model)
+    return operator.start([])(base).kept.to_pylist()
+
+
+EXAMPLES = [
+    ("Thanks a lot!", "expressives"),
+    ("I'm so sorry", "expressives"),
+    ("happy birthday :tada:", "expressives"),
+    ("I promise I'll send it tomorrow.", "commissives"),
+    ("I 'll be there at nine .", "commissives"),
+    ("Please close the door.", "directives"),
+    ("let's go", "directives"),
+    ("You should restart the server.", "directives"),
+    ("I hereby declare the meeting closed.", "declarations"),
+    ("You're fired.", "declarations"),
+    ("I think this is the best solution", "verdictives"),
+    ("how do i install it", "questions"),
+    ("Is Bob coming?", "questions"),
+    ("Does anyone know where the file is", "questions"),
+    ("The train leaves at ten.", "representatives"),
+    ("mm-hmm", "other"),
+    ("https://example.org/page", "other"),
+    ("", "other"),
+    ("Vielen Dank!", "expressives"),
+    ("Kannst du mir das bitte schicken?", "directives"),
+    ("Wo ist der Bahnhof?", "questions"),
+    ("¿Dónde está el baño?", "questions"),
+    ("Muchas gracias", "expressives"),
+    ("Qu'est-ce que c'est ?", "questions"),
+    ("Envoyez-moi le fichier s'il vous plaît", "directives"),
+    ("ありがとうございます", "expressives"),
+    ("これは何ですか", "questions"),
+    ("窓を開けてください", "directives"),
+    ("谢谢你", "expressives"),
+    ("你叫什么名字？", "questions"),
+]
+
+
+@pytest.mark.parametrize(("text", "act"), EXAMPLES)
+def test_rules_find_the_act(text: str, act: str) -> None:
+    assert tag([text])[0]["act"] == act
+
+
+def test_form_stands_apart_from_function() -> None:
+    rows = tag(["Could you send it?", "Send it to me.", "What a day!", "Where is it?", "The sky is blue."])
+    assert [(row["act"], row["form"]) for row in rows] == [
+        ("directives", "interrogative"),
+        ("directives", "imperative"),
+        ("expressives", "exclamative"),
+        ("questions", "interrogative"),
+        ("representatives", "declarative"),
+    ]
+
+
+def test_the_strongest_sentence_decides() -> None:
+    assert tag(["Hello everyone! The build is red. Could you please look at it? Thanks!"])[0]["act"] == "directives"
+
+
+def test_rows_have_the_schema_and_scores_that_sum_to_one() -> None:
+    base = pa.RecordBatch.from_pydict({"id": ["a", "b"], "text": ["Thanks!", "no idea 🤷"]})
+    kept = TagActs(model="none").start([])(base).kept
+    assert kept.schema == ACT
+    for row in kept.to_pylist():
+        assert sum(row["act_scores"]) == 1.0
+        assert row["act_scores"][ACTS.index(row["act"])] == row["act_score"] == max(row["act_scores"])
+
+
+def test_a_short_answer_is_read_in_its_context() -> None:
+    def answer(before: str) -> object:
+        around = {"prev_text": [before], "prev_same_speaker": [False], "next_text": [None], "next_same_speaker": [None]}
+        return tag(["Okay"], **around)[0]["act"]
+
+    assert answer("Could you send me the file?") == "commissives"
+    assert answer("Is it green?") == "representatives"
+    assert tag(["Okay"])[0]["act"] == "other"
+
+
+def test_rows_do_not_depend_on_their_batch() -> None:
+    texts = [text for text, _ in EXAMPLES]
+    together = tag(texts)
+    assert [row["act_scores"] for row in together] == [tag([text])[0]["act_scores"] for text in texts]
+
+
+def test_unknown_context_is_refused() -> None:
+    with pytest.raises(ConfigError, match="context is sometimes"):
+        TagActs(context="sometimes")
+
+
+def test_ambiguity_is_zero_when_sure_and_one_when_not() -> None:
+    sure, unsure = [1.0] + [0.0] * 7, [0.125] * 8
+    assert [round(float(value), 6) for value in ambiguity([sure, unsure])] == [0.0, 1.0]
