@@ -1,0 +1,232 @@
+"""Messages → conversations: threads as Slack joined them, and the talk between threads by its evidence.
+
+Takes MESSAGE rows with `act` beside them (text already masked), a whole channel at a time. Gives CONVERSATION rows,
+whose parents are the messages. Dropped are messages of bots that nobody answered. No message is in two conversations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataforge.identity import part_of, row_id, row_ids
+from dataforge.operator import Contract, Keyed, Rows
+from dataforge.operators.slack_disentangle import Said, disentangle
+from dataforge.schemas.conversation import CONVERSATION
+from dataforge.schemas.verdict import DROPPED
+
+_COLUMNS = """
+id source key text channel channel_kind ts ts_us user is_bot thread_ts reply_count reactions resolved disputed
+mentions act
+"""
+COLUMNS = tuple(_COLUMNS.split())
+THANKS = re.compile(
+    r"(?i)\b(thanks?|thx|ty|tysm|cheers|appreciated?|perfect|awesome|great|danke|merci|gracias|obrigad[oa])\b|[🙏👍❤🎉]"
+)
+ACCEPTED = re.compile(
+    r"(?i)\b(that|it|this)( did| has)? (worked|works|fixed|helped|solved|did it)\b|\bworks (now|again)\b"
+    r"|\b(fixed|solved) it\b|\bproblem solved\b|\bdid the trick\b"
+)
+ASKING = ("questions", "directives")
+BATCH = 2048
+
+
+@dataclass(frozen=True)
+class Conversations(Keyed):
+    """`gap_s`: silence that ends channel talk; `merge_s`: pause within one turn. `parts` is a power of two."""
+
+    parts: int
+    gap_s: int = 900
+    merge_s: int = 120
+    contract: ClassVar[Contract] = Contract.DERIVED
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (COLUMNS,)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return CONVERSATION
+
+    def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
+        """To the part of its channel; `key` becomes source and channel, the row's own key goes on as `row_key`."""
+        rows = pa.Table.from_batches([batch])
+        channels = pc.binary_join_element_wise(rows["source"], rows["channel"], "/")
+        encoded = channels.combine_chunks().dictionary_encode()
+        targets = part_of(row_ids("channel", encoded.dictionary.to_pylist()), self.parts)
+        rows = rows.rename_columns(["row_key" if name == "key" else name for name in rows.column_names])
+        rows = rows.append_column(pa.field("key", pa.string(), nullable=False), channels)
+        return rows.combine_chunks().to_batches()[0] if len(rows) else _empty(rows), _take(targets, encoded.indices)
+
+    def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
+        if not tables or tables[0] is None or not tables[0].num_rows:
+            return
+        table = tables[0].combine_chunks()
+        bounds = _runs(table["key"])
+        for start, end in pairwise(bounds):
+            channel = table.slice(start, end - start).sort_by([("ts_us", "ascending"), ("id", "ascending")])
+            yield from self._channel(Messages.of(channel))
+
+    def _channel(self, messages: Messages) -> Iterator[Rows]:
+        threads, talk, noise = _apart(messages)
+        groups = [(ats, "thread", 100) for ats in threads]
+        said = [messages.said(at) for at in talk]
+        groups += [(t.messages, "talk", t.weakest) for t in disentangle(said, gap_s=self.gap_s, merge_s=self.merge_s)]
+        groups.sort(key=lambda group: group[0][0])
+        for first in range(0, max(len(groups), 1), BATCH):
+            rows = [self._conversation(messages, *group) for group in groups[first : first + BATCH]]
+            dropped = [{"id": messages.id[at], "reason": "bot_noise"} for at in noise] if first == 0 else []
+            yield Rows(pa.Table.from_pylist(rows, schema=CONVERSATION), pa.Table.from_pylist(dropped, schema=DROPPED))
+
+    def _conversation(self, m: Messages, ats: list[int], kind: str, percent: int) -> dict[str, Any]:
+        first = ats[0]
+        root = m.thread_ts[first] or m.ts[first]
+        is_orphan = kind == "thread" and m.ts[first] != root
+        turns = _turns(m, ats, self.merge_s)
+        native = f"conversation/{m.row_key[first].rpartition('/')[0]}/{root}"
+        return {
+            "id": row_id(m.source[first], native),
+            "parents": [m.id[at] for at in ats],
+            "source": m.source[first],
+            "channel": m.channel[first],
+            "channel_kind": m.channel_kind[first],
+            "kind": kind,
+            "turns": turns,
+            "text": "\n".join(f"{turn['user']}: {turn['text']}" for turn in turns),
+            "n_turns": len(turns),
+            "n_people": len({turn["user"] for turn in turns if not turn["is_bot"]}),
+            "score": percent / 100,
+            "resolved": any(m.resolved[at] for at in ats) or any(turn["resolved"] for turn in turns),
+            "disputed": any(m.disputed[at] for at in ats),
+            "orphan": is_orphan,
+            "incomplete": kind == "thread" and not is_orphan and m.reply_count[first] > len(ats) - 1,
+            "created_s": m.ts_us[first] // 1_000_000,
+        }
+
+
+@dataclass(frozen=True)
+class Messages:
+    """One channel's columns as Python lists, in order of time. Threads and turns are few steps of work per message."""
+
+    id: list[str]
+    source: list[str]
+    row_key: list[str]
+    text: list[str]
+    channel: list[str]
+    channel_kind: list[str]
+    ts: list[str]
+    ts_us: list[int]
+    user: list[str]
+    is_bot: list[bool]
+    thread_ts: list[str | None]
+    reply_count: list[int]
+    reactions: list[int]  # counts summed
+    resolved: list[bool]
+    disputed: list[bool]
+    mentions: list[list[str]]
+    act: list[str]
+
+    @staticmethod
+    def of(table: pa.Table) -> Messages:
+        names = ["row_key" if name == "key" else name for name in COLUMNS]
+        columns = {name: table[name].to_pylist() for name in names if name != "reactions"}
+        columns["act"] = [act or "other" for act in columns["act"]]
+        columns["reactions"] = [sum(r["count"] for r in row) for row in table["reactions"].to_pylist()]
+        return Messages(**columns)
+
+    def said(self, at: int) -> Said:
+        return Said(at, self.user[at], self.text[at], self.ts_us[at], self.act[at], self.mentions[at])
+
+
+def _apart(m: Messages) -> tuple[list[list[int]], list[int], list[int]]:
+    """(threads, talk, noise): places of messages. A bot's message counts only in a thread where people speak."""
+    threads: dict[str, list[int]] = {}
+    talk: list[int] = []
+    noise: list[int] = []
+    roots = {thread for thread in m.thread_ts if thread is not None}
+    for at, thread in enumerate(m.thread_ts):
+        if thread is None and m.ts[at] in roots:  # a root that was read before it got replies
+            thread = m.ts[at]
+        if thread is not None:
+            threads.setdefault(thread, []).append(at)
+        else:
+            (noise if m.is_bot[at] else talk).append(at)
+    peopled = [ats for ats in threads.values() if not all(m.is_bot[at] for at in ats)]
+    noise += [at for ats in threads.values() if all(m.is_bot[at] for at in ats) for at in ats]
+    return peopled, talk, sorted(noise)
+
+
+def _turns(m: Messages, ats: list[int], merge_s: int) -> list[dict[str, Any]]:
+    """Runs of one author, without the lone thanks of somebody who asked: that accepts the answer before it instead."""
+    turns: list[dict[str, Any]] = []
+    askers: set[str] = set()
+    last_us = 0
+    for at in ats:
+        user = m.user[at]
+        thanks, accepts = _accepts(m.text[at], m.act[at])
+        answer = next((turn for turn in reversed(turns) if turn["user"] != user), None)
+        if (thanks or accepts) and user in askers and answer is not None:
+            answer["resolved"] = True
+            if thanks:
+                continue
+        if m.act[at] in ASKING:
+            askers.add(user)
+        if turns and turns[-1]["user"] == user and m.ts_us[at] - last_us <= merge_s * 1_000_000:
+            _extend(turns[-1], m, at)
+        else:
+            turns.append(_turn(m, at))
+        last_us = m.ts_us[at]
+    for turn in turns:
+        del turn["longest"]
+    return turns
+
+
+def _accepts(text: str, act: str) -> tuple[bool, bool]:
+    """(is it a lone thanks, does it say that the answer worked)"""
+    few = len(text) <= 60 and len(text.split()) <= 7 and "?" not in text
+    return few and act in ("expressives", "other") and bool(THANKS.search(text)), bool(ACCEPTED.search(text))
+
+
+def _turn(m: Messages, at: int) -> dict[str, Any]:
+    return {
+        "user": m.user[at],
+        "text": m.text[at],
+        "act": m.act[at],
+        "ts_us": m.ts_us[at],
+        "message_ids": [m.id[at]],
+        "is_bot": m.is_bot[at],
+        "n_reactions": m.reactions[at],
+        "resolved": m.resolved[at],
+        "disputed": m.disputed[at],
+        "longest": len(m.text[at]),
+    }
+
+
+def _extend(turn: dict[str, Any], m: Messages, at: int) -> None:
+    turn["text"] += "\n" + m.text[at]
+    turn["message_ids"].append(m.id[at])
+    turn["n_reactions"] += m.reactions[at]
+    turn["resolved"] |= m.resolved[at]
+    turn["disputed"] |= m.disputed[at]
+    if turn["act"] not in ASKING and (m.act[at] in ASKING or len(m.text[at]) > turn["longest"]):
+        turn["act"] = m.act[at]
+    turn["longest"] = max(turn["longest"], len(m.text[at]))
+
+
+def _runs(keys: pa.ChunkedArray) -> list[int]:
+    """Where each run of equal keys begins, and the end."""
+    indices = keys.combine_chunks().dictionary_encode().indices.to_numpy()
+    return [0, *(np.flatnonzero(np.diff(indices)) + 1).tolist(), len(indices)]
+
+
+def _take(targets: np.ndarray, indices: pa.Array) -> np.ndarray:
+    return targets[indices.to_numpy(zero_copy_only=False)] if len(indices) else np.zeros(0, np.int32)
+
+
+def _empty(rows: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in rows.schema], schema=rows.schema)

@@ -1,0 +1,62 @@
+"""How a pair is written: the templates, the history that fits, the turns of a chat.
+
+The landmark lines of a template must mean one thing only, so a line of somebody's text that begins like one is moved in
+by a space. Everything here is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+# name → (mark of a heading's end, whether an empty Input is written)
+TEMPLATES: dict[str, tuple[str, str, bool]] = {"book": ("###", "", True), "alpaca": ("### ", ":", False)}
+LANDMARK = re.compile(r"^(###\s*(?:Instruction|Input|Response)\b)", re.M)
+BYTES_PER_TOKEN = 4
+Turn = dict[str, Any]
+
+
+def render(template: str, instruction: str, given: str, output: str) -> tuple[str, str]:
+    """(prompt, completion): the prompt ends with the line before the answer, the completion is the answer alone.
+
+    `("book", "Why?", "", "So.")` -> `("###Instruction\\nWhy?\\n\\n###Input\\n\\n\\n###Response\\n", "So.")`
+    """
+    before, after, keeps_empty = TEMPLATES[template]
+    parts = [("Instruction", instruction), ("Input", given)]
+    sections = [f"{before}{n}{after}\n{_plain(t)}\n\n" for n, t in parts if t or n == "Instruction" or keeps_empty]
+    return "".join(sections) + f"{before}Response{after}\n", _plain(output)
+
+
+def _plain(text: str) -> str:
+    return LANDMARK.sub(r" \1", text) if "###" in text else text
+
+
+def history(turns: Sequence[Turn], max_tokens: int) -> list[Turn]:
+    """The newest turns that fit, cut at turn edges, in order of time."""
+    left, kept = max_tokens * BYTES_PER_TOKEN, 0
+    for turn in reversed(turns):
+        left -= len(turn["text"].encode()) + len(turn["user"]) + 3
+        if left < 0:
+            break
+        kept += 1
+    return list(turns[len(turns) - kept :])
+
+
+def chat(earlier: Sequence[Turn], question: Turn, output: str, assistants: Collection[str]) -> list[dict[str, str]]:
+    """user and assistant in turns, user first, the answer last. Others than the asker are named."""
+    messages: list[dict[str, str]] = []
+    for turn in earlier:
+        role = "assistant" if turn["user"] in assistants and turn is not question else "user"
+        named = role == "user" and turn["user"] != question["user"]
+        _say(messages, role, f"{turn['user']}: {turn['text']}" if named else turn["text"])
+    _say(messages, "user", question["text"])
+    _say(messages, "assistant", output)
+    return messages
+
+
+def _say(messages: list[dict[str, str]], role: str, content: str) -> None:
+    if messages and messages[-1]["role"] == role:
+        messages[-1]["content"] += "\n" + content
+    elif messages or role == "user":
+        messages.append({"role": role, "content": content})

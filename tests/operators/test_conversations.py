@@ -1,0 +1,140 @@
+"""Threads as Slack joined them, open talk by its evidence; each message in one, or dropped for a reason."""
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataforge.operators.conversations import Conversations
+from dataforge.schemas.conversation import CONVERSATION
+from tests.operators.slack_talking import conversations, gathered, said, table
+
+
+def transcript(conversation):
+    return [(turn["user"], turn["text"]) for turn in conversation["turns"]]
+
+
+def test_a_thread_holds_its_replies_of_other_days_and_broadcasts_in_order_of_time():
+    day = 86_400
+    rows = [
+        said(3 * day, "ann", "still red", thread=0),
+        said(0, "ann", "why is it red?", thread=0, reply_count=3),
+        said(day, "bob", "the cache is full", thread=0, is_broadcast=True),
+        said(10, "cid", "unrelated chatter"),
+        said(2 * day, "bob", "clear it", thread=0),
+    ]
+    thread = next(c for c in conversations(*rows) if c["kind"] == "thread")
+    assert transcript(thread) == [
+        ("ann", "why is it red?"),
+        ("bob", "the cache is full"),
+        ("bob", "clear it"),
+        ("ann", "still red"),
+    ]
+    assert (thread["orphan"], thread["incomplete"], thread["score"]) == (False, False, 1.0)
+    assert thread["text"].startswith("ann: why is it red?\nbob: the cache")
+
+
+def test_a_thread_without_its_root_is_an_orphan_and_with_a_gap_incomplete():
+    orphan = conversations(said(5, "bob", "the cache is full", thread=0))
+    gap = conversations(said(0, "ann", "why?", thread=0, reply_count=2), said(5, "bob", "so", thread=0))
+    assert (orphan[0]["orphan"], orphan[0]["kind"]) == (True, "thread")
+    assert gap[0]["incomplete"]
+
+
+def test_a_root_read_before_it_had_replies_joins_its_thread():
+    rows = [said(0, "ann", "why?"), said(5, "bob", "because of the cache", thread=0)]
+    assert [transcript(c) for c in conversations(*rows)] == [[("ann", "why?"), ("bob", "because of the cache")]]
+
+
+def test_messages_of_one_author_in_a_row_are_one_turn():
+    rows = [said(0, "ann", "one", thread=0), said(60, "ann", "two?", thread=0), said(400, "ann", "three", thread=0)]
+    (found,) = conversations(*rows, merge_s=120)
+    assert transcript(found) == [("ann", "one\ntwo?"), ("ann", "three")]
+    assert found["turns"][0]["act"] == "questions" and len(found["turns"][0]["message_ids"]) == 2
+
+
+def test_a_lone_thanks_of_the_asker_accepts_the_answer_and_is_no_turn():
+    rows = [
+        said(0, "ann", "why?", thread=0),
+        said(5, "bob", "the cache", thread=0),
+        said(9, "ann", "thanks!", thread=0),
+    ]
+    (found,) = conversations(*rows)
+    assert transcript(found) == [("ann", "why?"), ("bob", "the cache")]
+    assert [turn["resolved"] for turn in found["turns"]] == [False, True] and found["resolved"]
+    assert len(found["parents"]) == 3
+
+
+def test_thanks_of_somebody_else_accepts_nothing():
+    rows = [
+        said(0, "ann", "why?", thread=0),
+        said(5, "bob", "the cache", thread=0),
+        said(9, "cid", "thanks!", thread=0),
+    ]
+    (found,) = conversations(*rows)
+    assert not found["resolved"] and found["n_turns"] == 3
+
+
+def test_open_talk_ends_at_silence():
+    rows = [said(0, "ann", "why?"), said(60, "bob", "because"), said(5000, "cid", "lunch is ready")]
+    assert [len(c["turns"]) for c in conversations(*rows)] == [2, 1]
+
+
+def test_interleaved_talks_are_told_apart_by_mentions_and_words():
+    rows = [
+        said(0, "ann", "why does the deploy fail?"),
+        said(30, "cid", "where is the holiday calendar?"),
+        said(60, "bob", "@ann the deploy needs more memory"),
+        said(80, "dan", "@cid the calendar is in the intranet"),
+        said(100, "ann", "@bob how much memory?"),
+        said(130, "bob", "two gigabytes"),
+    ]
+    found = conversations(*rows)
+    assert [{turn["user"] for turn in c["turns"]} for c in found] == [{"ann", "bob"}, {"cid", "dan"}]
+    assert all(0 < c["score"] <= 1 for c in found)
+
+
+def test_bots_without_people_are_noise_and_with_people_part_of_the_thread():
+    rows = [
+        said(0, "bot_a", "build is red", thread=0, is_bot=True),
+        said(9, "ann", "I look at it", thread=0),
+        said(20, "bot_a", "build is green", is_bot=True),
+        said(30, "bot_a", "nightly", thread=30, is_bot=True),
+    ]
+    found = gathered(Conversations(parts=1), table(*rows))
+    assert [d["reason"] for rows in found for d in rows.dropped.to_pylist()] == ["bot_noise", "bot_noise"]
+    (kept,) = [c for rows in found for c in rows.kept.to_pylist()]
+    assert (kept["n_turns"], kept["n_people"]) == (2, 1)
+
+
+def test_channels_never_mix():
+    rows = [said(0, "ann", "why?", channel="a"), said(1, "bob", "because", channel="b")]
+    assert sorted(c["channel"] for c in conversations(*rows)) == ["a", "b"]
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 3000),
+        st.sampled_from("abc"),
+        st.sampled_from(["why?", "thanks", "so it is", "@a look"]),
+        st.sampled_from([None, 0, 100]),
+        st.booleans(),
+        st.sampled_from(["x", "y"]),
+    ),
+    max_size=25,
+    unique_by=lambda row: (row[0], row[5]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ROWS, st.randoms())
+def test_every_message_is_in_one_conversation_or_dropped_whatever_the_order_of_rows(drawn, random):
+    rows = [said(at, user, text, thread, is_bot=bot, channel=channel) for at, user, text, thread, bot, channel in drawn]
+    operator = Conversations(parts=2)
+    found = gathered(operator, table(*rows))
+    parents = [i for piece in found for row in piece.kept.to_pylist() for i in row["parents"]]
+    dropped = [row["id"] for piece in found for row in piece.dropped.to_pylist()]
+    assert sorted(parents + dropped) == sorted(row["id"] for row in rows)
+    random.shuffle(rows)
+    again = gathered(operator, pa.Table.from_pylist(rows, schema=table().schema), batch_rows=3)
+    assert [p.kept.to_pylist() for p in found] == [p.kept.to_pylist() for p in again]
+    assert all(piece.kept.schema == CONVERSATION for piece in found)
