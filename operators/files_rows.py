@@ -21,7 +21,7 @@ from dataforge.errors import escape
 from dataforge.identity import row_ids
 from dataforge.operator import Rows
 from dataforge.schemas.document import DOCUMENT
-from dataforge.schemas.verdict import QUARANTINED
+from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
 BATCH_BYTES, BATCH_ROWS = 8 << 20, 4096
 RAW_BYTES = 4096
@@ -44,6 +44,7 @@ class RowBuffer:
     licence: str | None
     _columns: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], []))  # keys, texts, uris, created
     _faults: list[tuple[Any, ...]] = field(default_factory=list)
+    _drops: list[tuple[str, str, float | None]] = field(default_factory=list)  # keys, reasons, scores
     _bytes: int = 0
     _notes: dict[str, int] = field(default_factory=dict)
 
@@ -55,23 +56,28 @@ class RowBuffer:
     def quarantine(self, fault: RowFault, raw: bytes, *, line: int | None, offset: int | None) -> None:
         self._faults.append((self.file, line, offset, fault.code, escape(fault.reason, 400), shown(raw)))
 
+    def drop(self, key: str, reason: str, score: float | None = None) -> None:
+        """A row that was read and is not wanted."""
+        self._drops.append((key, reason, score))
+
     def note(self, name: str, count: int = 1) -> None:
         self._notes[name] = self._notes.get(name, 0) + count
 
     def full(self) -> bool:
-        return self._bytes > BATCH_BYTES or len(self._columns[0]) >= BATCH_ROWS or len(self._faults) >= BATCH_ROWS
+        lengths = (len(self._columns[0]), len(self._faults), len(self._drops))
+        return self._bytes > BATCH_BYTES or max(lengths) >= BATCH_ROWS
 
     def take(self) -> Rows:
         """What was gathered so far, as one batch; the buffer is empty afterwards."""
         keys, texts, uris, created = self._columns
         kept = documents(self.name, keys, texts, uris, created, self.licence)
         bad = quarantined(self._faults) if self._faults else None
-        rows = Rows(kept, quarantined=bad, notes=self._notes or None)
-        self._columns, self._faults, self._bytes, self._notes = ([], [], [], []), [], 0, {}
+        rows = Rows(kept, dropped(self.name, self._drops) if self._drops else None, bad, self._notes or None)
+        self._columns, self._faults, self._drops, self._bytes, self._notes = ([], [], [], []), [], [], 0, {}
         return rows
 
     def __bool__(self) -> bool:
-        return bool(self._columns[0] or self._faults or self._notes)
+        return bool(self._columns[0] or self._faults or self._drops or self._notes)
 
 
 def documents(
@@ -101,6 +107,14 @@ def documents(
 def quarantined(faults: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
     columns = [pa.array(column, kind.type) for column, kind in zip(zip(*faults, strict=True), QUARANTINED, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=QUARANTINED)
+
+
+def dropped(name: str, drops: Sequence[tuple[str, str, float | None]]) -> pa.RecordBatch:
+    keys, reasons, scores = zip(*drops, strict=True)
+    nothing = pa.nulls(len(keys), pa.string())
+    columns = [row_ids(name, keys), pa.array(reasons, pa.string()), pa.array(scores, pa.float64())]
+    columns += [pa.nulls(len(keys), pa.float64()), nothing, nothing]
+    return pa.RecordBatch.from_arrays(columns, schema=DROPPED)
 
 
 def number_copies(rows: pa.Table) -> pa.Table:

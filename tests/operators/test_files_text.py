@@ -8,9 +8,7 @@ from dataforge.errors import ConfigError
 from dataforge.operators.files_text import TextFiles
 from tests.operators.reading import read_all
 
-LATIN = "Die Straße führt über den Fluß, und die Bäume grünen schön. Größere Häuser stehen dort.".encode(
-    "latin-1"
-)
+LATIN = "Die Straße führt über den Fluß, und die Bäume grünen schön. Größere Häuser stehen dort.".encode("latin-1")
 
 
 def source_of(tmp_path, data: bytes, name: str = "a.txt", **settings) -> TextFiles:
