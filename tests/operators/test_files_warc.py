@@ -1,5 +1,6 @@
 """WARC: exact framing, HTTP undone, HTML turned into text; what is no page is dropped with a reason."""
 
+import contextlib
 import gzip
 import zlib
 
@@ -117,7 +118,7 @@ def test_transfer_and_content_encodings_are_undone(tmp_path, body, headers):
         (b"\x1f\x8bjunk", ["Content-Encoding: gzip"], ("CORRUPT", "compressed body is damaged")),
         (b"5\r\nhellojunk", ["Transfer-Encoding: chunked"], ("CORRUPT", "chunked body is damaged at byte 8 of 12")),
         (b"x", ["Content-Encoding: rot13"], ("SCHEMA", "the body has a content encoding that is not known")),
-        (b"x" * 5001, [], ("ROWSIZE", "expected at most 5000 bytes, found 5050")),
+        (b"x" * 5001, [], ("ROWSIZE", "expected at most 5000 bytes, found 5045")),
     ],
 )
 def test_a_damaged_body_costs_one_record(tmp_path, body, headers, fault):
@@ -185,15 +186,11 @@ def test_mutated_files_raise_only_typed_errors(tmp_path_factory, data):
     raw = bytearray(plain(body, "Content-Encoding: gzip") + plain(CHUNKED, "Transfer-Encoding: chunked") + plain(b"x"))
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(InputError):
         ledger(source_of(tmp_path_factory.mktemp("fuzz"), bytes(raw), extractor="none"))
-    except InputError:
-        pass
 
 
 @given(st.binary(max_size=60))
 def test_any_body_is_dechunked_or_refused(body):
-    try:
+    with contextlib.suppress(RowFault):
         assert len(dechunk(body)) <= len(body)
-    except RowFault:
-        pass
