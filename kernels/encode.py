@@ -146,7 +146,9 @@ def gigatoken_of(folder: Folder) -> Any:
 
     if folder.format == "json":
         plain = {**folder.json, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-        return gigatoken.Tokenizer(Tokenizer.from_str(json.dumps(plain)))
+        # It knows cl100k's pattern in Llama-3's spelling only: other at blanks that end a text, so the probe decides.
+        text = json.dumps(plain).replace(json.dumps(PATTERNS["cl100k"]), json.dumps(PATTERNS["llama3"]))
+        return gigatoken.Tokenizer(Tokenizer.from_str(text))
     if folder.format == "sentencepiece":
         return gigatoken.Tokenizer.from_sentencepiece(spm.with_controls_renamed(folder.data))
     if folder.pattern == "llama3":  # no scheme for rank lists, but known in a tokenizer.json
