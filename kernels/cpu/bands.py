@@ -1,4 +1,4 @@
-# mypy: ignore-errors -- numba infers the types
+# mypy: ignore-errors
 """Compiled: band keys and the edges of buckets."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# mypy: ignore-errors -- numba infers the types
+# mypy: ignore-errors
 """Compiled: sorted unique rows, and intersections of sorted rows."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# mypy: ignore-errors -- numba infers the types
+# mypy: ignore-errors
 """Raw text to shingle hashes to MinHash minima, in one pass over the bytes and in bounded memory.
 
 Text is normalised in chunks into a small window; the places of its units (words or characters) give shingles, which lie

@@ -1,4 +1,4 @@
-# mypy: ignore-errors -- numba infers the types
+# mypy: ignore-errors
 """Compiled union-find: the larger root is linked under the smaller, with path halving."""
 
 from __future__ import annotations

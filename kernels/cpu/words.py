@@ -1,4 +1,4 @@
-# mypy: ignore-errors -- numba infers the types
+# mypy: ignore-errors
 """Compiled reading of UTF-8: one code point, and text to lower-case words joined by one blank.
 
 Both read only inside the text they are given and say where it is not UTF-8; the caller raises.

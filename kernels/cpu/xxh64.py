@@ -1,4 +1,4 @@
-# mypy: ignore-errors -- numba infers the types
+# mypy: ignore-errors
 """xxHash64 compiled: one string, and thousands of short strings at a time.
 
 Shingles overlap and have some 30 bytes; hashing them one by one costs two mispredicted branches each. `hash_many` sorts

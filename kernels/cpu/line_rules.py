@@ -1,0 +1,163 @@
+# mypy: ignore-errors
+"""C4's line rules compiled, on a text given as code points and their kinds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from dataforge.kernels import line_rules as rule
+from dataforge.kernels import text_words
+from dataforge.kernels.cpu.text_words import BLANK, tokenize
+
+TERMINAL, MARK, BREAK = int(text_words.TERMINAL), int(text_words.MARK), int(text_words.BREAK)
+KEEP, STOP_LOREM, STOP_CURLY = rule.KEEP, rule.STOP_LOREM, rule.STOP_CURLY
+LONG_WORD, NO_END, FEW_WORDS, SCRIPT, POLICY = rule.LONG_WORD, rule.NO_END, rule.FEW_WORDS, rule.SCRIPT, rule.POLICY
+MOST_WORD, FEWEST_WORDS = rule.MOST_WORD, rule.FEWEST_WORDS
+
+
+_WORDS = ["lorem ipsum", "javascript", *rule.POLICIES, "[edit]", "[citation needed]"]
+BOUNDS = np.cumsum([0, *map(len, _WORDS)], dtype=np.int64)
+PHRASES = np.array([ord(char) for phrase in _WORDS for char in phrase], np.int32)
+
+
+@njit(nogil=True, cache=True)
+def next_line(chars, kinds, at, last):
+    """(end of the line that begins at `at`, begin of the next), as str.splitlines cuts."""
+    stop = at
+    while stop < last and not kinds[stop] & BREAK:
+        stop += 1
+    after = stop + 1
+    if stop + 1 < last and chars[stop] == 13 and chars[stop + 1] == 10:
+        after += 1
+    return stop, after
+
+
+@njit(nogil=True, cache=True)
+def strip(kinds, first, last):
+    while first < last and kinds[first] & BLANK:
+        first += 1
+    while last > first and kinds[last - 1] & BLANK:
+        last -= 1
+    return first, last
+
+
+@njit(nogil=True, cache=True)
+def _begins(chars, at, last, phrase, small):
+    """Whether the phrase of this number stands at `at`, with ASCII capitals taken as small letters if `small`."""
+    first, size = BOUNDS[phrase], BOUNDS[phrase + 1] - BOUNDS[phrase]
+    if at + size > last:
+        return False
+    for i in range(size):
+        char = chars[at + i]
+        if small and 65 <= char <= 90:
+            char += 32
+        if char != PHRASES[first + i]:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _citation(chars, at, last):
+    """Length of the citation mark at `at`, or 0."""
+    for phrase in range(8, 10):
+        if _begins(chars, at, last, phrase, False):
+            return BOUNDS[phrase + 1] - BOUNDS[phrase]
+    stop = at + 1
+    while stop < last and 48 <= chars[stop] <= 57:
+        stop += 1
+    return stop + 1 - at if stop < last and chars[stop] == 93 else 0
+
+
+@njit(nogil=True, cache=True)
+def clean_line(chars, kinds, first, last, line, line_kinds):
+    """Copies the line without citation marks; its new length."""
+    count, at = 0, first
+    while at < last:
+        skip = _citation(chars, at, last) if chars[at] == 91 else 0
+        if skip == 0:
+            line[count], line_kinds[count] = chars[at], kinds[at]
+            count += 1
+        at += max(skip, 1)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def split_words(kinds, first, last):
+    """(words between blanks, characters of the longest)."""
+    words, longest, begin = 0, 0, first
+    for i in range(first, last + 1):
+        if i == last or kinds[i] & BLANK:
+            if i > begin:
+                words, longest = words + 1, max(longest, i - begin)
+            begin = i + 1
+    return words, longest
+
+
+@njit(nogil=True, cache=True)
+def ends_well(line, count):
+    if count == 0:
+        return False
+    final = line[count - 1]
+    if final == 46:
+        return not (count > 2 and line[count - 2] == 46 and line[count - 3] == 46)
+    return final == 63 or final == 33 or final == 34 or final == 39
+
+
+@njit(nogil=True, cache=True)
+def judge(line, count, words):
+    """The rules after the end marks."""
+    if words < FEWEST_WORDS:
+        return FEW_WORDS
+    lorem, script, curly, policy = False, False, False, False
+    for i in range(count):
+        curly = curly or line[i] == 123
+        for phrase in range(8):
+            if line[i] | 32 == PHRASES[BOUNDS[phrase]] and _begins(line, i, count, phrase, True):
+                lorem, script = lorem or phrase == 0, script or phrase == 1
+                policy = policy or phrase > 1
+    if lorem:
+        return STOP_LOREM
+    if script:
+        return SCRIPT
+    if curly:
+        return STOP_CURLY
+    return POLICY if policy else KEEP
+
+
+@njit(nogil=True, cache=True)
+def count_sentences(chars, kinds, last, starts, stops):
+    tokens = tokenize(chars, kinds, 0, last, starts, stops, 0)
+    count, ended = 0, False
+    for i in range(tokens):
+        terminal = stops[i] - starts[i] == 1 and kinds[starts[i]] & TERMINAL != 0
+        marks = True
+        for j in range(starts[i], stops[i]):
+            marks = marks and kinds[j] & MARK != 0
+        if count == 0 or (ended and not marks and not terminal):
+            count, ended = count + 1, terminal
+        ended = ended or terminal
+    return count
+
+
+@njit(nogil=True, cache=True)
+def c4_rows(chars, kinds, last, work, out):
+    """out[0:3] = stop, sentences, lines with the rule on end marks; out[3:6] without."""
+    line, line_kinds, starts, stops = work
+    at = 0
+    while at < last and (out[0] == 0 or out[3] == 0):
+        stop, after = next_line(chars, kinds, at, last)
+        first, end = strip(kinds, at, stop)
+        at = after
+        words, longest = split_words(kinds, first, end)
+        if longest > MOST_WORD:
+            continue
+        count = clean_line(chars, kinds, first, end, line, line_kinds)
+        verdict = judge(line, count, words)
+        found = count_sentences(line, line_kinds, count, starts, stops) if verdict == KEEP else 0
+        for variant in range(2):
+            if out[3 * variant] == 0 and (variant == 1 or ends_well(line, count)):
+                if verdict in (STOP_LOREM, STOP_CURLY):
+                    out[3 * variant] = verdict
+                out[3 * variant + 1] += found
+                out[3 * variant + 2] += verdict == KEEP

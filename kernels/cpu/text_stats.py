@@ -1,0 +1,226 @@
+# mypy: ignore-errors
+"""All counters of `text_stats` compiled: each text is decoded once, then its characters, lines, tokens and n-grams."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from dataforge.kernels import text_words
+from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, next_line, strip
+from dataforge.kernels.cpu.repetition import extend, hash_pieces, repeated_grams, repeats, top_gram
+from dataforge.kernels.cpu.text_words import BLANK, DIGIT, LETTER, STOP_WORDS, UPPER, found, pack, tokenize
+from dataforge.kernels.cpu.words import decode
+from dataforge.kernels.text_stats import COUNTERS, SHORT_LINE
+
+SYMBOLIC = int(text_words.SYMBOLIC)
+SIZES, TOKENS, SPLIT, LINES, FILLED, RUNS, TOP, C4 = (
+    COUNTERS.index(name)
+    for name in (
+        "bytes",
+        "tokens",
+        "split_words",
+        "lines",
+        "filled_lines",
+        "runs",
+        "top_2_gram_characters",
+        "c4_stop",
+    )
+)
+
+
+@njit(nogil=True, cache=True)
+def measure_rows(offsets, data, kinds_of, counts):
+    """Fills counts[row]; gives the first row that is not UTF-8, or -1."""
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    room = longest + 2
+    chars, kinds = np.empty(room, np.int32), np.empty(room, np.uint16)
+    starts, stops = np.empty(room, np.int32), np.empty(room, np.int32)
+    hashes, powers, grams = np.empty(room, np.uint64), np.empty(room, np.uint64), np.empty(room, np.uint64)
+    ends, copies, table = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(4 * room + 8, np.int32)
+    work = (np.empty(room, np.int32), np.empty(room, np.uint16), starts, stops)
+    for row in range(len(offsets) - 1):
+        out = counts[row]
+        last = _decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
+        if last < 0:
+            return row
+        out[0] = offsets[row + 1] - offsets[row]
+        _count_characters(chars, kinds, last, out)
+        _count_lines(chars, kinds, last, out)
+        _count_split(chars, kinds, last, out)
+        c4_rows(chars, kinds, last, work, out[C4:])
+        pieces = _filled_lines(chars, kinds, last, starts, stops, out)
+        out[FILLED + 3], out[FILLED + 4] = repeats(chars, starts, stops, pieces, hashes, powers, table)
+        pieces = _cut(chars, 0, last, 1, starts, stops)
+        out[RUNS] = pieces
+        out[RUNS + 1], out[RUNS + 2] = repeats(chars, starts, stops, pieces, hashes, powers, table)
+        first, stop = strip(kinds, 0, last)
+        pieces = _cut(chars, first, stop, 2, starts, stops)
+        out[RUNS + 3] = pieces
+        out[RUNS + 4], out[RUNS + 5] = repeats(chars, starts, stops, pieces, hashes, powers, table)
+        count = tokenize(chars, kinds, 0, last, starts, stops, 0)
+        _count_tokens(chars, kinds, starts, stops, count, ends, out)
+        hash_pieces(chars, starts, stops, count, hashes, powers)
+        grams[:count] = hashes[:count]
+        for n in range(2, 11):
+            extend(grams, hashes, powers, count, n)
+            if n < 5:
+                out[TOP + n - 2] = top_gram(chars, starts, stops, count, n, grams, ends, copies, table)
+            else:
+                out[TOP + n - 2] = repeated_grams(chars, starts, stops, count, n, grams, ends, table)
+    return -1
+
+
+@njit(nogil=True, cache=True)
+def _decode_all(data, at, stop, kinds_of, chars, kinds):
+    count = 0
+    while at < stop:
+        point, size = decode(data, at, stop)
+        if size == 0:
+            return -1
+        chars[count], kinds[count] = point, kinds_of[point]
+        at, count = at + size, count + 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _count_characters(chars, kinds, last, out):
+    newlines, letters, uppers, digits, blanks, marks, wide, hashes, braces, lost = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    for i in range(last):
+        char, kind = chars[i], kinds[i]
+        newlines += char == 10
+        letters += kind & LETTER != 0
+        uppers += kind & UPPER != 0
+        digits += kind & DIGIT != 0
+        blanks += kind & BLANK != 0
+        marks += kind & MARK != 0
+        wide += char > 127
+        hashes += char == 35
+        braces += char == 123
+        lost += char == 0xFFFD
+    out[1], out[2], out[3], out[4], out[5], out[6], out[7] = last, newlines, letters, uppers, digits, blanks, marks
+    out[8], out[9], out[12], out[13] = wide, hashes, braces, lost
+    out[10], out[11] = _count_ellipses(chars, last)
+
+
+@njit(nogil=True, cache=True)
+def _count_ellipses(chars, last):
+    """('...' without overlap and '…', '. . .' without overlap)."""
+    closed, spaced, dots, at = 0, 0, 0, 0
+    for i in range(last):
+        dots = dots + 1 if chars[i] == 46 else 0
+        closed += (dots > 0 and dots % 3 == 0) or chars[i] == 0x2026
+    while at + 4 < last:
+        if chars[at] == 46 and chars[at + 2] == 46 and chars[at + 4] == 46 and chars[at + 1] == 32 == chars[at + 3]:
+            spaced += 1
+            at += 4
+        at += 1
+    return closed, spaced
+
+
+@njit(nogil=True, cache=True)
+def _count_lines(chars, kinds, last, out):
+    at = 0
+    while at < last:
+        stop, after = next_line(chars, kinds, at, last)
+        first, end = strip(kinds, at, stop)
+        out[LINES] += 1
+        if end > first:
+            lead, final = chars[first], chars[end - 1]
+            out[LINES + 1] += lead == 0x2022 or lead == 45
+            out[LINES + 2] += lead == 0x2022 or lead == 45 or lead == 0x25CF or lead == 42
+            dots = end - first > 2 and final == 46 and chars[end - 2] == 46 and chars[end - 3] == 46
+            out[LINES + 3] += dots or final == 0x2026
+        at = after
+
+
+@njit(nogil=True, cache=True)
+def _count_split(chars, kinds, last, out):
+    begin, letters = 0, False
+    for i in range(last + 1):
+        if i == last or kinds[i] & BLANK:
+            if i > begin:
+                out[SPLIT] += 1
+                out[SPLIT + 1] += i - begin
+                out[SPLIT + 2] += letters
+                out[SPLIT + 3] += i - begin < 5 and found(STOP_WORDS, _small(pack(chars, begin, i))) >= 0
+            begin, letters = i + 1, False
+        else:
+            letters = letters or kinds[i] & LETTER != 0
+
+
+@njit(nogil=True, cache=True)
+def _small(key):
+    """ASCII capitals of a packed word as small letters."""
+    for place in range(8):
+        char = key >> np.uint64(8 * place) & np.uint64(0xFF)
+        if np.uint64(65) <= char <= np.uint64(90):
+            key |= np.uint64(32) << np.uint64(8 * place)
+    return key
+
+
+@njit(nogil=True, cache=True)
+def _filled_lines(chars, kinds, last, starts, stops, out):
+    """Lines between newlines that are not blank, and the counters of their ends and lengths."""
+    count, begin, filled = 0, 0, False
+    for i in range(last + 1):
+        if i == last or chars[i] == 10:
+            if filled:
+                starts[count], stops[count] = begin, i
+                count += 1
+                out[FILLED] += 1
+                final = _last_filled(kinds, begin, i)
+                out[FILLED + 1] += final == i - 1 and kinds[final] & TERMINAL != 0
+                out[FILLED + 2] += i - begin <= SHORT_LINE
+            begin, filled = i + 1, False
+        else:
+            filled = filled or kinds[i] & BLANK == 0
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _last_filled(kinds, first, last):
+    return strip(kinds, first, last)[1] - 1
+
+
+@njit(nogil=True, cache=True)
+def _cut(chars, first, last, least, starts, stops):
+    """Pieces between runs of at least `least` newlines; one more than there are such runs."""
+    count, begin, at = 0, first, first
+    while at < last:
+        run = at
+        while run < last and chars[run] == 10:
+            run += 1
+        if run - at >= least:
+            starts[count], stops[count] = begin, at
+            count, begin = count + 1, run
+        at = max(run, at + 1)
+    starts[count], stops[count] = begin, last
+    return count + 1
+
+
+@njit(nogil=True, cache=True)
+def _count_tokens(chars, kinds, starts, stops, count, ends, out):
+    """The counters of tokens; ends[i] = characters of the tokens before i."""
+    seen, ends[0] = 0, 0
+    for i in range(count):
+        symbolic, letters = True, False
+        for j in range(starts[i], stops[i]):
+            symbolic = symbolic and kinds[j] & SYMBOLIC != 0
+            letters = letters or kinds[j] & LETTER != 0
+        size = stops[i] - starts[i]
+        ends[i + 1] = ends[i] + size
+        if not symbolic:
+            out[TOKENS + 1] += 1
+            out[TOKENS + 2] += size
+            out[TOKENS + 3] = max(out[TOKENS + 3], size)
+        out[TOKENS + 4] += letters
+        place = found(STOP_WORDS, pack(chars, starts[i], stops[i])) if size < 5 else -1
+        if place >= 0:
+            seen |= 1 << place
+    out[TOKENS] = count
+    while seen:
+        out[TOKENS + 5] += seen & 1
+        seen >>= 1
