@@ -18,10 +18,10 @@ from typing import Any
 
 from dataforge.errors import ConfigError
 
-RULE_FILES = ("secrets",)
+RULE_FILES = ("secrets", "structured", "context")
 KINDS = (
-    "SECRET", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "MAC_ADDRESS", "URL",
-    "CRYPTO", "PERSON", "ORGANIZATION", "LOCATION", "STREET_ADDRESS", "DATE_OF_BIRTH",
+    "SECRET", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "CRYPTO", "US_SSN", "MAC_ADDRESS", "IP_ADDRESS",
+    "PHONE_NUMBER", "URL", "DATE_OF_BIRTH", "STREET_ADDRESS", "PERSON", "ORGANIZATION", "LOCATION",
 )  # fmt: skip  # their order is their priority where spans of equal length overlap
 
 ALPHABETS = {
@@ -64,9 +64,14 @@ def rules_from(document: Mapping[str, Any], file: str) -> tuple[Rule, ...]:
             unknown = set(fields) - set(Rule.__dataclass_fields__)
             if unknown:
                 raise ConfigError(f"unknown key of a rule: {sorted(unknown)[0]}", file=file, key=f"{kind}.{name}")
-            plain = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+            plain = {k: _flat(v) if isinstance(v, list) else v for k, v in fields.items()}
             rules.append(Rule(name=name, kind=kind, **plain))
     return tuple(rules)
+
+
+def _flat(values: Sequence[Any]) -> tuple[str, ...]:
+    """A list may hold other lists (YAML aliases): `[*words, another]`."""
+    return tuple(x for value in values for x in (_flat(value) if isinstance(value, list) else (value,)))
 
 
 @functools.cache
@@ -93,7 +98,7 @@ def compile_bytes(pattern: str) -> Any:
     import re2
 
     try:
-        return re2.compile(pattern.encode("latin-1"), byte_options())
+        return re2.compile(pattern.encode(), byte_options())
     except re2.error as error:
         raise ConfigError(f"not a regular expression of RE2: {error}", key="pattern") from None
 
@@ -104,14 +109,18 @@ def any_of(patterns: Sequence[str]) -> Any:
 
     together = re2.Set.SearchSet(byte_options())
     for pattern in patterns:
-        together.Add(pattern.encode("latin-1"))
+        together.Add(pattern.encode())
     together.Compile()
     return together
 
 
 def any_word(patterns: Sequence[str]) -> Any | None:
-    """One case-blind pattern for words near by; None when there are none."""
-    return compile_bytes(rf"(?i)(?:\b|_)(?:{'|'.join(patterns)})") if patterns else None
+    """One case-blind pattern for words near by, None when there are none. `^` and `$` mean right beside the match."""
+    if not patterns:
+        return None
+    beside = [pattern for pattern in patterns if pattern.startswith("^")]
+    inside = [pattern for pattern in patterns if not pattern.startswith("^")]
+    return compile_bytes("(?i)" + "|".join([rf"(?:\b|_|[\x80-\xfe])(?:{'|'.join(inside)})", *beside]))
 
 
 def expand(example: str, seed: int) -> str:

@@ -136,4 +136,3 @@ def slices(texts: pa.Array, size_bytes: int = SLICE_BYTES) -> Iterator[tuple[int
         last = max(int(np.searchsorted(ends, done + size_bytes, side="right")), first + 1)
         yield first, texts.slice(first, last - first)
         first = last
-

@@ -1,4 +1,4 @@
-"""Validators: which part of a match is a true one, if any. Pure functions of the bytes, linear time."""
+"""Validators of secrets: which part of a match is one, if any. Placeholders, names in code and prose are none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PLACEHOLDER = re.compile(
     rb"|[_-](?:here|goes|example|placeholder)\b|^(?:os\.|process\.|env|self\.|this\.|config|settings)"
 )
 _CODE = re.compile(  # f(…), a[0], self.token, some_name, (x, \\n, ~/path: code, not a value
-    rb"^(?:[A-Za-z_][\w.]*(?:\(|\[|\.[A-Za-z_])|_[a-z0-9]+$|[a-z]+[a-z0-9]*(?:_[a-z0-9]+)+$|[(:\\~/\[{])"
+    rb"^(?:[A-Za-z_][\w.]*(?:\(|\[|\.[A-Za-z_])|_[a-z0-9]+$|[a-z]+[a-z0-9]*(?:_[a-z0-9]+)+$|[(:#\\~/\[{])"
 )
 
 
@@ -33,7 +33,7 @@ def _random(value: bytes) -> bool:
     byte = np.frombuffer(value, np.uint8)
     upper = (byte >= 65) & (byte <= 90)
     changes = int(np.count_nonzero(upper[1:] != upper[:-1]))
-    return len(value) >= 8 and changes >= (0.15 if digits else 0.4) * len(value)
+    return len(value) >= 8 and changes >= (0.15 if digits else 0.45) * len(value)
 
 
 def mixed(value: bytes) -> Part:
@@ -127,7 +127,7 @@ def opaque_value(value: bytes) -> Part:
     return (start, start + len(bare)) if _random(bare) or _digits(bare) >= 12 else None
 
 
-VALIDATORS: dict[str, Callable[[bytes], Part]] = {
+TOKENS: dict[str, Callable[[bytes], Part]] = {
     "opaque": opaque,
     "mixed": mixed,
     "credentials": credentials,

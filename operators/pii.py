@@ -1,0 +1,88 @@
+"""FindPii: personal data in texts, as spans beside them. Rows `id, text` in; `id, spans` out. Masks nothing itself.
+
+Structured kinds and secrets come from rules (`configs/pii/`); PERSON, ORGANIZATION and LOCATION from an optional model
+or from lists of names (pii_names.py). The text stays as it is: Select applies the spans once (mask.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+
+from dataforge.errors import ConfigError
+from dataforge.operator import Contract, Map, Rows
+from dataforge.operators.pii_names import NAME_KINDS, NamesFinder, read_names, recognizer
+from dataforge.operators.pii_rules import KINDS, Rule, load_rules
+from dataforge.operators.pii_scan import Finder, Scanner, merge_spans
+from dataforge.schemas.verdict import SPANS
+
+STRUCTURED = (
+    "SECRET", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "MAC_ADDRESS",
+    "URL", "CRYPTO",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FindPii(Map):
+    """`kinds`: what is looked for. `ner`: "" for none, "spacy:MODEL" or "presidio:LANGUAGE" (extra `ner`).
+    With a model, or with names (file inputs, JSONL `{"name", "kind"}`), the kinds of names are looked for as well.
+    `private_addresses`: IP addresses of private ranges count too.
+    """
+
+    VERSION: ClassVar[int] = 1
+    contract: ClassVar[Contract] = Contract.SAME
+
+    kinds: tuple[str, ...] = STRUCTURED
+    ner: str = ""
+    private_addresses: bool = False
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise ConfigError(f"unknown kind, known are {', '.join(KINDS)}", key=f"pii.kinds.{kind}")
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (("id", "text"),)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return SPANS
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        names = tuple(name for file in files for name in read_names(file))
+        scanner = self.scanner(names)
+        recognize = recognizer(self.ner, self._name_kinds()) if self.ner else None
+
+        def find(batch: pa.RecordBatch) -> Rows:
+            texts = batch.column("text")
+            spans = scanner.spans(texts)
+            if recognize is not None:
+                spans = merge_spans(spans, recognize(texts))
+            return Rows(pa.RecordBatch.from_arrays([batch.column("id"), spans], schema=SPANS))
+
+        return find
+
+    def scanner(self, names: Sequence[tuple[str, str]] = ()) -> Scanner:
+        """The finders of these parameters; `names` are (name, kind)."""
+        finders = list(_finders(tuple(sorted(set(self.kinds))), self.private_addresses))
+        wanted = [(name, kind) for name, kind in names if kind in self._name_kinds()]
+        return Scanner([*finders, NamesFinder(wanted)] if wanted else finders)
+
+    def _name_kinds(self) -> frozenset[str]:
+        """Naming one of the kinds of names restricts to those named; else all three."""
+        return frozenset(self.kinds) & NAME_KINDS or NAME_KINDS
+
+
+@functools.cache
+def _finders(kinds: tuple[str, ...], private_addresses: bool) -> tuple[Finder, ...]:
+    rules = [rule for file in ("secrets", "structured", "context") for rule in load_rules(file) if rule.kind in kinds]
+    return tuple(Finder(_with_private(rule) if private_addresses else rule) for rule in rules)
+
+
+def _with_private(rule: Rule) -> Rule:
+    return dataclasses.replace(rule, validator=f"{rule.validator}_any") if rule.kind == "IP_ADDRESS" else rule

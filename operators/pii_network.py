@@ -1,0 +1,174 @@
+"""Validators of addresses: e-mail, IP, MAC, personal URLs, wallets. Which part of a match is one, if any."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Callable
+
+from dataforge.operators.pii_tokens import Part
+
+_SUFFIXES = (
+    b"png jpg jpeg gif svg webp ico pdf js ts css html htm json yaml yml xml md txt log gz zip py go rs java"
+    b" service socket target timer mount slice scope device path swap automount"
+)
+_NO_TLD = frozenset(_SUFFIXES.split())  # of files and of systemd units: `icon@2x.png`, `getty@tty1.service`
+_SERVICE = (b"@openssh.com", b"@libssh.org", b"@lysator.liu.se")  # names of algorithms
+_SENTENCE = re.compile(rb"^(.+@[^A-Z]+\.[a-z]{2,})\.[A-Z][a-z]+$")  # `a@example.com.Then`
+
+
+def email(value: bytes) -> Part:
+    """Local part up to 64, 254 in all, a top-level domain that is no file suffix; not `git@host` of a clone URL."""
+    sentence = _SENTENCE.match(value)
+    value = sentence[1] if sentence else value
+    local, _, domain = value.rpartition(b"@")
+    start = len(local) - len(local.lstrip(b".-_'+%"))
+    local = local[start:]
+    if not local or len(local) > 64 or len(local) + len(domain) > 253 or local.endswith(b".") or b".." in local:
+        return None
+    if domain.rpartition(b".")[2].lower() in _NO_TLD or local == b"git" or value.lower().endswith(_SERVICE):
+        return None
+    return start, len(value)
+
+
+# Not public: IANA special-purpose registries (RFC 6890 and updates), frozen here because `is_global` changed between
+# Python releases. The ranges for documentation count as public: they stand for real addresses in invented texts.
+_NETWORKS_4 = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16"
+    " 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4"
+)
+_NETWORKS_6 = "::/127 ::ffff:0:0/96 64:ff9b:1::/48 100::/64 fc00::/7 fe80::/10 ff00::/8"
+
+
+def _networks(listed: str) -> tuple[tuple[int, int], ...]:
+    """(address, host bits) of each."""
+    nets = [ipaddress.ip_network(net) for net in listed.split()]
+    return tuple((int(net.network_address), net.max_prefixlen - net.prefixlen) for net in nets)
+
+
+_PRIVATE_4, _PRIVATE_6 = _networks(_NETWORKS_4), _networks(_NETWORKS_6)
+
+
+def is_public(address: bytes) -> bool:
+    """Of a valid IPv4 or IPv6 address; an IPv4-mapped one counts as its IPv4 address."""
+    if b":" not in address:
+        number = int.from_bytes(bytes(map(int, address.split(b"."))), "big")
+        return all(number >> bits != base >> bits for base, bits in _PRIVATE_4)
+    parsed = ipaddress.IPv6Address(address.partition(b"%")[0].decode())
+    if parsed.ipv4_mapped is not None:
+        return is_public(str(parsed.ipv4_mapped).encode())
+    return all(int(parsed) >> bits != base >> bits for base, bits in _PRIVATE_6)
+
+
+def _octets(value: bytes) -> list[int] | None:
+    parts = value.split(b".")
+    if any(part[:1] == b"0" and part != b"0" for part in parts):
+        return None
+    octets = [int(part) for part in parts]
+    return octets if max(octets) <= 255 else None
+
+
+def ipv4_any(value: bytes) -> Part:
+    """Four octets of which one is 32 or more: smaller ones look like a version."""
+    octets = _octets(value)
+    return (0, len(value)) if octets and max(octets) >= 32 else None
+
+
+def ipv4_low_any(value: bytes) -> Part:
+    octets = _octets(value)
+    return (0, len(value)) if octets and 0 < max(octets) < 32 else None
+
+
+def ipv6_any(value: bytes) -> Part:
+    """What `ipaddress` reads; `ab::cd` without a digit is code."""
+    value = value[:-1] if value.endswith(b":") and not value.endswith(b"::") else value
+    try:
+        ipaddress.IPv6Address(value.partition(b"%")[0].decode())
+    except ValueError:
+        return None
+    digits = sum(48 <= c <= 57 for c in value)
+    return (0, len(value)) if digits and (value.count(b":") >= 3 or digits >= 3) else None
+
+
+def _public(any_address: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
+    def validate(value: bytes) -> Part:
+        part = any_address(value)
+        return part if part and is_public(value[: part[1]]) else None
+
+    return validate
+
+
+def mac(value: bytes) -> Part:
+    """Six pairs with one separator, or three groups of four; not all alike, and hyphens only with a letter."""
+    pairs = re.split(rb"[:.-]", value)
+    mixed = re.search(rb"[A-Fa-f]", value) is not None
+    one = len(set(value.translate(None, b"0123456789abcdefABCDEF"))) == 1
+    return (0, len(value)) if one and len(set(pairs)) > 1 and (mixed or b":" in value) else None
+
+
+_ACCESS = (
+    r"[\w.-]*(?:token|signature|api_?key|secret|password|passwd|pwd|session(?:_?id)?|invite|ticket)"
+    r"|sig|key|sid|auth|code|hash|otp|e?-?mail|user(?:name|_?id)?|phone"
+)
+_SECRET_PARAMETER = re.compile(rf"(?i)[?&#;](?:t=[^&#\s]{{12,}}|(?:{_ACCESS})=[^&#\s]{{4,}})".encode())
+_PERSONAL_PAGE = re.compile(  # of people on known sites, or by the form of the path
+    rb"(?i)^\w+://(?:[\w-]+\.)*(?:linkedin\.com/(?:in|pub)/|t\.me/|reddit\.com/u(?:ser)?/|zoom\.us/(?:j|my)/"
+    rb"|(?:facebook|instagram|tiktok|twitter|x|vk|threads)\.(?:com|net)/@?(?:profile\.php\?id=)?"
+    rb"|meet\.google\.com/|calendly\.com/|(?:paypal\.me|venmo\.com|cash\.app)/)[\w.$-]{3,}/?(?:[?#]|$)"
+    rb"|^\w+://[^/]+(?:/[^/]+)?/(?:~|@|(?:users?|people|profiles?|members?|homes?)/)[\w.%@-]{2,}"
+    rb"|^file:///+(?:home|users|c:/users|c:/documents and settings)/"
+    rb"(?!(?:user|username|me|you|name|example|root|public|shared)(?:/|$))[\w.-]{2,}"
+)
+
+
+def personal_url(value: bytes) -> Part:
+    """A URL that gives access or names a person: token parameters, profile pages, home folders."""
+    value = value.rstrip(b".,;:!?*_)]}'")
+    return (0, len(value)) if _SECRET_PARAMETER.search(value) or _PERSONAL_PAGE.search(value) else None
+
+
+_BASE58 = {c: i for i, c in enumerate(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
+_BECH32 = {c: i for i, c in enumerate(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
+_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)  # BIP-173
+
+
+def base58check(value: bytes) -> Part:
+    """25 bytes of which the last four are the start of the double SHA-256 of the rest."""
+    number = 0
+    for char in value:
+        number = number * 58 + _BASE58[char]
+    if number.bit_length() > 200:
+        return None
+    raw = number.to_bytes(25, "big")
+    check = hashlib.sha256(hashlib.sha256(raw[:21]).digest()).digest()[:4]
+    return (0, len(value)) if check == raw[21:] else None
+
+
+def bech32(value: bytes) -> Part:
+    """BIP-173 and BIP-350: the polynomial over prefix and data leaves 1 or 0x2bc830a3."""
+    prefix, _, data = value.lower().rpartition(b"1")
+    if value not in (value.lower(), value.upper()) or len(data) < 6 or any(c not in _BECH32 for c in data):
+        return None
+    state = 1
+    for part in [c >> 5 for c in prefix] + [0] + [c & 31 for c in prefix] + [_BECH32[c] for c in data]:
+        top = state >> 25
+        state = (state & 0x1FFFFFF) << 5 ^ part
+        for bit, constant in enumerate(_GENERATOR):
+            state ^= constant if top >> bit & 1 else 0
+    return (0, len(value)) if state in (1, 0x2BC830A3) else None
+
+
+NETWORK: dict[str, Callable[[bytes], Part]] = {
+    "email": email,
+    "ipv4": _public(ipv4_any),
+    "ipv4_any": ipv4_any,
+    "ipv4_low": _public(ipv4_low_any),
+    "ipv4_low_any": ipv4_low_any,
+    "ipv6": _public(ipv6_any),
+    "ipv6_any": ipv6_any,
+    "mac": mac,
+    "personal_url": personal_url,
+    "base58check": base58check,
+    "bech32": bech32,
+}
