@@ -220,6 +220,32 @@ def undo(database: Database, answer_id: int, user_id: int) -> int:
     return int(old.item_id)
 
 
+def bulk_label(database: Database, batch_id: int, user_id: int, item_ids: Sequence[int], label: str, client_key: str) -> int:
+    """A lead's own answer on many items at once; how many were added. Nobody's answer is overwritten, mine neither."""
+    added = 0
+    with database.write() as c:
+        now = database.now()
+        batch = open_batch(c, database, batch_id)
+        answers = [(i, Answer(f"{client_key}:{i}", labels=(label,))) for i in sorted(set(item_ids))]
+        own = set(c.scalars(sa.select(t.item.c.id).where(t.item.c.batch_id == batch_id, t.item.c.id.in_(item_ids))))
+        for item_id, answer in answers:
+            check(answer, labels_of(c, batch.label_schema_id), bool(batch.allow_multi))
+            live = c.execute(LIVE, {"item": item_id, "user": user_id}).first()
+            if item_id not in own or (live is not None and live.kind != "skip") or _known_key(c, answer.client_key, user_id):
+                continue
+            c.execute(GRANT, {"item": item_id, "user": user_id, "now": now, "expires": now})  # mine, but holds no slot
+            item = _item_of(c, database, item_id, user_id, states=("open",))
+            extra = not _slot_is_free(c, item, user_id, now)
+            saved = _insert(c, item, user_id, answer, now, extra=extra)
+            if live is not None:
+                _supersede(c, live.id, saved.answer_id)
+            if not extra:
+                c.execute(COUNT, {"item": item_id, "by": 1})
+            c.execute(DROP_LEASE, {"item": item_id, "user": user_id})
+            added += 1
+    return added
+
+
 @lru_cache(maxsize=64)
 def parsed_labels(text: str) -> LabelSet:
     return label_set_from_json(text)

@@ -1,0 +1,25 @@
+// Closing a batch, and bringing answers in from files.
+import { $, api, notice, setup } from "./page.js";
+
+$("close")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = new FormData(event.target);
+  try {
+    const got = await api("POST", `/batches/${setup.batch}/close`, { allow_unresolved: form.get("allow_unresolved") === "on", now: form.get("now") === "on" });
+    if (got.state === "closed") return location.reload();
+    notice(`Closing: ${got.leased} items are still held by people. Close again when they are done, or do not wait.`, "good");
+  } catch (problem) {
+    notice(problem.body?.hint ? `${problem.message}; ${problem.body.hint}` : problem.message);
+  }
+});
+
+$("import")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = new FormData(event.target), file = form.get("file");
+  try {
+    const got = await api("POST", `/batches/${setup.batch}/import?format=${encodeURIComponent(form.get("format"))}`, new Blob([file]));
+    notice(`${got.answers} answers stored, ${got.known} were known, ${got.decisions} decisions.`, "good");
+  } catch (problem) {
+    notice(problem.body?.row ? `Line ${problem.body.row}: ${problem.message}` : problem.message);
+  }
+});
