@@ -1,7 +1,7 @@
 """Quality counters of texts, and the verdicts that a preset draws from them.
 
 `Quality` (rows: id, text → id and the counters of `kernels.text_stats`) reads each text once. `verdicts` is applied
-late, in Select, to the stored counters: a changed threshold needs no second reading. A preset is data (configs/presets):
+late, in Select, to the stored counters: a changed threshold needs no second reading. A preset is data, configs/presets:
 (reason, score, comparison, value) in the order of its source, so that the first reason that holds is the source's.
 """
 

@@ -9,6 +9,7 @@ from numba import njit
 from dataforge.kernels import line_rules as rule
 from dataforge.kernels import text_words
 from dataforge.kernels.cpu.text_words import BLANK, tokenize
+from dataforge.kernels.cpu.words import decode, encode
 
 TERMINAL, MARK, BREAK = int(text_words.TERMINAL), int(text_words.MARK), int(text_words.BREAK)
 KEEP, STOP_LOREM, STOP_CURLY = rule.KEEP, rule.STOP_LOREM, rule.STOP_CURLY
@@ -161,3 +162,78 @@ def c4_rows(chars, kinds, last, work, out):
                     out[3 * variant] = verdict
                 out[3 * variant + 1] += found
                 out[3 * variant + 2] += verdict == KEEP
+
+
+@njit(nogil=True, cache=True)
+def decode_all(data, at, stop, kinds_of, chars, kinds):
+    """Code points and kinds of a text; their number, or -1 where it is not UTF-8."""
+    count = 0
+    while at < stop:
+        point, size = decode(data, at, stop)
+        if size == 0:
+            return -1
+        chars[count], kinds[count] = point, kinds_of[point]
+        at, count = at + size, count + 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def edit_c4_rows(offsets, data, kinds_of, any_end, fewest, out, out_offsets, removed, reasons):
+    """Writes each text after C4's line rules; gives the first row that is not UTF-8, or -1."""
+    room = 2
+    for row in range(len(removed)):
+        room = max(room, offsets[row + 1] - offsets[row] + 2)
+    chars, kinds, kept = np.empty(room, np.int32), np.empty(room, np.uint16), np.empty(room, np.int32)
+    work = (np.empty(room, np.int32), np.empty(room, np.uint16), np.empty(room, np.int32), np.empty(room, np.int32))
+    for row in range(len(removed)):
+        last = decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
+        if last < 0:
+            return row
+        count, lines, verdict = _keep_lines(chars, kinds, last, any_end, fewest, work, kept, kinds_of)
+        reasons[row], removed[row] = verdict, 0 if verdict else lines
+        at = out_offsets[row]
+        source = chars if verdict else kept
+        for i in range(last if verdict else count):
+            at = encode(source[i], out, at)
+        out_offsets[row + 1] = at
+    return -1
+
+
+@njit(nogil=True, cache=True)
+def _keep_lines(chars, kinds, last, any_end, fewest, work, kept, kinds_of):
+    """(characters kept, stripped and joined by newlines; lines removed; 0 or the number of the reason)."""
+    line, line_kinds, starts, stops = work
+    at, count, removed, found, first = 0, 0, 0, 0, True
+    while at < last:
+        stop, after = next_line(chars, kinds, at, last)
+        begin, end = strip(kinds, at, stop)
+        at = after
+        words, longest = split_words(kinds, begin, end)
+        size = clean_line(chars, kinds, begin, end, line, line_kinds) if longest <= MOST_WORD else 0
+        verdict = LONG_WORD if longest > MOST_WORD else NO_END
+        if longest <= MOST_WORD and (any_end or ends_well(line, size)):
+            verdict = judge(line, size, words)
+        if verdict in (STOP_LOREM, STOP_CURLY):
+            return 0, 0, verdict
+        if verdict != KEEP:
+            removed += 1
+            continue
+        found += count_sentences(line, line_kinds, size, starts, stops)
+        begin, end = strip(line_kinds, 0, size) if first else (0, size)  # the text begins with no blank
+        if not first or end > begin:
+            if not first:
+                kept[count] = 10
+                count += 1
+            for i in range(begin, size):
+                kept[count] = line[i]
+                count += 1
+            first = False
+    return _trim(kept, count, kinds_of), removed, 0 if found >= fewest else POLICY + 1
+
+
+@njit(nogil=True, cache=True)
+def _trim(kept, count, kinds_of):
+    """Length without blanks at the end: only marks of a removed citation or an empty line can leave some."""
+    while count > 0 and kinds_of[kept[count - 1]] & BLANK:
+        count -= 1
+    return count

@@ -7,10 +7,9 @@ import numpy as np
 from numba import njit
 
 from dataforge.kernels import text_words
-from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, next_line, strip
+from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, decode_all, next_line, strip
 from dataforge.kernels.cpu.repetition import extend, hash_pieces, repeated_grams, repeats, top_gram
 from dataforge.kernels.cpu.text_words import BLANK, DIGIT, LETTER, STOP_WORDS, UPPER, found, pack, tokenize
-from dataforge.kernels.cpu.words import decode
 from dataforge.kernels.text_stats import COUNTERS, SHORT_LINE
 
 SYMBOLIC = int(text_words.SYMBOLIC)
@@ -43,7 +42,7 @@ def measure_rows(offsets, data, kinds_of, counts):
     work = (np.empty(room, np.int32), np.empty(room, np.uint16), starts, stops)
     for row in range(len(offsets) - 1):
         out = counts[row]
-        last = _decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
+        last = decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
         if last < 0:
             return row
         out[0] = offsets[row + 1] - offsets[row]
@@ -71,18 +70,6 @@ def measure_rows(offsets, data, kinds_of, counts):
             else:
                 out[TOP + n - 2] = repeated_grams(chars, starts, stops, count, n, grams, ends, table)
     return -1
-
-
-@njit(nogil=True, cache=True)
-def _decode_all(data, at, stop, kinds_of, chars, kinds):
-    count = 0
-    while at < stop:
-        point, size = decode(data, at, stop)
-        if size == 0:
-            return -1
-        chars[count], kinds[count] = point, kinds_of[point]
-        at, count = at + size, count + 1
-    return count
 
 
 @njit(nogil=True, cache=True)
