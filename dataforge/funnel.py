@@ -1,0 +1,78 @@
+"""The funnel: how many rows went into each step, came out, were dropped for which reason, were quarantined.
+
+It is read from the manifests alone. The first entry, `sources`, is the reading of all sources together; after it comes
+one entry per step in the order of the graph. Tables of rows about rows (edges, statistics: the contract ASIDE) are left
+out. A source that waits for other steps (the closed label queue) has an entry of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dataforge.part import Account
+from dataforge.table import Table
+
+SOURCES = "sources"
+
+
+def funnel(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """`[{"step", "in", "out", "dropped": {reason: n}, "quarantined"}]`, in graph order."""
+    return [{k: v for k, v in entry.items() if k != "kept"} for entry in ledger(tables)]
+
+
+def ledger(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """The funnel with `kept`, so that in = kept + dropped + quarantined can be checked where rows are derived."""
+    sources = [table for table in tables if is_reading(table)]
+    total = Account()
+    for table in sources:
+        total = total.add(table.account)
+    entries = [_entry(SOURCES, total)] if sources else []
+    others = (t for t in tables if not is_reading(t) and t.manifest["contract"] != "aside" and not t.is_files)
+    return entries + [_entry(table.step, table.account) for table in others]
+
+
+def by_source(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """One entry per source, by the step that read it: what the funnel's first entry sums."""
+    return [_entry(table.step, table.account) for table in tables if is_reading(table)]
+
+
+def is_reading(table: Table) -> bool:
+    """True for a Table read from outside: files, a Slack export."""
+    return table.manifest["contract"] == "source" and not table.manifest["inputs"]
+
+
+def _entry(step: str, account: Account) -> dict[str, Any]:
+    return {
+        "step": step,
+        "in": account.rows_in,
+        "kept": account.kept,
+        "out": account.rows_out,
+        "dropped": dict(sorted(account.dropped.items(), key=lambda item: (-item[1], item[0]))),
+        "quarantined": account.quarantined,
+    }
+
+
+def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) -> str:
+    """An aligned table for people. Steps that only add columns are counted in a last line unless `every_step`."""
+    entries = list(entries)
+    shown = [e for i, e in enumerate(entries) if every_step or i == 0 or changes(e)]
+    rows = [("step", "in", "out", "dropped", "quarantined", "reasons")]
+    for e in shown:
+        dropped = sum(e["dropped"].values())
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in e["dropped"].items())
+        rows.append((e["step"], *(f"{n:,}" for n in (e["in"], e["out"], dropped, e["quarantined"])), reasons))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in range(1, 5)), row[5]]).rstrip()
+        for row in rows
+    ]
+    hidden = len(entries) - len(shown)
+    if hidden:
+        lines.append(f"({hidden} more step{'s' if hidden > 1 else ''} left the number of rows as it was)")
+    return "\n".join(lines) + "\n"
+
+
+def changes(entry: dict[str, Any]) -> bool:
+    """True where a step changed the number of rows or left any out."""
+    return bool(entry["in"] != entry["out"] or entry["dropped"] or entry["quarantined"])

@@ -1,0 +1,98 @@
+"""What a reader should know first: the things in the facts that are off, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dataforge.report.page import count
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
+
+
+def complete(facts: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with what a publish wrote and with the alerts: the content of report.json.
+
+    `document` holds name, version, default, configs (one entry per config and split), parents, splits, salt.
+    """
+    published = [{k: v for k, v in entry.items() if k != "columns"} for entry in document.get("configs", [])]
+    told = {
+        k: document[k] for k in ("name", "version", "default", "tokenizer_sha256", "salt", "splits") if k in document
+    }
+    whole = {**facts, **told, "published": published}
+    order = {ERROR: 0, WARNING: 1, NOTE: 2}
+    return {**whole, "alerts": sorted(alerts(whole), key=lambda alert: order[alert["level"]])}
+
+
+def alerts(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """[{"level": error | warning | note, "text"}]. An empty list is good news."""
+    found = [*_of_reading(facts), *_of_funnel(facts), *_of_rows(facts), *_of_tokens(facts), *_of_people(facts)]
+    return [{"level": level, "text": text} for level, text in found]
+
+
+def _of_reading(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for source in facts.get("sources", []):
+        if source["bad_files"]:
+            yield (
+                ERROR,
+                f"{count(source['bad_files'], 'file')} of source {source['name']} could not be read and gave no row.",
+            )
+        if source["quarantined"]:
+            yield (
+                WARNING,
+                f"{count(source['quarantined'], 'row')} of source {source['name']} could not be read: set aside.",
+            )
+        if source["rows_read"] and not source["rows"] and source["kind"] != "SlackExport":
+            yield WARNING, f"Nothing of source {source['name']} is left."
+        if not source["licence"]:
+            yield NOTE, f"Source {source['name']} states no licence."
+
+
+def _of_funnel(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in facts.get("funnel", []):
+        for reason, n in entry["dropped"].items():
+            if n > BIG_DROP * entry["in"] and n > 10:
+                yield WARNING, f"{entry['step']} dropped {n / entry['in']:.0%} of its rows for one reason: {reason}."
+
+
+def _of_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    shared = (facts.get("leaks") or {}).get("clusters_in_two_splits")
+    if shared:
+        yield ERROR, f"{count(shared, 'cluster')} of near-duplicates stand in more than one split."
+    unknown = sum(e["share"] for e in facts.get("languages", []) if e["language"] in ("unknown", "und"))
+    if unknown > UNKNOWN_SHARE:
+        yield WARNING, f"The language of {unknown:.0%} of the rows is unknown."
+    there = {(e["config"], e["split"]) for e in facts.get("published", [])}
+    for split, share in (facts.get("splits") or {}).items():
+        for config in sorted({config for config, _ in there}):
+            if share > 0 and (config, split) not in there:
+                yield NOTE, f"Config {config} has no rows in split {split}."
+
+
+def _of_tokens(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in facts.get("published", []):
+        if entry.get("fill_rate", 1.0) < LOW_FILL and entry["rows"] > 20:
+            yield (
+                WARNING,
+                f"{entry['config']}, {entry['split']}: only {entry['fill_rate']:.0%} of each sequence is filled.",
+            )
+        if entry.get("tokens") and not entry["tokens_trained"]:
+            yield ERROR, f"{entry['config']}, {entry['split']}: no token bears loss."
+    languages = [e for e in (facts.get("tokenizer") or {}).get("languages", []) if e["rows"] >= 20]
+    best = max((e["bytes_per_token"] for e in languages), default=0)
+    for entry in languages:
+        ratio = best / (entry["bytes_per_token"] or 1)
+        if ratio > ONE_LANGUAGE_WORSE:
+            yield NOTE, f"Language {entry['language']} takes {ratio:.1f} times as many tokens per byte as the best one."
+
+
+def _of_people(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    review = facts.get("review")
+    if not review:
+        return
+    if review["alpha"] is not None and review["alpha"] < 0.667:
+        yield WARNING, f"Annotators agree little: alpha {review['alpha']:.3f}; 0.667 is the usual mark."
+    for entry in review["false_drops"]:
+        if entry["rate"] > 0.2 and entry["judged"] >= 10:
+            yield WARNING, f"People found {entry['rate']:.0%} of the rows that {entry['filter']} dropped worth keeping."

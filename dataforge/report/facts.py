@@ -1,0 +1,231 @@
+"""The facts of a graph of Tables, found by the columns that Tables have, not by the names of steps.
+
+A fact that no Table can answer is absent (an empty list or None), never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataforge.funnel import by_source, funnel, is_reading, ledger
+from dataforge.report import counts
+from dataforge.report.samples import samples
+from dataforge.table import Table
+
+# Keys of a config that name places or secrets of this machine: they do not belong into what is published.
+PRIVATE_KEYS = {
+    "path",
+    "paths",
+    "store",
+    "out",
+    "database",
+    "answers",
+    "key",
+    "keys",
+    "url",
+    "link",
+    "opt_out_users",
+    "opt_out_channels",
+    "channels",
+}
+
+
+def facts(
+    tables: Sequence[Table],
+    configs: Mapping[str, Sequence[Table]] | None = None,
+    *,
+    tokenizer: Path | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """`tables` in graph order; `configs` as given to `publish`; `config` the parsed config file.
+
+    A pure function of rows, manifests and config; about one read of each column that it needs.
+    """
+    configs = configs or {}
+    row_tables = [table for table in tables if not table.is_files]
+    texts = [t for name in ("corpus", "instruct") for t in configs.get(name, ())]
+    return {
+        "schema": 1,
+        "funnel": funnel(tables),
+        "ledger": ledger(tables),
+        "sources": _sources(tables, texts),
+        "languages": _languages(row_tables, configs),
+        "lengths": _lengths(configs),
+        "duplicates": _duplicates(row_tables),
+        "pii": _pii(row_tables, config or {}),
+        "acts": _acts(row_tables, configs),
+        "review": _review(row_tables),
+        "tokenizer": _tokenizer(row_tables, configs, tokenizer),
+        "leaks": _leaks(row_tables),
+        "samples": samples(row_tables, texts),
+        "config": public(config or {}),
+        "tables": [{"step": t.step, "id": t.id, "rows": t.rows} for t in tables],
+    }
+
+
+def public(value: Any) -> Any:
+    """A config without places, secrets and names of channels and people."""
+    if isinstance(value, Mapping):
+        return {str(k): public(v) for k, v in value.items() if str(k) not in PRIVATE_KEYS}
+    if isinstance(value, (list, tuple)):
+        return [public(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
+def _sources(tables: Sequence[Table], texts: Sequence[Table]) -> list[dict[str, Any]]:
+    """Per source: kind, licence, rows read, quarantined, bad files, and the rows that are left of it."""
+    left: dict[str, int] = {}
+    for table in reversed(counts.having(texts, "source")):  # the corpus first; instruct rows of what only they hold
+        left |= {e["source"]: e["rows"] for e in counts.by_value([table], "source")}
+    found = []
+    entries = dict(zip([t.id for t in tables if is_reading(t)], by_source(tables), strict=True))
+    for table in (t for t in tables if is_reading(t)):
+        operator, entry = table.manifest["operator"], entries[table.id]
+        name = str(operator.get("name", table.step))
+        found.append(
+            {
+                "name": name,
+                "kind": operator.get("", ""),
+                "licence": operator.get("licence"),
+                "rows_read": entry["in"],
+                "quarantined": entry["quarantined"],
+                "dropped": sum(entry["dropped"].values()),
+                "bad_files": len(table.bad_files),
+                "rows": left.get(name, 0),
+            }
+        )
+    return found
+
+
+def _languages(tables: Sequence[Table], configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
+    """Of the published corpus where it says so, else of the first table that names languages."""
+    spoken = counts.having(configs.get("corpus", ()), "language") or counts.having(tables, "language")[:1]
+    return counts.by_value(spoken, "language")
+
+
+def _lengths(configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
+    found = []
+    for config, column in (("corpus", "text"), ("instruct", "text"), ("tokenized", "length")):
+        tables = counts.having(configs.get(config, ()), column)
+        if any(table.rows for table in tables):
+            unit = "tokens" if column == "length" else "characters"
+            found.append({"config": config, "unit": unit, **counts.lengths(tables, column)})
+    return found
+
+
+def _duplicates(tables: Sequence[Table]) -> dict[str, Any] | None:
+    twins = counts.having(tables, "id", "cluster", "duplicate")
+    return counts.cluster_sizes(twins) if twins else None
+
+
+def _pii(tables: Sequence[Table], config: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = counts.having(tables, "id", "spans")
+    if not found:
+        return None
+    kinds = counts.span_kinds(found)
+    return {"action": (config.get("pii") or {}).get("action"), "rows_read": sum(t.rows for t in found), "kinds": kinds}
+
+
+def _acts(tables: Sequence[Table], configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
+    """Of the tagged rows; where no table of tags is there, of the published rows."""
+    tagged = counts.having(tables, "act", "act_score") or counts.having(configs.get("instruct", ()), "act")
+    return counts.by_value(tagged, "act")
+
+
+def _tokenizer(
+    tables: Sequence[Table], configs: Mapping[str, Sequence[Table]], folder: Path | None
+) -> dict[str, Any] | None:
+    if folder is None:
+        return None
+    report = folder / "tokenizer_report.json"
+    stated = json.loads(report.read_bytes()) if report.is_file() else {}
+    sums: dict[str, Counter[str]] = {}
+    for tokens in counts.having(configs.get("tokenized", ()), "id", "length"):
+        base = next((t for t in tables if t.id == tokens.manifest["inputs"][0]["id"]), None)
+        if base is None or "text" not in base.schema.names:
+            continue
+        languages = None if "language" in base.schema.names else _languages_of(tables, base)
+        for language, (rows, size, count) in counts.bytes_per_token(tokens, base, languages).items():
+            sums.setdefault(language, Counter()).update(rows=rows, bytes=size, tokens=count)
+    found = [
+        {"language": name, **dict(s), "bytes_per_token": round(s["bytes"] / max(1, s["tokens"]), 3)}
+        for name, s in sums.items()
+    ]
+    return {
+        "vocabulary": _vocabulary(folder),
+        "stated": {k: v for k, v in public(stated).items() if isinstance(v, (str, int, float, bool))},
+        "languages": sorted(found, key=lambda e: (-int(e["rows"]), str(e["language"]))),
+    }
+
+
+def _languages_of(tables: Sequence[Table], base: Table) -> Table | None:
+    return next((t for t in counts.having(tables, "id", "language") if t.n_parts == base.n_parts), None)
+
+
+def _vocabulary(folder: Path) -> int | None:
+    """Ids in tokenizer.json: the model's and the added ones that it lacks."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return None
+    document = json.loads(path.read_bytes())
+    model = document.get("model", {}).get("vocab", [])
+    known = set(model) if isinstance(model, dict) else {entry[0] for entry in model}
+    return len(known | {token["content"] for token in document.get("added_tokens", [])})
+
+
+def _leaks(tables: Sequence[Table]) -> dict[str, Any]:
+    """Clusters of near-duplicates that stand in more than one split: 0, or None where there is nothing to compare."""
+    splits = [t for t in counts.having(tables, "id", "split") if t.manifest["contract"] == "same"]
+    return {"clusters_in_two_splits": counts.straddling(counts.having(tables, "id", "cluster", "duplicate"), splits)}
+
+
+def _review(tables: Sequence[Table]) -> dict[str, Any] | None:
+    """What people decided, how far they agreed, and how often a filter was wrong. Names are the queue's pseudonyms."""
+    decided = counts.having(tables, "label", "answers", "decided_by")
+    rows = [
+        row
+        for batch in counts.batches(decided, ["label", "answers", "decided_by", "filter", "kind", "random"])
+        for row in batch.to_pylist()
+    ]
+    if not rows:  # people answered these: a few thousand rows at most
+        return None
+    labels = Counter(row["label"] or "rejected" for row in rows)
+    return {
+        "items": len(rows),
+        "answers": sum(len(row["answers"]) for row in rows),
+        "decided_by": dict(sorted(Counter(row["decided_by"] for row in rows).items())),
+        "labels": [{"label": k, "rows": v} for k, v in sorted(labels.items(), key=lambda e: (-e[1], e[0]))],
+        "false_drops": _false_drops(rows),
+        **_agreement(rows),
+    }
+
+
+def _false_drops(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of rows that a filter dropped and people judged: how many should have stayed."""
+    judged = Counter(row["filter"] for row in rows if row["filter"] and row["label"])
+    wrong = Counter(row["filter"] for row in rows if row["filter"] and row["label"] == "wrong")
+    return [
+        {"filter": name, "judged": n, "wrong": wrong[name], "rate": round(wrong[name] / n, 4)}
+        for name, n in sorted(judged.items())
+    ]
+
+
+def _agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Raw agreement and Krippendorff's alpha; where they are undefined, why."""
+    from dataforge.review.agreement import alpha, raw
+
+    votes = [
+        [frozenset(a["labels"]) for a in sorted(row["answers"], key=lambda a: a["annotator"]) if a["kind"] == "label"]
+        for row in rows
+    ]
+    agreed, krippendorff = raw(votes), alpha(votes)
+    return {
+        "raw_agreement": None if agreed.value is None else round(agreed.value, 4),
+        "alpha": None if krippendorff.value is None else round(krippendorff.value, 4),
+        "alpha_why": krippendorff.why,
+        "items_with_two": krippendorff.n_items,
+    }

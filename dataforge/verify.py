@@ -1,0 +1,350 @@
+"""Verification of a published version: every byte, every count, the ledger, the tokenizer, the splits, and that it
+loads.
+
+`checksums.sha256` and `dataset_manifest.json` vouch for each other and for all other files, so a changed, missing or
+added byte anywhere in the folder is found. Reading happens with page checksums on and in batches: memory stays flat but
+for the ids of the held-out rows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataforge.commit import file_sha256
+from dataforge.errors import DataforgeError, InputError, VerifyError, VersionError, escape
+
+MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
+
+
+def verify(out: Path) -> dict[str, Any]:
+    """What was checked and counted. Raises VerifyError (exit 7) naming the first thing that is off and how many more.
+
+    The error's `problems` holds them all. Raises InputError when `out` is no published version.
+    """
+    out = Path(out)
+    if not out.is_dir() or not ((out / MANIFEST).exists() or (out / CHECKSUMS).exists()):
+        raise InputError("not a published version", file=str(out), hint="name the folder that holds README.md")
+    problems = check_bytes(out)
+    if not problems:  # what does not have its bytes is not worth reading
+        manifest = read_manifest(out)
+        problems = [
+            *_check_rows(out, manifest),
+            *_check_ledger(manifest),
+            *_check_tokenizer(out, manifest),
+            *_check_splits(out, manifest),
+        ]
+        problems = problems or _check_loads(out, manifest)
+    if problems:
+        raise _summed(problems)
+    return _report(out, manifest)
+
+
+def _summed(problems: list[VerifyError]) -> VerifyError:
+    first, more = problems[0], len(problems) - 1
+    what = first.what + (f" (and {more} more)" if more else "")
+    error = VerifyError(what, file=first.file, key=first.key, hint=first.hint or "publish this version again")
+    error.problems = problems  # type: ignore[attr-defined]
+    return error
+
+
+def _report(out: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    rows: dict[str, dict[str, int]] = {}
+    for entry in manifest["configs"]:
+        rows.setdefault(entry["config"], {})[entry["split"]] = entry["rows"]
+    return {
+        "name": manifest["name"],
+        "version": manifest["version"],
+        "files": len(manifest["files"]) + 2,
+        "size_bytes": sum(f["size_bytes"] for f in manifest["files"]),
+        "rows": rows,
+        "checked": [
+            "sha256",
+            "file set",
+            "rows",
+            "schemas",
+            "page checksums",
+            "ledger",
+            "tokenizer",
+            "splits",
+            "loads",
+        ],
+    }
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """The parsed manifest. Raises VerifyError if it is missing or broken, VersionError if it is of another format."""
+    path = out / MANIFEST
+    try:
+        manifest = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise VerifyError("missing", file=str(path)) from None
+    except ValueError:
+        raise VerifyError("is not JSON", file=str(path)) from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise VersionError(f"manifest format {escape(found)}, expected {FORMAT}", file=str(path))
+    return manifest
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+
+def check_bytes(out: Path) -> list[VerifyError]:
+    """Compares every file with `checksums.sha256`, that with the manifest, and both with what lies in the folder."""
+    try:
+        stated = _read_checksums(out / CHECKSUMS)
+    except VerifyError as error:
+        return [error]
+    found = {p.relative_to(out).as_posix(): p for p in sorted(out.rglob("*")) if not p.is_dir() or p.is_symlink()}
+    actual = {n: "a link" if p.is_symlink() else file_sha256(p) for n, p in found.items() if n != CHECKSUMS}
+    problems = [VerifyError("missing", file=str(out / name)) for name in sorted(stated.keys() - found.keys())]
+    problems += [_added(out, name) for name in sorted(actual.keys() - stated.keys())]
+    shared = sorted(stated.keys() & actual.keys())
+    problems += [_differs(out, n, stated[n], actual[n]) for n in shared if stated[n] != actual[n]]
+    if problems and _manifest_agrees(out, actual) and {problem.file for problem in problems} != {str(out / MANIFEST)}:
+        return [VerifyError("differs from the manifest and from the files, which agree", file=str(out / CHECKSUMS))]
+    return problems or _compare_with_manifest(out, stated)
+
+
+def _manifest_agrees(out: Path, actual: Mapping[str, str]) -> bool:
+    """True if the manifest lists just the files that are there: then the list of checksums is what is off."""
+    try:
+        listed = {f["path"]: f["sha256"] for f in read_manifest(out)["files"]}
+    except (DataforgeError, KeyError, TypeError):
+        return False
+    return listed == {name: sha256 for name, sha256 in actual.items() if name != MANIFEST}
+
+
+def _compare_with_manifest(out: Path, stated: Mapping[str, str]) -> list[VerifyError]:
+    try:
+        manifest = read_manifest(out)
+    except VerifyError as error:
+        return [error]
+    listed = {f["path"]: f["sha256"] for f in manifest["files"]}
+    problems = [
+        _differs(out, name, listed.get(name, "not listed"), stated.get(name, "not listed"))
+        for name in sorted(listed.keys() | (stated.keys() - {MANIFEST}))
+        if listed.get(name) != stated.get(name)
+    ]
+    listed_rows = [f for entry in manifest["configs"] for f in entry["files"]]
+    problems += [
+        _differs(out, f["path"], f["sha256"], listed.get(f["path"], ""))
+        for f in listed_rows
+        if listed.get(f["path"]) != f["sha256"]
+    ]
+    return problems
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    """{path: sha256}. The file is a function of its content, so a doubled, unsorted or odd line is an error."""
+    try:
+        text = path.read_bytes().decode()
+        stated = {line[66:]: line[:64] for line in text.splitlines()}
+    except FileNotFoundError:
+        raise VerifyError("missing", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise VerifyError("is not UTF-8", file=str(path)) from None
+    if text != "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(stated.items())):
+        raise VerifyError("is not a sorted list of sha256 and path", file=str(path))
+    return stated
+
+
+def _added(out: Path, name: str) -> VerifyError:
+    return VerifyError("added: no manifest lists it", file=str(out / name), hint="remove it")
+
+
+def _differs(out: Path, name: str, expected: str, actual: str) -> VerifyError:
+    return VerifyError(f"sha256 expected {expected}, found {actual}", file=str(out / name))
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _check_rows(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
+    """Reads every row of every file: counts, columns, types, UTF-8, shapes of token rows."""
+    problems: list[VerifyError] = []
+    for entry in manifest["configs"]:
+        columns = [(c["name"], c["type"]) for c in entry["columns"]]
+        total = 0
+        for file in entry["files"]:
+            try:
+                rows = _read_all(out / file["path"], columns, entry["config"])
+            except (VerifyError, pa.ArrowException, OSError) as error:
+                what = error.what if isinstance(error, VerifyError) else f"does not read: {type(error).__name__}"
+                problems.append(VerifyError(what, file=str(out / file["path"])))
+                continue
+            total += rows
+            if rows != file["rows"]:
+                problems.append(
+                    VerifyError(f"{file['rows']} rows expected, {rows} found", file=str(out / file["path"]))
+                )
+        if not problems and total != entry["rows"]:
+            key = f"{entry['config']}/{entry['split']}"
+            problems.append(VerifyError(f"{entry['rows']} rows expected, {total} found", file=str(out), key=key))
+    return problems + _check_parents(out, manifest)
+
+
+def _read_all(path: Path, columns: list[tuple[str, str]], config: str) -> int:
+    rows = 0
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        found = [(f.name, str(f.type)) for f in file.schema_arrow]
+        if [name for name, _ in found] != [name for name, _ in columns]:
+            raise VerifyError(f"columns {[c for c, _ in columns]} expected, {[c for c, _ in found]} found")
+        if (wrong := [(f, c) for f, c in zip(found, columns) if _type(f[1]) != _type(c[1])]) and wrong:
+            raise VerifyError(f"type {wrong[0][1][1]} expected, {wrong[0][0][1]} found", key=wrong[0][0][0])
+        for batch in file.iter_batches(batch_size=16_384, use_threads=False):
+            batch.validate(full=True)
+            _check_shapes(batch, config)
+            rows += batch.num_rows
+    return rows
+
+
+def _type(name: str) -> str:
+    return name.replace("element: ", "item: ")
+
+
+def _check_shapes(batch: pa.RecordBatch, config: str) -> None:
+    """Token rows: labels, positions and mask as long as the ids; the lengths of a packed row add up to it."""
+    if "input_ids" not in batch.schema.names:
+        return
+    length = pc.list_value_length(batch.column("input_ids"))
+    for name in ("labels", "position_ids", "attention_mask"):
+        if name in batch.schema.names and not pc.list_value_length(batch.column(name)).equals(length):
+            raise VerifyError(f"column '{name}' is not as long as 'input_ids'", key=name)
+    if "seq_lengths" not in batch.schema.names:
+        return
+    lengths = batch.column("seq_lengths")
+    ends = np.concatenate([[0], np.cumsum(lengths.values.to_numpy())])
+    offsets = lengths.offsets.to_numpy()
+    if not np.array_equal(ends[offsets[1:]] - ends[offsets[:-1]], length.to_numpy()):
+        raise VerifyError("the sequence lengths of a row do not add up to its tokens", key="seq_lengths")
+    if not pc.list_value_length(batch.column("parents")).equals(pc.list_value_length(lengths)):
+        raise VerifyError("a row has not one parent for each sequence", key="parents")
+    if config.startswith("packed-") and (pc.max(length).as_py() or 0) > int(config.removeprefix("packed-")):
+        raise VerifyError(f"a row is longer than {config.removeprefix('packed-')} tokens", key="input_ids")
+
+
+def _check_parents(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
+    """As many rows published as the store's Tables held."""
+    problems = []
+    for config, parents in manifest["parents"].items():
+        expected = sum(parent["rows"] for parent in parents)
+        found = sum(entry["rows"] for entry in manifest["configs"] if entry["config"] == config)
+        if expected != found:
+            problems.append(VerifyError(f"{expected} rows in its tables, {found} published", file=str(out), key=config))
+    return problems
+
+
+def _check_ledger(manifest: Mapping[str, Any]) -> list[VerifyError]:
+    """in = kept + dropped + quarantined for every step that led here."""
+    problems = []
+    for entry in manifest["ledger"]:
+        accounted = entry["kept"] + sum(entry["dropped"].values()) + entry["quarantined"]
+        if entry["in"] != accounted:
+            what = f"the ledger does not close: {entry['in']} rows in, {accounted} accounted for"
+            problems.append(VerifyError(what, file=MANIFEST, key=entry["step"]))
+    return problems
+
+
+def _check_tokenizer(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
+    """The token rows, the manifest and the tokenizer folder name one and the same tokenizer."""
+    expected = manifest["tokenizer_sha256"]
+    problems = []
+    if expected is not None:
+        models = [out / "tokenizer" / "tokenizer.json", *sorted((out / "tokenizer").glob("*.model"))]
+        model = next((path for path in models if path.exists()), None)
+        found = file_sha256(model) if model else "no file"
+        if found != expected:
+            problems.append(_differs(out, "tokenizer", expected, found))
+    for entry in manifest["configs"]:
+        if "tokens" not in entry:
+            continue
+        for file in entry["files"]:
+            metadata = pq.read_schema(out / file["path"]).metadata or {}
+            found = metadata.get(b"dataforge.tokenizer_sha256", b"none").decode()
+            if found != expected:
+                problems.append(VerifyError(f"tokenizer sha256 expected {expected}, found {found}", file=file["path"]))
+    return problems
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+def _check_splits(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
+    """No id stands in two splits, over all configs and the parents of packed rows. Holds the ids that are not
+    train's.
+    """
+    held: dict[str, np.ndarray] = {}
+    for split in ("validation", "test"):
+        ids = [_as_bytes(ids) for _, ids in _ids(out, manifest, split)]
+        held[split] = np.unique(np.concatenate(ids)) if ids else np.zeros(0, "S32")
+    problems = []
+    shared = np.intersect1d(held["validation"], held["test"])
+    if len(shared):
+        problems.append(_leak(out, "validation", "test", len(shared), shared[0]))
+    for path, ids in _ids(out, manifest, "train"):
+        values = _as_bytes(ids)
+        for split, known in held.items():
+            if len(known) and len(values):
+                places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+                both = values[known[places] == values]
+                if len(both):
+                    problems.append(_leak(path, "train", split, len(both), both[0]))
+    return problems
+
+
+def _as_bytes(ids: pa.Array) -> np.ndarray:
+    return np.asarray(ids.to_numpy(zero_copy_only=False).astype("S32"))
+
+
+def _leak(path: Path, one: str, other: str, count: int, example: bytes) -> VerifyError:
+    return VerifyError(f"{count} ids stand in {one} and in {other}, such as {example.decode()}", file=str(path))
+
+
+def _ids(out: Path, manifest: Mapping[str, Any], split: str) -> Iterator[tuple[Path, pa.Array]]:
+    """Ids of the rows of a split, file by file in batches; for packed rows the ids of their parents."""
+    for entry in manifest["configs"]:
+        if entry["split"] != split:
+            continue
+        names = [c["name"] for c in entry["columns"]]
+        column = "id" if "id" in names else "parents"
+        for file in entry["files"]:
+            path = out / file["path"]
+            with pq.ParquetFile(path) as reader:
+                for batch in reader.iter_batches(batch_size=65_536, columns=[column], use_threads=False):
+                    ids = batch.column(0)
+                    yield path, pc.list_flatten(ids) if column == "parents" else ids
+
+
+# --- loads ------------------------------------------------------------------------------------------------------------
+
+
+def _check_loads(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
+    """Every config and split gives its first row through `datasets`, with its columns; skipped where it is missing."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import, which reads it once
+    try:
+        import datasets
+    except ImportError:
+        return []
+    problems = []
+    for entry in manifest["configs"]:
+        key = f"{entry['config']}/{entry['split']}"
+        try:
+            rows = datasets.load_dataset(str(out.absolute()), entry["config"], split=entry["split"], streaming=True)
+            columns = list(next(iter(rows)))
+        except Exception as error:  # whatever a loader raises means that it does not load
+            problems.append(VerifyError(f"does not load: {type(error).__name__}", file=str(out), key=key))
+            continue
+        expected = [c["name"] for c in entry["columns"]]
+        if columns != expected:
+            problems.append(VerifyError(f"loads with columns {columns}, {expected} expected", file=str(out), key=key))
+    return problems
