@@ -44,6 +44,7 @@ class DataforgeError(Exception):
         self.what, self.hint, self.step, self.file, self.row, self.key = what, hint, step, file, row, key
         self.code = code or type(self).code
         self.exit_code = type(self).exit_code if exit_code is None else exit_code
+        self.details: list[str] = []  # further lines for people, e.g. one per problem of a config
         super().__init__(self.line())
 
     def line(self) -> str:
@@ -63,6 +64,7 @@ class DataforgeError(Exception):
             "key": self.key or None,
             "what": self.what,
             "hint": self.hint or None,
+            "details": list(self.details),
         }
 
     def at(self, *, step: str = "", file: str = "") -> DataforgeError:

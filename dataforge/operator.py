@@ -118,8 +118,8 @@ class Map(Operator):
 class Keyed(Operator):
     """Rows → rows through a shuffle by key.
 
-    `parts` belongs to the parameters, never to the machine. `local()` names inputs that are not shuffled: they already
-    have `parts` parts, and part k of them is handed to `gather` for part k.
+    `parts` belongs to the parameters, never to the machine. `local()` names inputs (of those there are) that are not
+    shuffled: they already have `parts` parts, and part k of them is handed to `gather` for part k.
     """
 
     contract: ClassVar[Contract] = Contract.SAME
@@ -141,6 +141,10 @@ class Keyed(Operator):
         sort what `gather` sees by it, then by `id`; without one it sorts by `id` alone.
         """
         raise NotImplementedError
+
+    def arrive(self, index: int, table: pa.Table) -> pa.Table:
+        """Last word on the sorted rows of a shuffled input, before they are counted: where ids become final."""
+        return table
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         """Sees one whole part: per input a Table sorted by (`_key`, `id`), or None without rows; a PartReader if local.

@@ -44,6 +44,8 @@ TOLD = {
     *("text_hash", "rewrites", "script"),
 }
 
+TOLD_IN_A_LINE = 12
+
 
 def trace(tables: Sequence[Table], row: str, published: Path | None = None) -> dict[str, Any]:
     """`tables` in graph order, `row` an id or a unique prefix of at least 8 hex digits.
@@ -325,6 +327,8 @@ def _told(step: Mapping[str, Any]) -> str:
         into = f" → {step['into']}" if "into" in step else ""
         return f": {step['reason']}{score}{into}"
     parts = [f"{name}={_short(value)}" for name, value in step["columns"].items()]
+    if len(parts) > TOLD_IN_A_LINE:
+        parts[TOLD_IN_A_LINE:] = [f"{len(parts) - TOLD_IN_A_LINE} more columns"]
     if "parents" in step:
         parts.insert(0, f"{len(step['parents'])} parents")
     return "  " + ", ".join(parts) if parts else ""

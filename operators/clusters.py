@@ -68,7 +68,7 @@ MEMBER = pa.schema([*CLUSTER, pa.field("rank", pa.list_(pa.int64()), nullable=Fa
 
 @dataclass(frozen=True)
 class Members(Keyed):
-    """Inputs: CLUSTER, the rows (local) and their verdicts (local). `rank` compares rows: smaller is better.
+    """Inputs: CLUSTER, the rows (local) and, if there are any, their verdicts (local). Rank: smaller is better.
 
     `keep` names what goes first, in order: longest, newest, source_priority; the smallest id ends every tie. `sources`
     is the order of source_priority.
@@ -92,11 +92,12 @@ class Members(Keyed):
         return batch, part_of(batch.column("id"), self.parts)
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
-        clusters, documents, verdicts = tables
+        clusters, documents, *verdicts = tables
         if clusters is None:
             return
         members = clusters["id"].combine_chunks()
-        failed = {i for batch in verdicts.read(["id", "reason"]) for i in _failed(batch, members)}
+        judged = (batch for table in verdicts for batch in table.read(["id", "reason"]))
+        failed = {i for batch in judged for i in _failed(batch, members)}
         for batch in documents.read():
             batch = batch.filter(pc.is_in(batch.column("id"), value_set=members))
             if batch.num_rows:

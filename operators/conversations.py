@@ -54,20 +54,20 @@ class Conversations(Keyed):
         return CONVERSATION
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
-        """To the part of its channel; `key` becomes source and channel, the row's own key goes on as `row_key`."""
+        """To the part of its channel; `_key` is source and channel, the row's own key goes on as `row_key`."""
         rows = pa.Table.from_batches([batch])
         channels = pc.binary_join_element_wise(rows["source"], rows["channel"], "/")
         encoded = channels.combine_chunks().dictionary_encode()
         targets = part_of(row_ids("channel", encoded.dictionary.to_pylist()), self.parts)
         rows = rows.rename_columns(["row_key" if name == "key" else name for name in rows.column_names])
-        rows = rows.append_column(pa.field("key", pa.string(), nullable=False), channels)
+        rows = rows.append_column(pa.field("_key", pa.string(), nullable=False), channels)
         return rows.combine_chunks().to_batches()[0] if len(rows) else _empty(rows), _take(targets, encoded.indices)
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         if not tables or tables[0] is None or not tables[0].num_rows:
             return
         table = tables[0].combine_chunks()
-        bounds = _runs(table["key"])
+        bounds = _runs(table["_key"])
         for start, end in pairwise(bounds):
             channel = table.slice(start, end - start).sort_by([("ts_us", "ascending"), ("id", "ascending")])
             yield from self._channel(Messages.of(channel))

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from dataforge.identity import part_of
 from dataforge.operator import Contract, Keyed, Rows
+from dataforge.operators.files_rows import number_copies
 from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
 
@@ -36,6 +37,12 @@ class ByKey(Keyed):
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
         return batch, part_of(batch.column("id"), self.parts)
+
+    def arrive(self, index: int, table: pa.Table) -> pa.Table:
+        """Documents without a native key are known by their text and which copy of it they are: numbered here."""
+        if "uri" not in table.column_names:
+            return table
+        return number_copies(table)
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         found = [table for table in tables if table is not None]

@@ -18,3 +18,16 @@ DOCUMENT = pa.schema(
 CLEAN = DOCUMENT.append(pa.field("text_hash", pa.string(), nullable=False)).append(
     pa.field("rewrites", pa.list_(pa.string()), nullable=False)  # names of the repairs that changed this text
 )  # text_hash: 32 hex digits, xxh3-128 of the cleaned text's UTF-8 bytes
+
+# What Select lets through: masked text, ready to encode and to publish.
+SELECTED = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("language", pa.string()),  # ISO 639-1, "und" where it cannot be told
+        pa.field("licence", pa.string()),
+        pa.field("provenance", pa.string()),  # the URI, else the native key; masked like the text
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)

@@ -39,3 +39,13 @@ SPAN = pa.struct(
 )
 
 SPANS = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("spans", pa.list_(SPAN), nullable=False)])
+
+# One row per row of the corpus: the first rule it fails, in the order of the presets; null where it passes all.
+VERDICT = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("score", pa.float64()),  # the value that the rule looked at
+        pa.field("threshold", pa.float64()),
+    ]
+)

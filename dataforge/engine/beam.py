@@ -118,8 +118,10 @@ def _typed(error: Exception, tasks: Sequence[Task]) -> Exception:
         for file in sorted((path / ".tmp" / "errors").glob("*")):
             found = json.loads(file.read_text())
             kind = getattr(errors, found.pop("type"))
-            what = found.pop("what")
-            return kind(what, **{k: v for k, v in found.items() if v is not None})  # type: ignore[no-any-return]
+            what, details = found.pop("what"), found.pop("details")
+            typed = kind(what, **{k: v for k, v in found.items() if v is not None})
+            typed.details = details
+            return typed  # type: ignore[no-any-return]
     return WorkerError(
         f"the Beam pipeline failed: {type(error).__name__}",
         step=tasks[0].specs[0].name,

@@ -204,7 +204,7 @@ def _fill_maps(specs: list[Spec], engine: Engine, batch_rows: int | None) -> int
 def _fill_keyed(spec: Spec, operator: Keyed, engine: Engine, batch_rows: int | None) -> int:
     _check_columns(spec)
     tables = spec.tables()
-    for index in operator.local():
+    for index in [i for i in operator.local() if i < len(tables)]:
         if tables[index].n_parts != operator.parts:
             raise InputError(
                 f"{tables[index].step} has {tables[index].n_parts} parts, {spec.name} needs {operator.parts}",

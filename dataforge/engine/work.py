@@ -366,7 +366,11 @@ def gather(spec: Spec, part: int, rows: dict[int, list[pa.RecordBatch]]) -> None
     """Fills one part of a Keyed Step. `rows` holds the routed batches per shuffled input, in order of input part."""
     operator, tables = spec.operator, spec.tables()
     schema = operator.gives([t.schema for t in tables])
-    inputs = [PartReader(t, part) if i in operator.local() else by_key(rows[i]) for i, t in enumerate(tables)]
+    inputs: list[Any] = []
+    for index, table in enumerate(tables):
+        arrived = None if index in operator.local() else by_key(rows[index])
+        reader = PartReader(table, part) if index in operator.local() else None
+        inputs.append(reader or (arrived if arrived is None else operator.arrive(index, arrived)))
     rows.clear()
     with spec.writer(part, schema, operator.contract) as writer:
         _count_in(operator, inputs, writer)

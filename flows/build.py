@@ -1,0 +1,117 @@
+"""One config → the graph of Steps, the tables that are published from it, and the number of parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataforge.flows.config import Config
+from dataforge.flows.corpus import clean_corpus
+from dataforge.flows.slack import SlackSteps, read_slack
+from dataforge.flows.sources import MESSAGES, source_steps
+from dataforge.flows.tokens import TokenSteps, make_tokens
+from dataforge.operators.files import FileSource, Remembered
+from dataforge.step import Step, in_order
+from dataforge.store import Store
+
+PART_BYTES = 64 << 20  # decompressed input a part
+LEAST_PARTS, MOST_PARTS = 8, 65_536
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Everything that a config asks for. `corpus` and `slack` are None where the config has no such source."""
+
+    config: Config
+    parts: int
+    sources: dict[str, Step]
+    corpus: Step | None
+    slack: SlackSteps | None
+    tokens: TokenSteps
+
+    def targets(self) -> tuple[Step, ...]:
+        return tuple(dict.fromkeys(step for steps in self.published().values() for step in steps)) + (self.tokens.tokenizer,)
+
+    def steps(self) -> Iterator[Step]:
+        """All steps, inputs before readers."""
+        return in_order((*self.sources.values(), *self.targets()))
+
+    def published(self) -> dict[str, tuple[Step, ...]]:
+        """Config name → the steps whose rows feed it."""
+        configs: dict[str, tuple[Step, ...]] = {}
+        if self.slack is not None:
+            configs |= dict.fromkeys(("instruct", "sft", "chat"), (self.slack.pairs,))
+            if self.slack.labels is not None:
+                configs["annotations"] = (self.slack.labels,)
+        if self.corpus is not None:
+            configs["corpus"] = (self.corpus,)
+        configs["tokenized"] = self.tokens.encoded
+        configs[f"packed-{self.config.pack.sequence_length}"] = (self.tokens.packed,)
+        return configs
+
+
+def build(config: Config, *, device: str = "auto") -> Graph:
+    """The graph of a config. Reads the sizes of its inputs (for `parts: auto`), runs nothing."""
+    store = Store(config.path(config.store))
+    sources = source_steps(config)
+    kinds = {source.name: source.kind for source in config.sources}
+    parts = parts_of(config, sources, store)
+    documents = [step for name, step in sources.items() if kinds[name] not in MESSAGES]
+    messages = [step for name, step in sources.items() if kinds[name] in MESSAGES]
+    corpus = clean_corpus(documents, config, parts) if documents else None
+    slack = read_slack(messages, config, parts) if messages else None
+    tokens = make_tokens(corpus, slack.pairs if slack else None, config, parts, device)
+    return Graph(config, parts, sources, corpus, slack, tokens)
+
+
+def parts_of(config: Config, sources: dict[str, Step], store: Store) -> int:
+    """The configured number of parts; for `auto` that of the first ingest of these sources, else by decompressed bytes."""
+    if config.ingest.parts != "auto":
+        return config.ingest.parts
+    earlier = _parts_before(store, set(sources))
+    if earlier is not None:
+        return earlier
+    total = sum(decompressed_bytes(step, store) for step in sources.values())
+    parts = LEAST_PARTS
+    while parts < MOST_PARTS and total > parts * PART_BYTES:
+        parts *= 2
+    return parts
+
+
+def _parts_before(store: Store, sources: set[str]) -> int | None:
+    wanted = {f"sources/{name}" for name in sources}
+    for folder in ("corpus/ingested", "slack/ingested"):
+        for manifest in sorted((store.root / folder).glob("*/manifest.json")):
+            document = json.loads(manifest.read_bytes())
+            if {entry["step"] for entry in document["inputs"]} <= wanted:
+                return int(document["operator"]["parts"])
+    return None
+
+
+def decompressed_bytes(step: Step, store: Store) -> int:
+    """Bytes of a source's input once decompressed. Unchanged files are remembered beside the store's tables."""
+    source = step.operator
+    if not isinstance(source, FileSource):
+        return int(source.decompressed_bytes())  # type: ignore[attr-defined]
+    remembered = read_remembered(store)
+    before = len(remembered)
+    size = source.decompressed_bytes(remembered)
+    if len(remembered) != before and store.root.exists():
+        from dataforge.commit import write_json
+
+        write_json(store.root / REMEMBERED, {place: list(known) for place, known in remembered.items()})
+    return size
+
+
+REMEMBERED = "inputs.json"
+
+
+def read_remembered(store: Store) -> Remembered:
+    """What is known of input files by path, size and time of change. A lost or broken file only costs time."""
+    path: Path = store.root / REMEMBERED
+    try:
+        return {place: (str(sha256), int(size)) for place, (sha256, size) in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -1,0 +1,105 @@
+"""The command line: `dataforge COMMAND`. stdout holds the result only, stderr progress and errors.
+
+`--json` prints one document at every exit code. Exit codes and the error line are those of `dataforge.errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from dataforge.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_UNEXPECTED, EXIT_USAGE, DataforgeError, escape
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns (for the console script: exits with) its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _run(arguments)
+    except KeyboardInterrupt:
+        code = _stopped("interrupted", EXIT_INTERRUPTED)
+    except _Terminated:
+        code = _stopped("terminated", EXIT_TERMINATED)
+    except BrokenPipeError:  # the reader of a pipe went away: no trace for that
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_UNEXPECTED
+    if argv is None:
+        sys.stdout.flush()
+        sys.exit(code)
+    return code
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def _terminate(*_: Any) -> None:
+    raise _Terminated
+
+
+def _stopped(how: str, code: int) -> int:
+    print(f"{how}: what was done is kept; run the same command to go on", file=sys.stderr)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+    from typer.exceptions import TyperException
+
+    from dataforge.flows.commands import app
+
+    as_json, verbose = "--json" in arguments, "-v" in arguments or "--verbose" in arguments
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="dataforge", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except DataforgeError as error:
+        return report_error(error, arguments, as_json=as_json)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except typer.Abort:
+        return _stopped("interrupted", EXIT_INTERRUPTED)
+    except TyperException as error:
+        what = getattr(error, "format_message", lambda: str(error))()
+        usage = DataforgeError(what, code="CONFIG", exit_code=EXIT_USAGE, hint="see --help")
+        return report_error(usage, arguments, as_json=as_json)
+    except Exception as error:
+        if verbose:
+            raise
+        what = f"unexpected {type(error).__name__}"
+        bug = DataforgeError(what, hint="run again with -v and report the trace", exit_code=EXIT_UNEXPECTED)
+        return report_error(bug, arguments, as_json=as_json)
+
+
+def report_error(error: DataforgeError, arguments: Sequence[str], *, as_json: bool) -> int:
+    """The error lines on stderr; with --json also the document on stdout."""
+    print(error.line(), file=sys.stderr)
+    for line in error.details:
+        print(f"  {escape(line, 600)}", file=sys.stderr)
+    if as_json:
+        document: dict[str, Any] = {"schema": 1, "error": error.as_dict()}
+        if arguments[:1] == ["run"]:
+            nothing = {"status": "failed", "out": None, "store": None, "funnel": [], "seconds": 0.0, "peak_rss_bytes": 0}
+            document = {"schema": 1, **nothing, "error": error.as_dict()}
+        print_json(document)
+    return error.exit_code
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def respond(document: Any, text: str, *, as_json: bool) -> None:
+    """One of the two on stdout."""
+    if as_json:
+        print_json(document)
+    else:
+        print(text.rstrip("\n"))
+
+
+if __name__ == "__main__":
+    main()

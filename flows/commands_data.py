@@ -1,0 +1,113 @@
+"""acts, pii, dedupe, extract, tokenizer, slack: train, measure, pull."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataforge.flows.cli import respond
+from dataforge.flows.commands_look import known_file
+from dataforge.flows.commands_run import ConfigArgument, Json
+
+LabelledFile = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, plain or .gz or .zst")]
+
+
+def register(app: typer.Typer) -> None:
+    groups = {
+        "acts": ("Speech acts.", {"train": acts_train, "evaluate": acts_evaluate}),
+        "pii": ("Personal data.", {"evaluate": pii_evaluate}),
+        "dedupe": ("Near-duplicates.", {"evaluate": dedupe_evaluate}),
+        "extract": ("Text out of HTML.", {"evaluate": extract_evaluate}),
+        "slack": ("The Slack Web API.", {"pull": slack_pull}),
+    }
+    for name, (text, commands) in groups.items():
+        group = typer.Typer(help=text, no_args_is_help=True)
+        group.callback()(lambda: None)
+        for verb, command in commands.items():
+            group.command(verb)(command)
+        app.add_typer(group, name=name)
+
+
+def figures(document: dict[str, Any], depth: int = 0) -> str:
+    """A document of figures as indented lines."""
+    lines = []
+    for key, value in document.items():
+        if key == "schema":
+            continue
+        if isinstance(value, dict):
+            lines += ["  " * depth + f"{key}:", figures(value, depth + 1)]
+        else:
+            lines.append(
+                "  " * depth + f"{key}: {value:.4f}" if isinstance(value, float) else "  " * depth + f"{key}: {value}"
+            )
+    return "\n".join(line for line in lines if line)
+
+
+def acts_train(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSONL of text and class7 (or label)")],
+    out: Annotated[Path, typer.Option(help="folder of the new model")],
+    licence: Annotated[str, typer.Option(help="licence of the labelled data")] = "unstated",
+    as_json: Json = False,
+) -> None:
+    """Train the linear model of the tagger on labelled files; set acts.model to the folder to use it."""
+    from dataforge.operators.acts_train import train
+
+    document = train(files, out, licence=licence)
+    respond({"schema": 1, **document}, figures(document), as_json=as_json)
+
+
+def acts_evaluate(file: LabelledFile, as_json: Json = False) -> None:
+    """Precision, recall and F1 per class, macro-F1, confusion and calibration of the tagger."""
+    from dataforge.operators.acts_evaluate import evaluate
+
+    with known_file(file):
+        document = evaluate(file)
+    respond(document, figures(document), as_json=as_json)
+
+
+def pii_evaluate(file: LabelledFile, as_json: Json = False) -> None:
+    """Recall and precision of the finders of personal data, covering and exact, per kind."""
+    from dataforge.operators.pii_evaluate import evaluate
+
+    with known_file(file):
+        document = evaluate(file)
+    respond(document, figures(document), as_json=as_json)
+
+
+def dedupe_evaluate(
+    docs: Annotated[Path, typer.Argument(metavar="DOCS", help="JSONL of id and text")],
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="TSV with header id_a id_b jaccard")],
+    threshold: Annotated[float, typer.Option(min=0.01, max=1.0)] = 0.8,
+    margin: Annotated[float, typer.Option(min=0.0, max=0.5)] = 0.05,
+    as_json: Json = False,
+) -> None:
+    """Recall and precision of verified near-duplicates against known pairs."""
+    from dataforge.operators.dedupe_evaluate import evaluate
+
+    with known_file(docs), known_file(pairs):
+        document = evaluate(docs, pairs, threshold=threshold, margin=margin)
+    respond(document, figures(document), as_json=as_json)
+
+
+def extract_evaluate(
+    warc: Annotated[Path, typer.Argument(metavar="WARC")],
+    gold: Annotated[Path, typer.Argument(metavar="GOLD", help="JSONL of url, must_contain, must_not_contain")],
+    as_json: Json = False,
+) -> None:
+    """Precision, recall and F1 of HTML extraction over gold strings."""
+    from dataforge.operators.extract_evaluate import evaluate
+
+    with known_file(warc), known_file(gold):
+        document = evaluate(warc, gold)
+    respond(document, figures(document), as_json=as_json)
+
+
+def slack_pull(config: ConfigArgument, as_json: Json = False) -> None:
+    """Fetch what is new since the last pull into {store}/pull. Goes on where it stopped."""
+    from dataforge.flows.config import load_config
+    from dataforge.flows.pull import pull
+
+    document = pull(load_config(config))
+    respond(document, figures(document), as_json=as_json)

@@ -1,0 +1,191 @@
+"""funnel, trace, verify, report, whatif, duplicates, gc, doctor, config: look at what there is; change nothing but gc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataforge.errors import ConfigError, InputError
+from dataforge.flows.cli import print_json, respond
+from dataforge.flows.commands_run import ConfigArgument, Json
+
+
+def register(app: typer.Typer) -> None:
+    for command in (funnel, trace, verify, report, whatif, duplicates, gc, doctor):
+        app.command()(command)
+    group = typer.Typer(help="The config: its schema, its problems, its defaults.", no_args_is_help=True)
+    group.command("schema")(config_schema)
+    group.command("check")(config_check)
+    group.command("show")(config_show)
+    app.add_typer(group, name="config")
+
+
+def _tables(config: Path) -> tuple[Any, list[Any]]:
+    """The graph of a config and its finished tables in order."""
+    from dataforge.engine.run import survey
+    from dataforge.flows.build import build
+    from dataforge.flows.config import load_config
+    from dataforge.store import Store
+
+    graph = build(load_config(config))
+    steps = tuple(graph.steps())
+    state = survey(Store(graph.config.path(graph.config.store)), steps)
+    return graph, [state.tables[step] for step in steps if step in state.tables]
+
+
+def _finished(config: Path) -> tuple[Any, list[Any]]:
+    graph, tables = _tables(config)
+    if not tables:
+        raise InputError("nothing has run yet", file=str(config), hint=f"dataforge run {config}")
+    return graph, tables
+
+
+def funnel(
+    config: ConfigArgument, every: Annotated[bool, typer.Option("--all", help="every step")] = False, as_json: Json = False
+) -> None:
+    """Rows in, out, dropped by reason and quarantined, step by step."""
+    from dataforge.funnel import funnel as entries_of
+    from dataforge.funnel import funnel_text
+
+    _graph, tables = _finished(config)
+    entries = entries_of(tables)
+    respond({"schema": 1, "funnel": entries}, funnel_text(entries, every_step=every), as_json=as_json)
+
+
+def trace(config: ConfigArgument, row: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """What happened to one row at every step, down to shard, row and token range of the published data."""
+    from dataforge.flows.plan import latest_version
+    from dataforge.trace import trace as trace_row
+    from dataforge.trace import trace_text
+
+    graph, tables = _finished(config)
+    document = trace_row(tables, row, latest_version(graph.config))
+    respond(document, trace_text(document), as_json=as_json)
+
+
+def verify(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of a published version")], as_json: Json = False
+) -> None:
+    """Every sha256, every count, ledger sums, splits, tokenizer; loads every config. Exit code 7 names what is off."""
+    from dataforge.verify import verify as verify_version
+    from dataforge.verify import verify_text
+
+    document = verify_version(out)
+    respond(document, verify_text(document), as_json=as_json)
+
+
+def report(config: ConfigArgument, as_json: Json = False) -> None:
+    """Write report.html and report.json with timings into the store, and say where the published one is."""
+    from dataforge.flows.reports import write_store_report
+
+    graph, tables = _finished(config)
+    document = write_store_report(graph, tables)
+    respond(document, "\n".join(f"{k}: {v}" for k, v in document.items() if k != "schema"), as_json=as_json)
+
+
+def whatif(
+    config: ConfigArgument,
+    set_: Annotated[list[str], typer.Option("--set", help="e.g. quality.min_words=30..200 or 30,50,100 or 50..200:25")],
+    as_json: Json = False,
+) -> None:
+    """Documents and tokens kept per setting, from the stored scores: nothing is computed again."""
+    from dataforge.flows.whatif import whatif_document, whatif_text
+
+    graph, tables = _finished(config)
+    document = whatif_document(graph, tables, set_)
+    respond(document, whatif_text(document), as_json=as_json)
+
+
+def duplicates(config: ConfigArgument, limit: Annotated[int, typer.Option(min=1)] = 10, as_json: Json = False) -> None:
+    """Clusters of duplicates, largest first, with what differs inside them."""
+    from dataforge.flows.clusters import clusters_document, clusters_text
+
+    graph, tables = _finished(config)
+    document = clusters_document(graph, tables, limit)
+    respond(document, clusters_text(document), as_json=as_json)
+
+
+def gc(
+    config: ConfigArgument, hours: Annotated[float, typer.Option(help="spare what is younger")] = 24.0, as_json: Json = False
+) -> None:
+    """Remove tables that the config no longer names. Give every config of a shared store: they are read from its runs."""
+    from dataforge.engine.run import survey
+    from dataforge.flows.build import build
+    from dataforge.flows.config import load_config
+    from dataforge.store import Store
+
+    graph = build(load_config(config))
+    store = Store(graph.config.path(graph.config.store))
+    with store.lock():
+        keep = set(survey(store, tuple(graph.steps())).ids.values())
+        removed = store.collect(keep, grace_s=hours * 3600)
+    lines = [f"removed {path}" for path in removed] or ["nothing to remove"]
+    respond({"schema": 1, "removed": [str(path) for path in removed]}, "\n".join(lines), as_json=as_json)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Versions, optional parts, GPU, disk, locale: what works here and what to install for the rest."""
+    from dataforge.flows.doctor import doctor_document, doctor_text
+
+    document = doctor_document()
+    respond(document, doctor_text(document), as_json=as_json)
+
+
+def config_schema() -> None:
+    """JSON Schema of the config, for editors."""
+    from dataforge.flows.config import schema
+
+    print_json(schema())
+
+
+def config_check(config: ConfigArgument, as_json: Json = False) -> None:
+    """Every problem of a config with line and column; exit code 2 if there is one."""
+    from dataforge.flows.config import load_config
+
+    loaded = load_config(config)
+    respond({"schema": 1, "name": loaded.name, "problems": []}, f"{config}: ok", as_json=as_json)
+
+
+def config_show(config: ConfigArgument, as_json: Json = False) -> None:
+    """Every key with its value and where it comes from: the file or the default."""
+    from dataforge.config_file import read_yaml
+    from dataforge.flows.config import load_config
+
+    loaded = load_config(config)
+    path = config / "dataforge.yaml" if config.is_dir() else config
+    document = read_yaml(path)
+    rows = list(_leaves(loaded.model_dump(mode="json"), ()))
+    shown = [{"key": ".".join(map(str, k)), "value": v, "from": _origin(document, k)} for k, v in rows]
+    text = "\n".join(f"{row['key']}: {row['value']!r}  # {row['from']}" for row in shown)
+    respond({"schema": 1, "keys": shown}, text, as_json=as_json)
+
+
+def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _leaves(child, (*path, key))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for index, child in enumerate(value):
+            yield from _leaves(child, (*path, index))
+    else:
+        yield path, value
+
+
+def _origin(document: Any, path: tuple[str | int, ...]) -> str:
+    if path in document.places:
+        return f"line {document.places[path][0]}"
+    return "default"
+
+
+@contextmanager
+def known_file(path: Path) -> Iterator[Path]:
+    """Raises a clear error for a file that is not there."""
+    if not path.exists():
+        raise InputError("no such file", file=str(path))
+    if path.is_dir():
+        raise ConfigError("is a folder, a file is needed", file=str(path))
+    yield path

@@ -1,0 +1,122 @@
+"""init, plan, run, status: make a config, see what a run would do, do it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataforge.errors import ConfigError
+from dataforge.flows.cli import respond
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="dataforge.yaml or the folder that holds it")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress on stderr")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="traces of unexpected errors")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (init, plan, run, status):
+        app.command()(command)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of the new config")],
+    input: Annotated[list[Path], typer.Option("--input", help="file or folder to read; repeat for more")],
+    name: Annotated[str, typer.Option(help="name of the dataset; default: the folder's")] = "",
+    as_json: Json = False,
+) -> None:
+    """Look at inputs and write a commented, runnable DIR/dataforge.yaml."""
+    from dataforge.flows.init import write_config
+
+    made = write_config(folder, input, name=name)
+    text = "\n".join([f"wrote {made['config']}", *made["notes"], f"next: dataforge run {made['config']}"])
+    respond({"schema": 1, **made}, text, as_json=as_json)
+
+
+def plan(config: ConfigArgument, as_json: Json = False) -> None:
+    """What a run would do: steps that are there, steps to run and why, input bytes, estimates. Runs nothing."""
+    from dataforge.flows.config import load_config
+    from dataforge.flows.plan import plan_document, plan_text
+
+    document = plan_document(load_config(config))
+    respond(document, plan_text(document), as_json=as_json)
+
+
+def run(
+    config: ConfigArgument,
+    direct: Annotated[bool, typer.Option("--direct", help="without Prefect")] = False,
+    engine: Annotated[str, typer.Option(help="local or beam")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="processes; default: one per core")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    beam_option: Annotated[list[str], typer.Option("--beam-option", help="passed to Beam, e.g. --runner=…")] = [],  # noqa: B006
+    strict: Annotated[bool, typer.Option("--strict", help="warnings end the run with exit code 4")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fill what is missing and publish. The same command goes on after a crash, and does nothing when all is done."""
+    from dataforge.flows.config import load_config
+
+    loaded = load_config(config)
+    _check_choice("--engine", engine, ("local", "beam"))
+    _check_choice("--device", device, ("auto", "cpu", "cuda"))
+    say: Callable[[str], None] = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
+    if direct:
+        from dataforge.flows.execute import execute
+
+        outcome = execute(loaded, make, device=device, say=say, strict=strict)
+    else:
+        from dataforge.flows.orchestrate import run_with_prefect
+
+        outcome = run_with_prefect(loaded, make, device=device, say=say, strict=strict)
+    raise typer.Exit(report_outcome(outcome, as_json=as_json))
+
+
+def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{option} {value}: must be one of {', '.join(known)}")
+
+
+def engine_maker(engine: str, workers: int, beam_options: list[str]) -> Callable[[], Any]:
+    """A function that opens the engine; its library is loaded only then."""
+
+    def local() -> Any:
+        from dataforge.engine.local import Local
+
+        return Local(workers)
+
+    def beam() -> Any:
+        from dataforge.engine.beam import Beam
+
+        return Beam(beam_options, workers=workers)
+
+    return beam if engine == "beam" else local
+
+
+def report_outcome(outcome: Any, *, as_json: bool) -> int:
+    """Result on stdout, error lines on stderr; returns the exit code."""
+    from dataforge.errors import escape
+    from dataforge.flows.execute import outcome_text
+
+    problem = outcome.error or outcome.waiting
+    if problem is not None:
+        print(problem.line(), file=sys.stderr)
+        for line in problem.details:
+            print(f"  {escape(line, 600)}", file=sys.stderr)
+    respond(outcome.document(), outcome_text(outcome), as_json=as_json)
+    return int(outcome.exit_code)
+
+
+def status(config: ConfigArgument, as_json: Json = False) -> None:
+    """Where a dataset stands: steps done, waiting or missing, the published version, the last run."""
+    from dataforge.flows.config import load_config
+    from dataforge.flows.plan import status_document, status_text
+
+    document = status_document(load_config(config))
+    respond(document, status_text(document), as_json=as_json)

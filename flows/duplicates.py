@@ -1,0 +1,44 @@
+"""Rows → one TWINS row each: exact and near duplicates found, verified, clustered, the best row of a cluster chosen."""
+
+from __future__ import annotations
+
+from dataforge.flows.config import DedupeConfig
+from dataforge.kernels.minhash import MinHashSpec
+from dataforge.operators.clusters import Clusters, Keep, Members, Twins
+from dataforge.operators.dedupe_exact import SameValue
+from dataforge.operators.dedupe_near import Bands, Carry, Pairs, Verify
+from dataforge.step import Step
+
+
+def find_duplicates(
+    rows: Step,
+    config: DedupeConfig,
+    *,
+    parts: int,
+    prefix: str,
+    verdicts: Step | None = None,
+    family: str = "",
+    sources: tuple[str, ...] = (),
+) -> Step:
+    """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split."""
+    edges = []
+    if config.exact == "document":
+        edges.append(Step(f"{prefix}/exact", SameValue(parts), (rows,)))
+    if family:
+        edges.append(Step(f"{prefix}/family", SameValue(parts, family, "family"), (rows,)))
+    if config.near:
+        edges.append(_near(rows, config, parts, prefix))
+    clusters = Step(f"{prefix}/clusters", Clusters(), tuple(edges))
+    judged = (verdicts,) if verdicts is not None else ()
+    members = Step(f"{prefix}/members", Members(parts, config.keep, sources), (clusters, rows, *judged))
+    keep = Step(f"{prefix}/keep", Keep(parts), (members,))
+    return Step(f"{prefix}/twins", Twins(parts), (keep, rows))
+
+
+def _near(rows: Step, config: DedupeConfig, parts: int, prefix: str) -> Step:
+    bands, width = config.bands
+    spec = MinHashSpec(k=max(128, bands * width), shingle=config.shingle, n=config.n)
+    signed = Step(f"{prefix}/bands", Bands(bands, width, spec), (rows,))
+    pairs = Step(f"{prefix}/pairs", Pairs(parts), (signed,))
+    carried = Step(f"{prefix}/carry", Carry(parts, spec), (pairs, rows))
+    return Step(f"{prefix}/near", Verify(parts, config.threshold, spec), (carried, rows))

@@ -1,0 +1,249 @@
+"""One run of a config: read sources, check budgets, fill the graph, publish, report. The same with and without Prefect.
+
+The order of events is the same everywhere; `around` is the only thing that differs: Prefect wraps each scan in a task.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dataforge.commit import write_json
+from dataforge.engine.run import Engine, Scan, State, run
+from dataforge.errors import BudgetError, DataforgeError, GateError, InputError, NotReady
+from dataforge.flows.build import Graph, build
+from dataforge.flows.config import Config
+from dataforge.flows.gates import check_gates
+from dataforge.funnel import funnel
+from dataforge.identity import digest_of
+from dataforge.operators.publish import Publish, publish
+from dataforge.store import Store
+from dataforge.table import Table
+
+Around = Callable[[Scan, Callable[[], None]], None]
+
+
+@dataclass
+class Outcome:
+    """What a run did. `out` is the published version's folder, None while it waits or after an error."""
+
+    graph: Graph
+    state: State
+    out: Path | None = None
+    waiting: NotReady | None = None
+    error: DataforgeError | None = None
+    seconds: float = 0.0
+    scans: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        if self.error is not None:
+            return "partial" if self.error.exit_code == 6 else "failed"
+        return "waiting" if self.waiting is not None else "done"
+
+    @property
+    def exit_code(self) -> int:
+        problem = self.error or self.waiting
+        return problem.exit_code if problem is not None else 0
+
+    def tables(self) -> list[Table]:
+        """Finished tables in the order of the graph."""
+        return [self.state.tables[step] for step in self.graph.steps() if step in self.state.tables]
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of `dataforge run --json`."""
+        problem = self.error or self.waiting
+        return {
+            "schema": 1,
+            "status": self.status,
+            "out": str(self.out) if self.out is not None else None,
+            "store": str(self.graph.config.path(self.graph.config.store)),
+            "funnel": funnel(self.tables()),
+            "seconds": round(self.seconds, 3),
+            "peak_rss_bytes": peak_rss_bytes(),
+            "error": problem.as_dict() if problem is not None else None,
+        }
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident set of this process or any child that ended, in bytes."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * 1024
+
+
+def execute(
+    config: Config,
+    engine: Callable[[], Any],
+    *,
+    device: str = "auto",
+    around: Around = lambda scan, fill_scan: fill_scan(),
+    say: Callable[[str], None] = lambda line: None,
+    strict: bool = False,
+) -> Outcome:
+    """Runs a config under the store's lock. Typed errors end up in the outcome, except LockedError, which is raised."""
+    store = Store(config.path(config.store))
+    with store.lock():
+        began = time.monotonic()
+        outcome = Outcome(build(config, device=device), State())
+        try:
+            with engine() as opened:
+                _fill(outcome, store, opened, around, say)
+            for warning in warnings_of(outcome):
+                say(f"warning: {warning}")
+                if strict:
+                    raise GateError(warning, hint="run without --strict to accept it")
+            if not outcome.state.waiting:
+                check_gates(outcome.graph, outcome.tables())
+                outcome.out = publish_version(outcome, say)
+        except DataforgeError as error:
+            outcome.error = error
+        outcome.seconds = time.monotonic() - began
+        _write_report(store, outcome, began_at=datetime.now(UTC))
+    return outcome
+
+
+def _fill(outcome: Outcome, store: Store, engine: Engine, around: Around, say: Callable[[str], None]) -> None:
+    graph, state = outcome.graph, outcome.state
+
+    def timed(scan: Scan, fill_scan: Callable[[], None]) -> None:
+        began = time.monotonic()
+        around(scan, fill_scan)
+        tables = [state.tables[step] for step in scan.steps if step in state.tables]
+        outcome.scans.append(_scan_figures(scan, tables, time.monotonic() - began))
+        say(_progress(scan, tables, time.monotonic() - began))
+
+    sources = tuple(graph.sources.values())
+    run(store, sources, engine, state=state, around=timed)
+    check_budgets(graph, state, sources)
+    run(store, (*sources, *graph.targets()), engine, state=state, around=timed)
+    check_budgets(graph, state, tuple(graph.steps()))
+    if state.waiting:
+        outcome.waiting = next(iter(state.waiting.values()))
+
+
+def warnings_of(outcome: Outcome) -> list[str]:
+    """What is odd but no error: things a Slack export lacks or that were skipped, sources without rows."""
+    found = []
+    for name, step in outcome.graph.sources.items():
+        skipped = getattr(step.operator, "skipped", dict)()
+        found += [f"{name}: {what} ({count})" for what, count in sorted(skipped.items()) if count]
+        table = outcome.state.tables.get(step)
+        if table is not None and table.rows == 0:
+            found.append(f"{name}: gave no rows")
+    return found
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """The result for people: funnel, where things are, how to load them."""
+    from dataforge.funnel import funnel_text
+
+    lines = [funnel_text(funnel(outcome.tables())).rstrip(), ""] if outcome.state.tables else []
+    lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s")
+    if outcome.out is not None:
+        default = "instruct" if outcome.graph.slack is not None else "corpus"
+        lines += [
+            f"dataset  {outcome.out}",
+            f"report   {outcome.out / 'report.html'}",
+            "",
+            "from datasets import load_dataset",
+            f'rows = load_dataset("{outcome.out}", split="train")  # {default}',
+            f'tokens = load_dataset("{outcome.out}", "tokenized", split="train")',
+        ]
+    return "\n".join(lines)
+
+
+def _scan_figures(scan: Scan, tables: list[Table], seconds: float) -> dict[str, Any]:
+    return {
+        "scan": scan.name,
+        "seconds": round(seconds, 3),
+        "rows_in": max((t.account.rows_in for t in tables), default=0),
+        "bytes_out": sum(t.size_bytes for t in tables),
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
+
+
+def _progress(scan: Scan, tables: list[Table], seconds: float) -> str:
+    account = tables[0].account if tables else None
+    if account is None:
+        return f"{scan.name}: nothing filled"
+    left = sum(account.dropped.values())
+    more = "".join(
+        [f", {left:,} dropped" if left else "", f", {account.quarantined:,} quarantined" if account.quarantined else ""]
+    )
+    return f"{scan.name}: {account.rows_in:,} rows in, {account.rows_out:,} out{more} ({seconds:.1f} s)"
+
+
+def check_budgets(graph: Graph, state: State, steps: tuple[Any, ...]) -> None:
+    """Bad files and bad rows against `ingest.max_bad_files` and `max_bad_rows`, after everything was read."""
+    tables = [state.tables[step] for step in steps if step in state.tables]
+    bad_files = [bad for table in tables for bad in table.bad_files]
+    if len(bad_files) > graph.config.ingest.max_bad_files:
+        first = bad_files[0]["error"]
+        hint = first["hint"] or "mend or remove the file, or raise ingest.max_bad_files"
+        error = InputError(str(first["what"]), file=str(first["file"]), row=first["row"], code=str(first["code"]), hint=hint)
+        error.details = [bad["line"] for bad in bad_files[1:20]]
+        raise error
+    count = sum(table.account.quarantined for table in tables)
+    if count > graph.config.ingest.max_bad_rows:
+        raise over_budget(tables, count, graph.config.ingest.max_bad_rows)
+
+
+def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
+    """Names the first 20 bad rows and counts all of them by code."""
+    rows = [row for table in tables for row in table.to_table(kind="quarantine").to_pylist()]
+    plural = "s" if count != 1 else ""
+    error = BudgetError(
+        f"{count} bad row{plural}, ingest.max_bad_rows allows {allowed}",
+        hint="mend the rows, or raise ingest.max_bad_rows",
+        key="ingest.max_bad_rows",
+    )
+    named = [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in rows[:20]]
+    codes: dict[str, int] = {}
+    for row in rows:
+        codes[row["code"]] = codes.get(row["code"], 0) + 1
+    error.details = [*named, "bad rows by code: " + ", ".join(f"{code} {n}" for code, n in sorted(codes.items()))]
+    return error
+
+
+def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
+    """Publishes what the graph made; a version that is there already is left alone."""
+    from dataforge.report import facts, public
+
+    graph, state, config = outcome.graph, outcome.state, outcome.graph.config
+    configs = {name: [state.tables[s] for s in steps] for name, steps in graph.published().items()}
+    plain = config.model_dump(mode="json")
+    spec = Publish(
+        name=config.name,
+        version=config.version,
+        splits=tuple(config.publish.splits.items()),
+        salt=config.split.salt,
+        pretty_name=config.publish.pretty_name,
+        description=config.publish.description,
+        licence=config.publish.licence,
+        arrow=config.publish.arrow,
+    )
+    parents = {name: [table.id for table in tables] for name, tables in configs.items()}
+    version = config.version if config.version != "auto" else digest_of([spec, parents, public(plain)])[:12]
+    out = config.path(config.out)
+    final = out / config.name / version
+    if config.version == "auto" and (final / "dataset_manifest.json").exists():
+        return final
+    say(f"publish: {config.name} {version}")
+    tokenizer = state.tables[graph.tokens.tokenizer].files
+    found = facts(outcome.tables(), configs, tokenizer=tokenizer, config=plain)
+    return publish(spec, configs, tokenizer=tokenizer, out=out, version=version, facts=found)
+
+
+def _write_report(store: Store, outcome: Outcome, *, began_at: datetime) -> None:
+    """Timings and memory stay in the store: published files never hold a clock or a machine."""
+    document = {**outcome.document(), "ended": began_at.isoformat(timespec="seconds"), "scans": outcome.scans}
+    (store.root / "runs").mkdir(exist_ok=True)
+    name = began_at.strftime("%Y%m%dT%H%M%S.%fZ")
+    write_json(store.root / "runs" / f"{name}.json", document)
+    if outcome.out is not None:
+        write_json(store.root / "runs" / "latest.json", document)

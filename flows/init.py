@@ -1,0 +1,138 @@
+"""`dataforge init`: looks at inputs and writes a commented, runnable config. The same inputs give the same file.
+
+Only the pseudonym key of a Slack export is random; it goes into a file of its own (mode 0600), never into the config.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+from dataforge.errors import ConfigError
+from dataforge.flows.config import NAME, SPLIT_WORDS, load_config
+from dataforge.operators.files_sniff import Sniffed, sniff
+
+KEY_FILE = ".dataforge-key"
+
+
+def write_config(folder: Path, inputs: list[Path], *, name: str = "") -> dict[str, Any]:
+    """Writes DIR/dataforge.yaml. Raises ConfigError if it is there already, InputError for an input nobody knows."""
+    path = folder / "dataforge.yaml"
+    if path.exists():
+        raise ConfigError("is there already", file=str(path), hint="edit it, or name another folder")
+    found = [(place, sniffed) for place in inputs for sniffed in sniff(str(place))]
+    folder.mkdir(parents=True, exist_ok=True)
+    slack = any(sniffed.kind == "slack_export" for _, sniffed in found)
+    notes = [_make_key(folder)] if slack else []
+    title = name or clean_name(folder.absolute().name)
+    size_bytes = sum(_weight(sniffed) for _, sniffed in found)
+    text = config_text(title, _sources(found, folder), slack=slack, vocabulary=vocabulary_for(size_bytes))
+    path.write_text(text, encoding="utf-8")
+    load_config(path)  # what init writes must be a config
+    return {"config": str(path), "name": title, "sources": [s.kind for _, s in found], "notes": notes}
+
+
+def clean_name(text: str) -> str:
+    """A folder's name as a dataset's: "My data!" -> "My-data"."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64] or "dataset"
+    return name if NAME.fullmatch(name) and name.lower() not in SPLIT_WORDS else f"{name}-data"
+
+
+def _make_key(folder: Path) -> str:
+    path = folder / KEY_FILE
+    if path.exists():
+        return f"kept {path}"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
+    return f"wrote {path}: the key of the pseudonyms; keep it secret, and keep it to get the same pseudonyms again"
+
+
+def _weight(sniffed: Sniffed) -> int:
+    return sniffed.size_bytes * (4 if sniffed.path.endswith((".gz", ".zst", ".zip")) else 1)
+
+
+def vocabulary_for(size_bytes: int) -> int:
+    """A vocabulary that the text supports: about one token per 100 bytes, 512 to 32,000, a multiple of 256."""
+    return min(32_000, max(512, size_bytes // 100 // 256 * 256))
+
+
+def _sources(found: list[tuple[Path, Sniffed]], folder: Path) -> list[str]:
+    """One line of YAML per source; names are made from paths and kept apart by numbers."""
+    taken: set[str] = set()
+    lines = []
+    for _place, sniffed in found:
+        name = base = clean_name(Path(re.sub(r"[*?\[].*", "", sniffed.path)).name.split(".")[0] or sniffed.kind).lower()
+        count = 2
+        while name in taken:
+            name, count = f"{base}-{count}", count + 1
+        taken.add(name)
+        settings = {"name": name, "kind": sniffed.kind, "path": _relative(sniffed.path, folder), **sniffed.settings}
+        lines.append("  - {" + ", ".join(f"{key}: {quoted(value)}" for key, value in settings.items()) + "}")
+    return lines
+
+
+def _relative(path: str, folder: Path) -> str:
+    if "://" in path:
+        return path
+    return os.path.relpath(os.path.abspath(path), folder.absolute())
+
+
+def quoted(value: str) -> str:
+    """A YAML scalar: plain where that is unmistakable, else in double quotes."""
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", value) and value.lower() not in {
+        "yes",
+        "no",
+        "true",
+        "false",
+        "null",
+        "on",
+        "off",
+    }:
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def config_text(name: str, sources: list[str], *, slack: bool, vocabulary: int) -> str:
+    """The file. Comments say what people change first; everything else has defaults (`dataforge config show`)."""
+    lines = [
+        "# Every key: dataforge config schema. Every default: dataforge config show. Check: dataforge config check.",
+        f"name: {name}",
+        "version: auto                     # a hash of everything that made the version",
+        "store: store                      # tables, review database, run reports",
+        "out: out                          # published versions",
+        "sources:",
+        *sources,
+        "ingest: {parts: auto, max_bad_rows: 0, max_bad_files: 0}",
+    ]
+    if slack:
+        lines += [
+            "slack:",
+            f"  key: file:{KEY_FILE}             # key of the pseudonyms; env:NAME works too",
+            "  private: false                  # private channels, DMs and group DMs are read only if switched on here",
+            "  dms: false",
+            "  group_dms: false",
+            "  opt_out_users: []               # ids of people whose messages must not be read",
+        ]
+    lines += [
+        "quality: {preset: none}           # gopher, c4, fineweb, dclm; thresholds beside it, e.g. min_words: 50",
+        "language: {keep: []}              # e.g. [en, de]; empty keeps all",
+        "dedupe: {exact: document, bands: [18, 7], threshold: 0.8, keep: [longest, smallest_id]}",
+        "pii: {action: mask}               # mask, pseudonym (needs key: env:NAME) or drop",
+    ]
+    if slack:
+        lines += [
+            "review: {enabled: false, need: 2, size: 200}   # true: the run waits until people have labelled a sample",
+            "instruct: {template: book}        # book or alpaca",
+        ]
+    lines += [
+        "split: {salt: dataforge}",
+        f"tokenizer: {{kind: bpe, vocab_size: {vocabulary}}}   # or {{path: tokenizer.json}}",
+        "pack: {sequence_length: 2048}",
+        "publish: {splits: {train: 0.98, validation: 0.02}, arrow: false}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,244 @@
+"""Prefect: the only file that knows it. Flows are thin; what is done stands in the store's manifests, never here.
+
+A task per scan (retried only where it touches the network), an artifact per step, the funnel as table and markdown, and
+the state `AwaitingReview` when people are pending. Nothing is cached or persisted by Prefect; parameters and artifacts
+hold ids, names and counts, never text, tokens or personal data. Every flow works without a server: `run_with_prefect`
+says so on stderr and runs directly when the API does not answer.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before prefect is imported: no telemetry, quiet logs unless the user said otherwise.
+for _name, _value in {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import re  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from dataforge.errors import EXIT_LOCKED, EXIT_PARTIAL, DataforgeError, LockedError, MissingExtraError  # noqa: E402
+from dataforge.flows.config import Config, load_config  # noqa: E402
+from dataforge.flows.execute import Outcome, execute  # noqa: E402
+
+try:
+    from prefect import flow, task
+    from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+    from prefect.cache_policies import NO_CACHE
+    from prefect.events import emit_event
+    from prefect.states import Completed, Failed, State
+    from prefect.tasks import exponential_backoff
+except ImportError as error:
+    raise MissingExtraError("Prefect is not installed", hint="pip install 'dataforge[flows]', or use --direct") from error
+
+if TYPE_CHECKING:
+    from dataforge.engine.run import Scan
+
+NETWORK_RETRIES = {"retries": 5, "retry_delay_seconds": exponential_backoff(2), "retry_jitter_factor": 0.5}
+
+
+# --- one run ----------------------------------------------------------------------------------------------------------
+
+
+def run_with_prefect(
+    config: Config, make: Callable[[], Any], *, device: str, say: Callable[[str], None], strict: bool = False
+) -> Outcome:
+    """Runs a config as a flow on the configured server or on a temporary one; directly if the API does not answer."""
+    if not api_answers():
+        say(f"the Prefect API at {os.environ.get('PREFECT_API_URL')} does not answer: running directly")
+        return execute(config, make, device=device, say=say, strict=strict)
+    held: list[Outcome] = []
+    raised: list[DataforgeError] = []
+
+    @flow(name="dataforge", flow_run_name=config.name, persist_result=False)
+    def dataset() -> State[Any]:
+        try:
+            held.append(execute(config, make, device=device, around=as_task, say=say, strict=strict))
+        except DataforgeError as error:
+            raised.append(error)
+            return state_of_error(error)
+        tell(held[0])
+        return state_of(held[0])
+
+    dataset(return_state=True)
+    if raised:
+        raise raised[0]
+    return held[0]
+
+
+def api_answers() -> bool:
+    """True if the configured API answers within two seconds, or if none is configured: then Prefect starts its own."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        return True
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=2.0).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def as_task(scan: Scan, fill_scan: Callable[[], None]) -> None:
+    """One scan as one task. Sources are retried, because they may read over a network; pure steps never are."""
+    from dataforge.operator import Source
+
+    network = any(isinstance(step.operator, Source) and _is_remote(step.operator) for step in scan.steps)
+    options: dict[str, Any] = NETWORK_RETRIES if network else {}
+
+    @task(name=scan.name, cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_may_pass, **options)
+    def fill() -> None:
+        fill_scan()
+
+    fill()
+
+
+def _is_remote(source: Any) -> bool:
+    return "://" in str(getattr(source, "path", ""))
+
+
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Typed errors are final (bad input stays bad); anything else may be the network."""
+    try:
+        state.result()
+    except DataforgeError as error:
+        return error.exit_code == EXIT_PARTIAL
+    except Exception:
+        return True
+    return False
+
+
+# --- what Prefect shows -----------------------------------------------------------------------------------------------
+
+
+def tell(outcome: Outcome) -> None:
+    """Artifacts: counts per step, the funnel, a link to the review page or the published folder; and events."""
+    name = slug(outcome.graph.config.name)
+    for table in outcome.tables():
+        account = table.account
+        row = {"step": table.step, "in": account.rows_in, "out": account.rows_out, "quarantined": account.quarantined}
+        create_table_artifact([{**row, **account.dropped}], key=f"{name}-{slug(table.step)}", description=table.id[:12])
+    entries = outcome.document()["funnel"]
+    rows = [{**entry, "dropped": sum(entry["dropped"].values())} for entry in entries]
+    create_table_artifact(rows, key=f"{name}-funnel", description="rows per step")
+    create_markdown_artifact(_markdown(outcome, entries), key=f"{name}-run-report")
+    if outcome.waiting is not None:
+        link = outcome.graph.config.review.link
+        if link:
+            create_link_artifact(link, key=f"{name}-review", link_text=outcome.waiting.what)
+        emit("review.opened", "dataset", name, {"message": outcome.waiting.what})
+    if outcome.out is not None:
+        emit("dataset.published", "dataset", name, {"version": outcome.out.name})
+
+
+def _markdown(outcome: Outcome, entries: list[dict[str, Any]]) -> str:
+    from dataforge.funnel import funnel_text
+
+    lines = [f"# {outcome.graph.config.name}: {outcome.status}", "", "```", funnel_text(entries).rstrip(), "```"]
+    if outcome.out is not None:
+        lines += ["", f"Published: `{outcome.out}`"]
+    problem = outcome.error or outcome.waiting
+    if problem is not None:
+        lines += ["", f"`{problem.code}`: {problem.what}"]
+    return "\n".join(lines)
+
+
+def slug(name: str) -> str:
+    """`slack/conversations-by-channel` -> `slack-conversations-by-channel`: what artifact keys may be."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def emit(event: str, kind: str, name: str, payload: dict[str, Any]) -> None:
+    """An event after the fact; a lost one only delays (the sweep finds it)."""
+    emit_event(f"dataforge.{event}", resource={"prefect.resource.id": f"dataforge.{kind}.{name}"}, payload=payload)
+
+
+def state_of(outcome: Outcome) -> State[Any]:
+    """Exit codes as states: 0 Completed, 5 AwaitingReview, everything else Failed with the error's line."""
+    if outcome.error is not None:
+        return Failed(message=outcome.error.line())
+    if outcome.waiting is not None:
+        return Completed(name="AwaitingReview", message=outcome.waiting.what)
+    return Completed(message=str(outcome.out))
+
+
+def state_of_error(error: DataforgeError) -> State[Any]:
+    if error.exit_code == EXIT_LOCKED:
+        return Completed(name="SkippedLocked", message=error.what)
+    return Failed(message=error.line())
+
+
+# --- deployments ------------------------------------------------------------------------------------------------------
+
+
+def _deployed(config: str, engine: str, workers: int) -> State[Any]:
+    """What `prepare`, `finalize` and `publish` all do: the same idempotent run; the store knows how far it is."""
+    from dataforge.flows.commands_run import engine_maker
+
+    try:
+        make = engine_maker(engine, workers or os.cpu_count() or 1, [])
+        outcome = execute(load_config(Path(config)), make, around=as_task, say=print)
+    except LockedError as error:
+        return state_of_error(error)
+    tell(outcome)
+    return state_of(outcome)
+
+
+@flow(persist_result=False)
+def prepare(config: str, engine: str = "local", workers: int = 0) -> State[Any]:
+    """Everything up to the labeling step, and on to publishing where none is pending."""
+    return _deployed(config, engine, workers)
+
+
+@flow(persist_result=False)
+def finalize(config: str, batch: str = "", engine: str = "local", workers: int = 0) -> State[Any]:
+    """Goes on after a review batch was closed; does nothing when that is done already."""
+    return _deployed(config, engine, workers)
+
+
+@flow(persist_result=False)
+def ingest_slack(config: str) -> State[Any]:
+    """Pulls what is new from the Slack API; the next `prepare` reads it."""
+    from dataforge.flows.pull import pull
+
+    loaded = load_config(Path(config))
+
+    @task(name="slack pull", cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_may_pass, **NETWORK_RETRIES)
+    def fetch() -> dict[str, Any]:
+        return pull(loaded)
+
+    try:
+        document = fetch()
+    except DataforgeError as error:
+        return state_of_error(error)
+    emit("ingest.finished", "dataset", slug(loaded.name), {"messages": document.get("messages", 0)})
+    return Completed(message="pulled")
+
+
+@flow(persist_result=False)
+def sweep_reviews(config: str) -> State[Any]:
+    """Applies the deadline policy of open batches and repeats the event of closed ones."""
+    from dataforge.flows.parameters import review_database
+    from dataforge.review.commands import sweep_reviews as sweep
+
+    loaded = load_config(Path(config))
+    try:
+        closed = sweep(review_database(loaded), on_closed=announce_closed)
+    except DataforgeError as error:
+        return state_of_error(error)
+    return Completed(message=f"{len(closed)} batch(es) closed")
+
+
+def announce_closed(event: dict[str, Any]) -> None:
+    """The review page calls this after its commit, with the batch's id, title and export sha256."""
+    batch = str(event.get("batch_id", event.get("batch", "")))
+    emit("review.closed", "batch", batch or "unknown", {k: v for k, v in event.items() if isinstance(v, (str, int))})

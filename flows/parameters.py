@@ -1,0 +1,129 @@
+"""Sections of the config → parameters of operators: the only place that knows both."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dataforge.errors import ConfigError
+from dataforge.flows.config import Config
+from dataforge.operator import Operator
+from dataforge.operators.acts import TagActs
+from dataforge.operators.clean import Clean
+from dataforge.operators.clean_text import TextRules
+from dataforge.operators.instruct import Instruct
+from dataforge.operators.labels import Labels
+from dataforge.operators.pii import STRUCTURED, FindPii
+from dataforge.operators.quality import QualityRules, rules_of
+from dataforge.operators.sample import Sample
+from dataforge.operators.select import LanguageRule
+from dataforge.operators.slack_users import key_fingerprint, read_key
+from dataforge.operators.tokenizer_import import ImportTokenizer
+from dataforge.operators.tokenizer_train import TrainTokenizer
+from dataforge.operators.treatment import Treatment
+
+
+def secret_place(place: str, config: Config) -> str:
+    """`env:NAME` as it is; `file:PATH` with the path made absolute."""
+    kind, _, name = place.partition(":")
+    return place if kind == "env" else f"file:{config.path(name)}"
+
+
+def clean(config: Config) -> Clean:
+    c = config.clean
+    text = TextRules(encoding=c.encoding, normalize=c.normalize, whitespace=c.whitespace)
+    return Clean(text=text, line_rules=c.line_rules, max_removed=c.max_removed, code=c.code)
+
+
+def quality_rules(config: Config) -> QualityRules:
+    return quality_rules_with(config, dict(config.quality.model_extra or {}))
+
+
+def quality_rules_with(config: Config, overrides: dict[str, Any]) -> QualityRules:
+    """The preset of a config with other thresholds; without a preset no rule at all."""
+    return QualityRules(()) if config.quality.preset == "none" else rules_of(config.quality.preset, overrides)
+
+
+def language_rule(config: Config) -> LanguageRule:
+    return LanguageRule(config.language.keep, config.language.min_score, config.language.min_letters)
+
+
+def pii(config: Config) -> FindPii:
+    return FindPii(kinds=config.pii.kinds or STRUCTURED, ner=config.pii.ner)
+
+
+def treatment(config: Config) -> Treatment:
+    """The key of pseudonyms enters identity as a fingerprint only."""
+    place = secret_place(config.pii.key, config) if config.pii.key else ""
+    fingerprint = key_fingerprint(read_key(place)) if place else ""
+    return Treatment(config.pii.action, place, fingerprint, config.pii.max_spans)
+
+
+def tagger(config: Config) -> TagActs:
+    names = {"default": "shipped", "rules": "none"}
+    return TagActs(context="table", model=names.get(config.acts.model) or str(config.path(config.acts.model)))
+
+
+def sample(config: Config) -> Sample:
+    return Sample(size=config.review.size)
+
+
+def labels(config: Config) -> Labels:
+    review = config.review
+    return Labels(
+        title=f"{config.name} speech acts",
+        need=review.need,
+        database=review_database(config),
+        answers=str(config.path(review.answers)) if review.answers else "",
+        show_suggestions=review.show_suggestions,
+        lease_s=review.lease_s,
+        deadline=_deadline(review.deadline),
+        on_deadline=review.on_deadline,
+        link=review.link,
+    )
+
+
+def review_database(config: Config) -> str:
+    """Path or URL of the review database."""
+    place = config.review.database
+    if place is None:
+        return str(config.path(config.store) / "review.sqlite")
+    return place if "://" in place else str(config.path(place))
+
+
+def _deadline(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError("is not an ISO date and time", key="review.deadline", hint="e.g. 2026-12-01T18:00") from error
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+def instruct(config: Config) -> Instruct:
+    return Instruct(**config.instruct.model_dump())
+
+
+def tokenizer(config: Config, *, tables: int) -> Operator:
+    t = config.tokenizer
+    if t.path is not None:
+        return ImportTokenizer.of(config.path(t.path), template=config.instruct.template)
+    options: dict[str, Any] = {"min_frequency": t.min_frequency} if t.kind == "bpe" else {}
+    return TrainTokenizer(
+        kind=t.kind,
+        vocab_size=t.vocab_size,
+        pattern=t.pattern,
+        special_tokens=t.special_tokens,
+        sample_bytes=t.sample_bytes,
+        template=config.instruct.template,
+        tables=tables,
+        splits=("train",) if t.train_on == "train" else (),
+        **options,
+    )
+
+
+def pull_folder(config: Config, source: str) -> Path:
+    """Where committed pages of a Slack pull lie."""
+    return config.path(config.store) / "pull" / source

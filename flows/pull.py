@@ -1,0 +1,42 @@
+"""`dataforge slack pull`: fetches what is new of every slack_api source into `{store}/pull/<source>/`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from dataforge.errors import ConfigError
+from dataforge.flows.config import Config
+from dataforge.flows.parameters import pull_folder, secret_place
+from dataforge.flows.sources import slack_key, who
+from dataforge.operators.slack_api import Pace, sdk_transport
+from dataforge.operators.slack_pull import PullPlan, read_token
+from dataforge.operators.slack_pull import pull as pull_source
+from dataforge.store import Store
+
+PER_MINUTE = {1: 1.0, 2: 20.0, 3: 50.0, 4: 100.0}  # requests by rate-limit tier, as Slack documents them
+
+
+def pull(config: Config) -> dict[str, Any]:
+    """`{"schema", "sources": {name: counts}, "messages"}`. Under the store's lock; goes on where it stopped.
+
+    Raises AuthError before anything was fetched, PartialError (exit 6) afterwards.
+    """
+    names = [source.name for source in config.sources if source.kind == "slack_api"]
+    if not names or config.slack.token is None:
+        hint = "add a source of kind slack_api, and slack.token: env:NAME"
+        raise ConfigError("there is nothing to pull", key="slack.token" if names else "sources", hint=hint)
+    transport = sdk_transport(read_token(secret_place(config.slack.token, config)))
+    store = Store(config.path(config.store))
+    counts: dict[str, Any] = {}
+    with store.lock():
+        for name in names:
+            plan = PullPlan(
+                folder=pull_folder(config, name),
+                key=slack_key(config),
+                who=who(config),
+                pace=Pace(history_per_minute=PER_MINUTE[config.slack.tier], max_wait_s=float(config.slack.max_wait_s)),
+                lookback_days=config.slack.lookback_days,
+            )
+            counts[name] = asdict(pull_source(plan, transport))
+    return {"schema": 1, "sources": counts, "messages": sum(c["messages"] for c in counts.values())}

@@ -1,0 +1,39 @@
+"""`dataforge report`: the report with timings and memory of the runs, written into the store; published ones hold none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataforge.commit import committed, write_json
+from dataforge.flows.build import Graph
+from dataforge.flows.plan import latest_version, runs
+from dataforge.report import facts, html
+from dataforge.store import Store
+from dataforge.table import Table
+
+
+def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
+    """Writes {store}/runs/report.html and report.json; `{"schema", "html", "json", "published"}`."""
+    config = graph.config
+    store = Store(config.path(config.store))
+    by_step = {table.step: table for table in tables}
+    configs = {
+        name: [by_step[step.name] for step in steps]
+        for name, steps in graph.published().items()
+        if all(step.name in by_step for step in steps)
+    }
+    tokenizer = by_step.get(graph.tokens.tokenizer.name)
+    found = facts(tables, configs, tokenizer=tokenizer.files if tokenizer else None, config=config.model_dump(mode="json"))
+    folder = store.root / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    history = list(runs(store))[:20]
+    write_json(folder / "report.json", {**found, "runs": history})
+    with committed(folder / "report.html") as file:
+        file.write(html(found, runs=history).encode())
+    published = latest_version(config)
+    return {
+        "schema": 1,
+        "html": str(folder / "report.html"),
+        "json": str(folder / "report.json"),
+        "published": str(published / "report.html") if published else None,
+    }

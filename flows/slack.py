@@ -1,0 +1,60 @@
+"""Slack messages → masked, tagged (and where asked, labelled) messages → conversations → instruct pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dataforge.flows.config import Config
+from dataforge.flows.duplicates import find_duplicates
+from dataforge.flows.parameters import instruct, labels, pii, sample, tagger, treatment
+from dataforge.operators.conversations import Conversations
+from dataforge.operators.ingest import ByKey
+from dataforge.operators.neighbours import Neighbours
+from dataforge.operators.select import Hashed, Mask, SelectPairs, WithActs
+from dataforge.operators.split import SplitByCluster
+from dataforge.step import Step
+
+
+@dataclass(frozen=True)
+class SlackSteps:
+    """What the rest of the flow reads. `labels` is None when review is off."""
+
+    acts: Step
+    conversations: Step
+    pairs: Step
+    labels: Step | None
+
+
+def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackSteps:
+    """Personal data is masked before taggers or people see a message."""
+    raw = Step("slack/ingested", ByKey(parts, newest=("version",)), tuple(sources))
+    personal = Step("slack/pii", pii(config), (raw,))
+    messages = Step("slack/messages", Mask(treatment(config)), (raw, personal))
+    loose_context = Step("slack/neighbours", Neighbours(parts, config.conversations.gap_s), (messages,))
+    context = Step("slack/context", ByKey(parts), (loose_context,))
+    acts = Step("slack/acts", tagger(config), (messages, context))
+    answered = _reviewed(messages, acts, config, parts)
+    inputs = (messages, acts) if answered is None else (messages, acts, answered)
+    tagged = Step("slack/tagged", WithActs(labelled=answered is not None), inputs)
+    talk = Conversations(parts, config.conversations.gap_s, config.conversations.merge_s)
+    loose = Step("slack/conversations-by-channel", talk, (tagged,))
+    conversations = Step("slack/conversations", ByKey(parts), (loose,))
+    return SlackSteps(acts, conversations, _pairs(conversations, config, parts), answered)
+
+
+def _reviewed(messages: Step, acts: Step, config: Config, parts: int) -> Step | None:
+    if not config.review.enabled:
+        return None
+    sampled = Step("review/sample", sample(config), (messages, acts))
+    closed = Step("review/closed", labels(config), (sampled,))
+    return Step("review/labels", ByKey(parts), (closed,))
+
+
+def _pairs(conversations: Step, config: Config, parts: int) -> Step:
+    """Pairs of one conversation, and near-duplicates of them, always share a split."""
+    made = Step("instruct/made", instruct(config), (conversations,))
+    rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
+    twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
+    split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
+    return Step("instruct/selected", SelectPairs(), (rows, twins, split))

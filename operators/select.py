@@ -1,0 +1,240 @@
+"""Where rows are judged, masked and dropped. Scores are made elsewhere; a changed threshold re-runs only these steps.
+
+    Judge   Map SAME    quality counters + language → the first rule a document fails
+    Select  Map SUBSET  drops by verdict, duplicate and personal data; masks what stays
+    Mask    Map SUBSET  the same treatment of personal data for messages, before people or taggers see them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataforge.operator import Contract, Map, Rows
+from dataforge.operators.mask import Treatment
+from dataforge.operators.quality import QualityRules, verdicts
+from dataforge.schemas.document import SELECTED
+from dataforge.schemas.verdict import DROPPED, VERDICT
+
+
+@dataclass(frozen=True)
+class LanguageRule:
+    """`keep`: ISO 639-1 codes, empty for all. Texts with fewer than `min_letters` letters are never judged."""
+
+    keep: tuple[str, ...] = ()
+    min_score: float = 0.65
+    min_letters: int = 20
+
+
+@dataclass(frozen=True)
+class Judge(Map):
+    """Inputs: quality counters, languages. Order: empty, language, then the rules of the presets."""
+
+    rules: QualityRules
+    language: LanguageRule = field(default_factory=LanguageRule)
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "language", "language_score"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return VERDICT
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        return lambda counters, languages: Rows(judge(counters, languages, self.rules, self.language))
+
+
+def judge(counters: pa.RecordBatch, languages: pa.RecordBatch, rules: QualityRules, rule: LanguageRule) -> pa.Table:
+    """VERDICT rows; `whatif` calls this with other thresholds on the stored counters."""
+    reason, score, threshold = verdicts(counters, rules)
+    empty = pc.equal(counters.column("characters"), 0)
+    foreign = _foreign(counters, languages, rule)
+    for mask, name, value, limit in (
+        (foreign, "language", languages.column("language_score").cast(pa.float64()), rule.min_score),
+        (empty, "empty", pa.nulls(len(reason), pa.float64()), None),
+    ):
+        reason = pc.if_else(mask, pa.scalar(name), reason)
+        score = pc.if_else(mask, value, score)
+        threshold = pc.if_else(mask, pa.scalar(limit, pa.float64()), threshold)
+    return pa.table([counters.column("id"), reason, score, threshold], schema=VERDICT)
+
+
+def _foreign(counters: pa.RecordBatch, languages: pa.RecordBatch, rule: LanguageRule) -> pa.Array:
+    if not rule.keep:
+        return pa.array(np.zeros(counters.num_rows, bool))
+    wanted = pc.is_in(languages.column("language"), value_set=pa.array(rule.keep, pa.string()))
+    sure = pc.greater_equal(languages.column("language_score"), rule.min_score)
+    long = pc.greater_equal(counters.column("letters"), rule.min_letters)
+    return pc.and_(long, pc.invert(pc.and_(wanted, sure)))
+
+
+@dataclass(frozen=True)
+class Select(Map):
+    """Inputs: documents, verdicts, twins, spans, splits, languages. Gives SELECTED rows.
+
+    Order of reasons: the verdict's, exact_duplicate, near_duplicate, personal_data.
+    """
+
+    treatment: Treatment
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        documents = ("id", "text", "source", "key", "uri", "licence")
+        return (documents, None, ("id", "duplicate", "into"), ("id", "spans"), ("id", "split"), ("id", "language"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return SELECTED
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        treat = self.treatment.start()
+
+        def select(*batches: pa.RecordBatch) -> Rows:
+            documents, verdict, twins, spans, splits, languages = batches
+            dropped = _judged(documents, verdict, twins)
+            stays = pc.is_null(dropped["reason"])
+            text, personal, counts = treat(documents.column("text"), spans.column("spans"), stays)
+            provenance, hidden = treat.line(pc.coalesce(documents.column("uri"), documents.column("key")))
+            keep = pc.and_(stays, pc.invert(personal))
+            languages_ = languages.column("language")
+            columns = [documents.column("id"), text, documents.column("source"), languages_, documents.column("licence")]
+            rows = pa.table([*columns, provenance, splits.column("split")], schema=SELECTED).filter(keep)
+            dropped = _with_personal(dropped, pc.and_(stays, personal)).filter(pc.invert(keep))
+            return Rows(rows, dropped, notes=counts | ({"masked_provenance": hidden} if hidden else {}))
+
+        return select
+
+
+def _judged(documents: pa.RecordBatch, verdict: pa.RecordBatch, twins: pa.RecordBatch) -> pa.Table:
+    """DROPPED rows, one per document; null reason where it stays so far (the schema's non-null holds after filtering)."""
+    duplicate = twins.column("duplicate")
+    twin = pc.if_else(pc.is_valid(duplicate), pc.binary_join_element_wise(duplicate, "duplicate", "_"), None)
+    failed = pc.is_valid(verdict.column("reason"))
+    none = pa.nulls(documents.num_rows, pa.float64())
+    columns = {
+        "id": documents.column("id"),
+        "reason": pc.coalesce(verdict.column("reason"), twin),
+        "score": pc.if_else(failed, verdict.column("score"), none),
+        "threshold": pc.if_else(failed, verdict.column("threshold"), none),
+        "detail": pa.nulls(documents.num_rows, pa.string()),
+        "into": pc.if_else(failed, None, twins.column("into")),
+    }
+    return pa.table(columns)
+
+
+def _with_personal(dropped: pa.Table, personal: pa.Array) -> pa.Table:
+    reason = pc.if_else(personal, "personal_data", dropped["reason"])
+    return dropped.set_column(1, "reason", reason)
+
+
+@dataclass(frozen=True)
+class Mask(Map):
+    """Inputs: messages, spans. The same rows with masked text; rows dropped for personal data are named."""
+
+    treatment: Treatment
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "spans"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return inputs[0]
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        treat = self.treatment.start()
+
+        def mask(messages: pa.RecordBatch, spans: pa.RecordBatch) -> Rows:
+            every = pa.array(np.ones(messages.num_rows, bool))
+            text, personal, counts = treat(messages.column("text"), spans.column("spans"), every)
+            place = messages.schema.get_field_index("text")
+            rows = messages.set_column(place, messages.schema.field("text"), text)
+            gone = messages.column("id").filter(personal)
+            dropped = [{"id": i, "reason": "personal_data"} for i in gone.to_pylist()]
+            return Rows(rows.filter(pc.invert(personal)), pa.Table.from_pylist(dropped, schema=DROPPED), notes=counts)
+
+        return mask
+
+
+@dataclass(frozen=True)
+class WithActs(Map):
+    """Inputs: messages, tagged acts, and with `labelled` what people decided. People win over the tagger.
+
+    Gives the messages with `act`, `form`, `act_score`, `act_by`; those that people found unfit are dropped.
+    """
+
+    labelled: bool = False
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        tagged = ("id", "act", "form", "act_score", "act_by")
+        return (None, tagged, ("id", "label", "rejected")) if self.labelled else (None, tagged)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        names = ("act", "form", "act_score", "act_by")
+        return pa.schema([*inputs[0], *(inputs[1].field(name) for name in names)])
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        return self._join
+
+    def _join(self, messages: pa.RecordBatch, acts: pa.RecordBatch, labels: pa.RecordBatch | None = None) -> Rows:
+        columns: dict[str, Any] = {name: acts.column(name) for name in ("act", "form", "act_score", "act_by")}
+        rejected = pa.array(np.zeros(messages.num_rows, bool))
+        if labels is not None:
+            said = pc.is_valid(labels.column("label"))
+            rejected = pc.fill_null(labels.column("rejected"), False)
+            columns["act"] = pc.coalesce(labels.column("label"), columns["act"])
+            columns["act_score"] = pc.if_else(said, pa.scalar(1.0, pa.float32()), columns["act_score"])
+            columns["act_by"] = pc.if_else(said, "label", columns["act_by"])
+        schema = self.gives([messages.schema, acts.schema])
+        rows = pa.RecordBatch.from_arrays([*messages.columns, *columns.values()], schema=schema)
+        gone = messages.column("id").filter(rejected).to_pylist()
+        dropped = pa.Table.from_pylist([{"id": i, "reason": "rejected_in_review"} for i in gone], schema=DROPPED)
+        return Rows(rows.filter(pc.invert(rejected)), dropped)
+
+
+@dataclass(frozen=True)
+class Hashed(Map):
+    """The same rows with the hash of their text: what finding duplicates needs."""
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None,)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return inputs[0].append(pa.field("text_hash", pa.string(), nullable=False))
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        from dataforge.identity import text_hashes
+
+        def add(rows: pa.RecordBatch) -> Rows:
+            columns = [*rows.columns, text_hashes(rows.column("text"))]
+            return Rows(pa.RecordBatch.from_arrays(columns, schema=self.gives([rows.schema])))
+
+        return add
+
+
+@dataclass(frozen=True)
+class SelectPairs(Map):
+    """Inputs: instruct rows, twins, splits. Drops duplicates; adds `split`."""
+
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "duplicate", "into"), ("id", "split"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return inputs[0].append(pa.field("split", pa.string(), nullable=False))
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        def select(rows: pa.RecordBatch, twins: pa.RecordBatch, splits: pa.RecordBatch) -> Rows:
+            lost = pc.is_valid(twins.column("duplicate"))
+            columns = [*rows.columns, splits.column("split")]
+            kept = pa.RecordBatch.from_arrays(columns, schema=self.gives([rows.schema])).filter(pc.invert(lost))
+            reasons = zip(*(t.filter(lost).to_pylist() for t in twins.columns), strict=True)
+            dropped = [{"id": i, "reason": f"{duplicate}_duplicate", "into": into} for i, duplicate, into in reasons]
+            return Rows(kept, pa.Table.from_pylist(dropped, schema=DROPPED))
+
+        return select
