@@ -129,7 +129,7 @@ def _tiktoken(folder: Folder) -> Reference:
     except ImportError:
         from dataforge.kernels import bpe
 
-        model = bpe.compiled_rules(folder)
+        model = bpe.rules_of(folder)
         return lambda texts: [bpe.encode(model, text) for text in texts]
     pattern = PATTERNS[folder.pattern]
     encoding = tiktoken.Encoding("ranks", pat_str=pattern, mergeable_ranks=folder.ranks, special_tokens={})

@@ -8,8 +8,10 @@ A text's characters are looked at through `Text`, which answers OUTSIDE before t
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from dataforge.kernels.char_classes import DIGIT, LETTER, LOWER, MARK, OTHER, SPACE, UPPER, classes
 
@@ -31,10 +33,14 @@ OUTSIDE = 255  # the kind and case of a character that is not there
 
 def pieces(text: str, pattern: str) -> list[str]:
     """The definition: `text` cut by the reference engine with `PATTERNS[pattern]`. "a b" -> ["a", " b"]"""
+    return [piece for piece, _ in _splitter(pattern).pre_tokenize_str(text)]
+
+
+@functools.cache
+def _splitter(pattern: str) -> Any:
     from tokenizers import Regex, pre_tokenizers
 
-    split = pre_tokenizers.Split(Regex(PATTERNS[pattern]), behavior="isolated", invert=False)
-    return [piece for piece, _ in split.pre_tokenize_str(text)]
+    return pre_tokenizers.Split(Regex(PATTERNS[pattern]), behavior="isolated", invert=False)
 
 
 def cut(text: str, starts: list[bool]) -> list[str]:

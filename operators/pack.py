@@ -2,8 +2,8 @@
 
 Takes tables of `schemas.tokens.TOKENS` with a `split`, each with its own policy: `bfd` and `bfd_split` are best-fit
 decreasing (all such tables share sequences), `wrapped` lets one text follow another and cuts through them. A row that
-is too long is cut, dropped (`overlong`) or split. Rows with nothing to learn are dropped (`all_masked`). Packing happens
-inside each of `parts` parts of ids, so it is parallel, bounded in memory, and the same on every machine.
+is too long is cut, dropped (`overlong`) or split; one with nothing to learn is dropped (`all_masked`). Packing happens
+inside each of `parts` parts of ids: parallel, bounded in memory, and the same on every machine.
 """
 
 from __future__ import annotations
