@@ -1,8 +1,8 @@
 """A seeded workspace that writes Slack exports of any size, in all shapes a reader meets. Everybody in it is invented.
 
 `Workspace(seed, messages)` is a plan; `days()` streams (entry name, list of messages) in order, so a million messages
-never stand in memory. `write_zip` and `write_folder` write the same entries. Conversations carry their true label in
-`truth()` for tests of disentangling. Planted canaries are listed in `CANARIES`: none may come out anywhere.
+never stand in memory. `write_zip` and `write_folder` write the same entries. Planted canaries are listed in `CANARIES`:
+none may come out anywhere.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ class Workspace:
         asked, answer = self._question()
         root = self._message(at, asker, asked)
         root["thread_ts"] = root["ts"]
-        replies = [(helper, answer)]
+        replies = [(helper, f"<@{asker}> {answer}" if self._rng.random() < 0.3 else answer)]
         if self._rng.random() < 0.3:
             replies.insert(0, (helper, "Which version do you have?"))
             replies.insert(1, (asker, f"version 3.{self._rng.randrange(20)}"))
@@ -215,11 +215,11 @@ class Workspace:
             replies.append((asker, self._rng.choice(THANKS)))
         rows = [root]
         for user, text in replies:
-            at += self._rng.randint(20, 4000)
+            at += self._rng.randint(20, 300) if self._rng.random() < 0.7 else self._rng.randint(300, 9000)
             reply = self._message(at, user, text, thread_ts=root["ts"], parent_user_id=asker)
             if self._rng.random() < 0.04:
                 reply |= {"subtype": "thread_broadcast", "root": {**root}}
-            if text == answer and self._rng.random() < 0.4:
+            if text.endswith(answer) and self._rng.random() < 0.4:
                 reply["reactions"] = [
                     {"name": self._rng.choice(("white_check_mark", "+1", "pray")), "users": [asker], "count": 1}
                 ]

@@ -274,7 +274,7 @@ def test_changes_between_pages_shift_nothing(tmp_path):
 
 @pytest.mark.parametrize("point", range(1, 101) if os.environ.get("DATAFORGE_ALL_FAULTS") else range(3, 101, 14))
 def test_killed_anywhere_the_next_run_ends_with_the_same_rows(tmp_path, point):
-    rows = history(20, replies=9)
+    rows = history(40, replies=20)
     pulled(slack(rows), tmp_path / "whole")
     child = os.fork()
     if child == 0:  # dies by SIGKILL in the middle of the n-th commit, if there are so many
