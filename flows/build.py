@@ -32,7 +32,8 @@ class Graph:
     tokens: TokenSteps
 
     def targets(self) -> tuple[Step, ...]:
-        return tuple(dict.fromkeys(step for steps in self.published().values() for step in steps)) + (self.tokens.tokenizer,)
+        published = dict.fromkeys(step for steps in self.published().values() for step in steps)
+        return (*published, self.tokens.tokenizer)
 
     def steps(self) -> Iterator[Step]:
         """All steps, inputs before readers."""

@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         return _stopped("interrupted", EXIT_INTERRUPTED)
     except TyperException as error:
-        what = getattr(error, "format_message", lambda: str(error))()
+        what = error.format_message() if hasattr(error, "format_message") else str(error)
         usage = DataforgeError(what, code="CONFIG", exit_code=EXIT_USAGE, hint="see --help")
         return report_error(usage, arguments, as_json=as_json)
     except Exception as error:

@@ -212,7 +212,8 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
 
 def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     """Publishes what the graph made; a version that is there already is left alone."""
-    from dataforge.report import facts, public
+    from dataforge.report import facts
+    from dataforge.report.facts import public
 
     graph, state, config = outcome.graph, outcome.state, outcome.graph.config
     configs = {name: [state.tables[s] for s in steps] for name, steps in graph.published().items()}

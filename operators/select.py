@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.operator import Contract, Map, Rows
-from dataforge.operators.mask import Treatment
 from dataforge.operators.quality import QualityRules, verdicts
+from dataforge.operators.treatment import Treatment
 from dataforge.schemas.document import SELECTED
 from dataforge.schemas.verdict import DROPPED, VERDICT
 
@@ -96,7 +96,7 @@ class Select(Map):
         def select(*batches: pa.RecordBatch) -> Rows:
             documents, verdict, twins, spans, splits, languages = batches
             dropped = _judged(documents, verdict, twins)
-            stays = pc.is_null(dropped["reason"])
+            stays = pc.is_null(dropped["reason"]).combine_chunks()
             text, personal, counts = treat(documents.column("text"), spans.column("spans"), stays)
             provenance, hidden = treat.line(pc.coalesce(documents.column("uri"), documents.column("key")))
             keep = pc.and_(stays, pc.invert(personal))
