@@ -51,7 +51,7 @@ class Language(Map):
     letters no language is given at all. `sample_chars`: of a longer text three pieces, together so long, are judged.
     """
 
-    sample_chars: int = 3000
+    sample_chars: int = 1200
     fewest: int = 10
     short: int = 60
     agreed_score: float = 0.5
