@@ -54,12 +54,11 @@ class Conversations(Keyed):
         return CONVERSATION
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
-        """To the part of its channel; `_key` is source and channel, the row's own key goes on as `row_key`."""
+        """To the part of its channel; `_key` is source and channel."""
         rows = pa.Table.from_batches([batch])
         channels = pc.binary_join_element_wise(rows["source"], rows["channel"], "/")
         encoded = channels.combine_chunks().dictionary_encode()
         targets = part_of(row_ids("channel", encoded.dictionary.to_pylist()), self.parts)
-        rows = rows.rename_columns(["row_key" if name == "key" else name for name in rows.column_names])
         rows = rows.append_column(pa.field("_key", pa.string(), nullable=False), channels)
         return rows.combine_chunks().to_batches()[0] if len(rows) else _empty(rows), _take(targets, encoded.indices)
 
@@ -88,7 +87,7 @@ class Conversations(Keyed):
         root = m.thread_ts[first] or m.ts[first]
         is_orphan = kind == "thread" and m.ts[first] != root
         turns = _turns(m, ats, self.merge_s)
-        native = f"conversation/{m.row_key[first].rpartition('/')[0]}/{root}"
+        native = f"conversation/{m.key[first].rpartition('/')[0]}/{root}"
         return {
             "id": row_id(m.source[first], native),
             "parents": [m.id[at] for at in ats],
@@ -115,7 +114,7 @@ class Messages:
 
     id: list[str]
     source: list[str]
-    row_key: list[str]
+    key: list[str]
     text: list[str]
     channel: list[str]
     channel_kind: list[str]
@@ -133,8 +132,7 @@ class Messages:
 
     @staticmethod
     def of(table: pa.Table) -> Messages:
-        names = ["row_key" if name == "key" else name for name in COLUMNS]
-        columns = {name: table[name].to_pylist() for name in names if name != "reactions"}
+        columns = {name: table[name].to_pylist() for name in COLUMNS if name != "reactions"}
         columns["act"] = [act or "other" for act in columns["act"]]
         columns["reactions"] = [sum(r["count"] for r in row) for row in table["reactions"].to_pylist()]
         return Messages(**columns)

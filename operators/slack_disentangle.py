@@ -1,7 +1,7 @@
 """Channel talk outside threads → groups of messages that belong together, each link with a score.
 
 One pass in order of time. Every message is compared with the last messages of the open conversations and joins the one
-that holds its best partner, or opens a new one. Evidence is counted in points: closeness in time, same speaker, mentions
+that holds its best partner, or opens a new one. Evidence is counted in points: closeness, same speaker, mentions
 either way, an answer to a question, rare words in common. Only integers and a fixed order of ties, so the result is a
 function of the messages. Threads are not its business. Weights: by hand, checked against talks mixed on purpose.
 """

@@ -73,7 +73,7 @@ def gathered(operator: Conversations, rows: pa.Table, batch_rows: int = 1000) ->
     found: list[Rows] = []
     for part in range(operator.parts):
         pieces = [batch.filter(pa.array(targets == part)) for batch, targets in sent]
-        whole = pa.Table.from_batches(pieces).sort_by([("key", "ascending"), ("id", "ascending")])
+        whole = pa.Table.from_batches(pieces).sort_by([("_key", "ascending"), ("id", "ascending")])
         found += list(operator.gather([whole]))
     return found
 
