@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,9 @@ class Graph:
     def _spans(self) -> pa.Table:
         rows = []
         for row in self.documents.to_pylist():
-            at = row["text"].find("ana")
-            end = row["text"].find(" about")
-            span = {"start": at, "end": end, "kind": "EMAIL_ADDRESS", "rule": "email", "score": 1.0}
-            rows.append({"id": row["id"], "spans": [span] if at >= 0 else []})
+            found = [m.span() for m in re.finditer(r"ana\d+@example\.org", row["text"])]
+            spans = [{"start": a, "end": b, "kind": "EMAIL_ADDRESS", "rule": "email", "score": 1.0} for a, b in found]
+            rows.append({"id": row["id"], "spans": spans})
         return pa.Table.from_pylist(rows, schema=SPANS)
 
     def _acts(self) -> pa.Table:

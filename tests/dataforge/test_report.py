@@ -1,0 +1,276 @@
+"""The report: the right numbers, one quiet page, nothing of what was found or dropped that is personal."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataforge.operator import Contract
+from dataforge.report import charts, complete, facts, html
+from dataforge.report.counts import Histogram, cluster_sizes, straddling
+from dataforge.report.facts import public
+from dataforge.report.samples import mask
+from dataforge.schemas.label import LABEL
+from tests.dataforge.small_tables import SPLIT, Graph, tokenizer_folder, write
+
+CONFIG = {"name": "harbour", "store": "/secret/place", "pii": {"action": "mask", "key": "env:KEY"}}
+DOCUMENT = {
+    "name": "harbour",
+    "version": "1.0",
+    "default": "corpus",
+    "splits": {"train": 0.9, "validation": 0.1, "test": 0.0},
+    "configs": [
+        {"config": "corpus", "split": "train", "rows": 28, "bytes": 2_000_000, "files": [{}], "columns": []},
+        {"config": "corpus", "split": "validation", "rows": 5, "bytes": 10, "files": [{}], "columns": []},
+        {"config": "packed-64", "split": "train", "rows": 30, "bytes": 10, "files": [{}], "columns": [], "tokens": 960,
+         "tokens_trained": 900, "fill_rate": 0.5},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    return Graph(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def found(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tokenizer_folder(tmp_path_factory.mktemp("tokenizer"))
+    return complete(facts(graph.tables(), graph.configs(), tokenizer=folder, config=CONFIG), DOCUMENT)
+
+
+def test_counts_are_those_of_the_tables(graph: Graph, found: dict[str, Any]) -> None:
+    assert [(s["name"], s["rows_read"], s["quarantined"]) for s in found["sources"]] == [
+        ("notes", 21, 1),
+        ("manuals", 20, 0),
+    ]
+    assert sum(s["rows"] for s in found["sources"]) == 33
+    assert found["pii"] == {
+        "action": "mask",
+        "rows_read": 40,
+        "kinds": [{"kind": "EMAIL_ADDRESS", "spans": 100, "rows": 36}],
+    }
+    assert sum(a["rows"] for a in found["acts"]) == 40
+    assert found["languages"] == [{"language": "en", "rows": 33, "bytes": found["languages"][0]["bytes"], "share": 1.0}]
+    assert found["tokenizer"]["vocabulary"] == 40
+    texts = sum(len(t.encode()) for t in graph.clean.to_table(["text"])["text"].to_pylist())
+    tokens = sum(graph.tokens.to_table(["length"])["length"].to_pylist())
+    assert found["tokenizer"]["languages"][0]["bytes_per_token"] == round(texts / tokens, 3)
+
+
+def test_clusters_are_counted_by_size(found: dict[str, Any]) -> None:
+    assert found["duplicates"] == {
+        "clusters": 1,
+        "rows": 4,
+        "largest": 4,
+        "kinds": {"near": 3},
+        "sizes": [{"from": 4, "to": 4, "clusters": 1}],
+    }
+
+
+def test_a_cluster_in_two_splits_is_an_alert(graph: Graph, found: dict[str, Any], tmp_path: Path) -> None:
+    assert found["leaks"] == {"clusters_in_two_splits": 0}
+    places = ["train" if n % 2 else "validation" for n in range(40)]
+    torn = write(tmp_path, "corpus/split", pa.table([graph.ids, places], schema=SPLIT))
+    assert straddling([graph.twins], [torn]) == 1
+    whole = complete({**found, "leaks": {"clusters_in_two_splits": 1}}, DOCUMENT)
+    assert whole["alerts"][0] == {
+        "level": "error",
+        "text": "1 cluster of near-duplicates stand in more than one split.",
+    }
+
+
+def test_alerts_come_worst_first(found: dict[str, Any]) -> None:
+    assert [alert["level"] for alert in found["alerts"]] == ["warning", "warning", "note"]
+    assert "1 row of source notes" in found["alerts"][0]["text"]
+    assert found["alerts"][1]["text"] == "packed-64, train: only 50% of each sequence is filled."
+
+
+def test_config_keeps_no_place_and_no_secret(found: dict[str, Any]) -> None:
+    assert found["config"] == {"name": "harbour", "pii": {"action": "mask"}}
+    assert public({"sources": [{"path": "a", "kind": "jsonl"}]}) == {"sources": [{"kind": "jsonl"}]}
+
+
+def test_samples_hold_no_personal_data(found: dict[str, Any]) -> None:
+    rows = found["samples"]["dropped"]
+    assert {row["reason"] for row in rows} == {"too_few_words", "near_duplicate"}
+    assert "<EMAIL_ADDRESS> about" in next(r["text"] for r in rows if r["reason"] == "near_duplicate")
+    assert "example.org" not in json.dumps(found)
+
+
+def test_rows_dropped_for_personal_data_and_unsearched_texts_are_not_shown(graph: Graph, tmp_path: Path) -> None:
+    empty = graph.rows.to_table().slice(0, 0)
+    lost = pa.Table.from_pylist([{"id": graph.ids[0], "reason": "personal_data"}], schema=graph_dropped())
+    select = write(tmp_path, "select", empty, dropped=lost, contract=Contract.SUBSET, inputs=(graph.rows,))
+    (row,) = facts([graph.rows, graph.pii, select])["samples"]["dropped"]
+    assert row["text"] is None
+    lost = pa.Table.from_pylist([{"id": graph.ids[0], "reason": "dull"}], schema=graph_dropped())
+    select = write(tmp_path, "other", empty, dropped=lost, contract=Contract.SUBSET, inputs=(graph.rows,))
+    (row,) = facts([graph.rows, select])["samples"]["dropped"]  # no table of spans
+    assert row["text"] is None
+    assert facts([graph.rows, graph.pii, select])["samples"]["dropped"][0]["text"] is not None
+
+
+def graph_dropped() -> pa.Schema:
+    from dataforge.schemas.verdict import DROPPED
+
+    return DROPPED
+
+
+def test_people_s_answers_give_agreement_and_false_drops(tmp_path: Path) -> None:
+    rows = []
+    for n in range(20):
+        second = "wrong" if n < 5 else "right"
+        votes = (("a01", "right"), ("a02", second))
+        row = {
+            "id": f"{n:032x}",
+            "label": second,
+            "labels": [second],
+            "decided_by": "adjudicated",
+            "n_answers": 2,
+            "answers": [{"annotator": name, "kind": "label", "labels": [label]} for name, label in votes],
+            "kind": "dropped",
+            "filter": "too_few_words",
+            **dict.fromkeys(("rejected", "flagged", "gold", "random"), False),
+            **dict.fromkeys(("label_schema", "label_schema_version", "guideline_version"), "1"),
+        }
+        rows.append(row)
+    labels = write(
+        tmp_path, "review/labels", pa.Table.from_pylist(rows, schema=LABEL), source=True, contract=Contract.SUBSET
+    )
+    review = facts([labels])["review"]
+    assert (review["items"], review["answers"], review["raw_agreement"]) == (20, 40, 0.75)
+    assert review["false_drops"] == [{"filter": "too_few_words", "judged": 20, "wrong": 5, "rate": 0.25}]
+    assert review["alpha"] is not None and review["alpha"] < 0.1
+    texts = [alert["text"] for alert in complete({"review": review}, {})["alerts"]]
+    assert "People found 25% of the rows that too_few_words dropped worth keeping." in texts
+    assert "Krippendorff" in html(complete({"review": review}, {}))
+
+
+def test_nothing_to_tell_still_gives_a_page() -> None:
+    page = html(complete(facts([]), {}))
+    assert "None: nothing stands out." in page
+
+
+class Page(HTMLParser):
+    """Tags, and what they refer to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "action", "style", "onload")]
+
+
+def test_the_page_is_one_quiet_file(found: dict[str, Any]) -> None:
+    text = html(found)
+    page = Page(text)
+    assert len(text.encode()) < 5_000_000
+    assert not {"script", "img", "link", "iframe", "object", "form"} & set(page.tags)
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert "url(" not in text and "@import" not in text
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_chart_has_a_title_and_its_numbers_as_a_table(found: dict[str, Any]) -> None:
+    text = html(found)
+    figures = re.findall(r"<figure>.*?</figure>", text, re.S)
+    assert len(figures) == text.count("<svg") > 8
+    for figure in figures:
+        assert "<title" in figure and "<table>" in figure and "<figcaption>" in figure
+
+
+def test_equal_facts_give_equal_bytes(graph: Graph, found: dict[str, Any]) -> None:
+    assert html(found) == html(json.loads(json.dumps(found)))
+
+
+def test_hostile_words_are_shown_as_text(found: dict[str, Any]) -> None:
+    evil = "</pre><script>alert(1)</script>{{7*7}}"
+    samples = {"kept": [{"id": "0" * 32, "step": evil, "text": evil}], "dropped": []}
+    sources = [{**found["sources"][0], "name": evil}]
+    funnel = [{**found["ledger"][0], "step": evil, "dropped": {evil: 1}}]
+    text = html({**found, "samples": samples, "sources": sources, "funnel": funnel, "ledger": funnel})
+    assert "<script" not in text
+    assert "{{7*7}}" in text
+
+
+def test_timings_are_only_in_the_store_s_report(found: dict[str, Any]) -> None:
+    assert "Timings" not in html(found)
+    assert "Timings" in html(
+        found, runs=[{"step": "corpus/clean", "seconds": 1.5, "rows": 40, "peak_rss_bytes": 10**8}]
+    )
+
+
+@pytest.mark.browser
+def test_the_page_asks_the_network_for_nothing(found: dict[str, Any], tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "report.html").write_text(html(found))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 360, "height": 800}, color_scheme="dark")
+        asked: list[str] = []
+        said: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto((tmp_path / "report.html").as_uri())
+        assert asked == [(tmp_path / "report.html").as_uri()]
+        assert said == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360  # readable on a telephone
+        browser.close()
+
+
+def test_spans_are_masked_even_where_they_overlap() -> None:
+    spans = [
+        {"start": 3, "end": 6, "kind": "B"},
+        {"start": 0, "end": 4, "kind": "A"},
+        {"start": 8, "end": 9, "kind": "C"},
+    ]
+    assert mask("abcdefghij", spans) == "<A>gh<C>j"
+    assert mask("héllo", [{"start": 1, "end": 2, "kind": "X"}]) == "h<X>llo"
+
+
+@given(st.lists(st.integers(0, 10**6)))
+def test_a_histogram_holds_every_value_once(values: list[int]) -> None:
+    histogram = Histogram()
+    histogram.add(pa.array(values, pa.int64()))
+    document = histogram.document()
+    assert sum(b["rows"] for b in document["bins"]) == document["rows"] == len(values)
+    assert document["total"] == sum(values)
+    for b in document["bins"]:
+        assert b["rows"] == sum(b["from"] <= v < b["below"] for v in values)
+
+
+def test_clusters_of_a_table_without_any(tmp_path: Path) -> None:
+    alone = pa.table({"id": ["0" * 32], "cluster": ["0" * 32], "duplicate": pa.array([None], pa.string())})
+    assert cluster_sizes([write(tmp_path, "twins", alone)]) == {
+        "clusters": 0, "rows": 0, "largest": 0, "kinds": {}, "sizes": []}  # fmt: skip
+
+
+def test_bars_sum_what_does_not_fit() -> None:
+    chart = charts.bars("T", ("a", "b"), [(f"r{n}", 1) for n in range(25)], most=20)
+    assert "5 others" in chart.svg and len(chart.rows) == 25
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert [charts.short(n) for n in (999, 1234, 12345, 1_234_567, 2 * 10**9)] == ["999", "1.2k", "12k", "1.2M", "2.0G"]
+    assert [charts.percent(s) for s in (0.0, 0.0001, 0.1234, 1.0)] == ["0.0 %", "< 0.1 %", "12.3 %", "100.0 %"]
+    assert [charts.size(n) for n in (12, 1234, 5_600_000)] == ["12 B", "1.2 kB", "5.6 MB"]
