@@ -19,7 +19,7 @@ from dataforge.errors import ConfigError
 from dataforge.identity import row_id
 from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.instruct_answer import reason_against
-from dataforge.operators.instruct_render import TEMPLATES, chat, history, render
+from dataforge.operators.instruct_render import TEMPLATES, chat, history, render, spoken
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.verdict import DROPPED
 
@@ -162,9 +162,9 @@ class Instruct(Map):
         turns = conversation["turns"]
         question, answer = turns[asked], [turns[at] for at in places]
         earlier = history(turns[:asked], self.max_history_tokens)
-        output = "\n".join(turn["text"] for turn in answer)
+        asks, output = spoken(question["text"]), spoken("\n".join(turn["text"] for turn in answer))
         lines = "\n".join(f"{turn['user']}: {turn['text']}" for turn in earlier)
-        prompt, completion = render(self.template, question["text"], lines, output)
+        prompt, completion = render(self.template, asks, lines, output)
         used = [*earlier, question, *answer]
         assistants = set(self.team) | {answer[0]["user"]}
         message_ids = [i for turn in used for i in turn["message_ids"]]
@@ -176,14 +176,14 @@ class Instruct(Map):
             "source": conversation["source"],
             "conversation": conversation["id"],
             "message_ids": message_ids,
-            "instruction": question["text"],
+            "instruction": asks,
             "input": lines,
             "output": output,
             "text": prompt + completion,
             "spans_trained": [{"start": len(prompt), "end": len(prompt) + len(completion)}],
             "prompt": prompt,
             "completion": completion,
-            "messages": chat(earlier, question, output, assistants),
+            "messages": chat(earlier, question | {"text": asks}, output, assistants),
             "act": question["act"],
             "meta": _meta(conversation, used, answer),
         }

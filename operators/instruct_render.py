@@ -13,6 +13,7 @@ from typing import Any
 # name → (mark of a heading's end, whether an empty Input is written)
 TEMPLATES: dict[str, tuple[str, str, bool]] = {"book": ("###", "", True), "alpaca": ("### ", ":", False)}
 LANDMARK = re.compile(r"^(###\s*(?:Instruction|Input|Response)\b)", re.M)
+ADDRESSED = re.compile(r"\A(?:@user(?:_[a-z2-7]{10})?[:,]?\s+)+")
 BYTES_PER_TOKEN = 4
 Turn = dict[str, Any]
 
@@ -30,6 +31,11 @@ def render(template: str, instruction: str, given: str, output: str) -> tuple[st
 
 def _plain(text: str) -> str:
     return LANDMARK.sub(r" \1", text) if "###" in text else text
+
+
+def spoken(text: str) -> str:
+    """Without the mentions it begins with: `"@user_k3fzzzzzzz: try it"` -> `"try it"`."""
+    return ADDRESSED.sub("", text) or text
 
 
 def history(turns: Sequence[Turn], max_tokens: int) -> list[Turn]:

@@ -106,6 +106,10 @@ class SlackExport(Source):
         for name in split.files:
             yield _source_file(workspace, reader, name)
 
+    def pseudonym(self, user: str) -> str:
+        """Of a user id, for settings that name a person: `"U123"` -> `"user_k3f…"`."""
+        return self._workspace().people.pseudonym(user)
+
     def skipped(self) -> dict[str, int]:
         """What the run report names: channels by kind that were not opened, odd folders and names, missing lists."""
         return dict(self._workspace().skipped)

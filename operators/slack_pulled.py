@@ -79,6 +79,10 @@ class SlackPull(Source):
             number = int(name[-11:-5])
             yield _page_file(reader, channel, folder, number, winners.get(number, []))
 
+    def pseudonym(self, user: str) -> str:
+        """Of a user id, for settings that name a person."""
+        return self._workspace()[0].pseudonym(user)
+
     def _channels(self) -> list[Channel]:
         _, channels = self._workspace()
         return sorted((c for c in channels.by_id.values() if self.who.wants(c, channels)), key=lambda c: c.key)

@@ -163,6 +163,7 @@ class Names:
     replies: dict[tuple[str, ...], str]
     emails: dict[str, str] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
+    telling: set[str] = field(default_factory=set)  # handles made of a name (`zvantongeren`): hidden in code too
     _longest: dict[str, int] = field(default_factory=dict)
 
     def learn(self, user: dict[str, Any], hidden: str) -> None:
@@ -171,8 +172,9 @@ class Names:
             self._add(name, hidden)
         for name in _strings({}, profile, ("first_name", "last_name")):
             self._add(name, hidden)
+        parts = {word.lower() for name in _strings(user, profile, ("real_name",)) for word in WORD.findall(name)}
         for name in _strings(user, profile, ("name", "display_name", "display_name_normalized")):
-            self._handle(name, hidden)
+            self._handle(name, hidden, parts)
         for mail in _strings(user, profile, ("email",)):
             self.emails[mail.lower()] = hidden
 
@@ -188,12 +190,15 @@ class Names:
         self.replies[words] = hidden if self.replies.get(words, hidden) == hidden else PERSON
         self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
 
-    def _handle(self, name: str, hidden: str) -> None:
-        """A handle counts after `@`; bare only where it is no plain word (`anna.k`, `b0b`), or several words."""
+    def _handle(self, name: str, hidden: str, parts: set[str]) -> None:
+        """A handle counts after `@`; bare only where it is no plain word (`anna.k`, `b0b`, `zvantongeren`)."""
         words = tuple(word.lower() for word in WORD.findall(name))
         if len(words) == 1:
             self.handles[words[0]] = hidden if self.handles.get(words[0], hidden) == hidden else PERSON
-            if len(words[0]) > 3 and not words[0].isalpha():
+            if words[0] not in parts and any(len(part) > 3 and part in words[0] for part in parts):
+                self.telling.add(words[0])
+                self._put(words, hidden)
+            elif len(words[0]) > 3 and not words[0].isalpha():
                 self._put(words, hidden)
         elif words:
             self._put(words, hidden)
@@ -242,7 +247,7 @@ class Names:
 
     def _single(self, text: str, found: list[re.Match[str]], at: int, word: str, is_code: bool) -> bool:
         if is_code:
-            return not word.isalpha()
+            return word in self.telling or not word.isalpha()
         if word not in COMMON_WORDS:
             return True
         return found[at][0][0].isupper() and at > 0 and found[at - 1][0].lower() in CONTEXT

@@ -81,6 +81,11 @@ def test_the_accepted_answer_wins_then_the_most_reactions_then_the_first():
     assert [row["output"] for row in pairs(*accepted, answers="all")[0]] == [first[1], second[1]]
 
 
+def test_mentions_at_the_beginning_are_not_learnt():
+    rows = thread(QUESTION, ("bob", "@user_abcdefghij: it is the cache of @user_abcdefghik"))
+    assert pairs(*rows)[0][0]["output"] == "it is the cache of @user_abcdefghik"
+
+
 def test_an_answer_is_all_that_its_author_says_until_the_next_question():
     rows = thread(
         QUESTION,

@@ -127,6 +127,17 @@ def test_one_person_has_one_pseudonym_as_author_mention_name_handle_and_email(tm
     assert zelda.startswith("user_") and len(zelda) == 15
 
 
+def test_handles_made_of_a_name_are_hidden_even_in_code_and_plain_words_are_not(tmp_path):
+    users = [
+        {"id": "U1", "name": "zvantongeren", "team_id": "T1", "profile": {"real_name": "Zelda Vantongeren"}},
+        {"id": "U2", "name": "deploy", "team_id": "T1", "profile": {"real_name": "Will Haldorsen"}},
+    ]
+    rows = [message(text="```/home/zvantongeren/ deploy Zelda``` deploy for Zelda, @deploy")]
+    source = export(tmp_path, {"users.json": users, "channels.json": CHANNELS, "general/2024-01-01.json": rows})
+    zelda, will = source.pseudonym("U1"), source.pseudonym("U2")
+    assert read(source).texts == [f"```\n/home/{zelda}/ deploy Zelda\n```\ndeploy for {zelda}, @{will}"]
+
+
 def test_another_key_gives_other_pseudonyms_and_another_digest(tmp_path, monkeypatch):
     source = one_day(tmp_path, message())
     before = source.digest(), read(source).kept[0]["user"]
