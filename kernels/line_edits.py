@@ -63,7 +63,8 @@ def _c4(texts: pa.Array, any_end: bool) -> Edited:
 
 def reference_c4(text: str, *, any_end: bool) -> tuple[str, int, str | None]:
     """(text, lines removed, reason): the definition for C4."""
-    kept, total, lines = [], 0, text.splitlines()
+    kept: list[str] = []
+    total, lines = 0, text.splitlines()
     for line in lines:
         verdict, cleaned = c4_line(line, any_end=any_end)
         if verdict in STOPS:
