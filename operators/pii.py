@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from dataforge.errors import ConfigError
 from dataforge.operator import Contract, Map, Rows
+from dataforge.operators.pii_finder import Finder, finders
 from dataforge.operators.pii_names import NAME_KINDS, NamesFinder, read_names, recognizer
 from dataforge.operators.pii_rules import KINDS, Rule, load_rules
-from dataforge.operators.pii_scan import Finder, Scanner, merge_spans
+from dataforge.operators.pii_scan import Scanner, merge_spans
 from dataforge.schemas.verdict import SPANS
 
 STRUCTURED = (
@@ -69,9 +70,9 @@ class FindPii(Map):
 
     def scanner(self, names: Sequence[tuple[str, str]] = ()) -> Scanner:
         """The finders of these parameters; `names` are (name, kind)."""
-        finders = list(_finders(tuple(sorted(set(self.kinds))), self.private_addresses))
+        found_by = list(_finders(tuple(sorted(set(self.kinds))), self.private_addresses))
         wanted = [(name, kind) for name, kind in names if kind in self._name_kinds()]
-        return Scanner([*finders, NamesFinder(wanted)] if wanted else finders)
+        return Scanner([*found_by, NamesFinder(wanted)] if wanted else found_by)
 
     def _name_kinds(self) -> frozenset[str]:
         """Naming one of the kinds of names restricts to those named; else all three."""
@@ -81,7 +82,7 @@ class FindPii(Map):
 @functools.cache
 def _finders(kinds: tuple[str, ...], private_addresses: bool) -> tuple[Finder, ...]:
     rules = [rule for file in ("secrets", "structured", "context") for rule in load_rules(file) if rule.kind in kinds]
-    return tuple(Finder(_with_private(rule) if private_addresses else rule) for rule in rules)
+    return tuple(finders(_with_private(rule) if private_addresses else rule for rule in rules))
 
 
 def _with_private(rule: Rule) -> Rule:

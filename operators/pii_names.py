@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataforge.errors import ConfigError, InputError, MissingExtraError
-from dataforge.operators.pii_scan import Found
+from dataforge.operators.pii_finder import Found
 from dataforge.schemas.verdict import SPAN
 
 NAME_KINDS = frozenset(("PERSON", "ORGANIZATION", "LOCATION"))

@@ -34,27 +34,27 @@ def email(value: bytes) -> Part:
 
 # Not public: IANA special-purpose registries (RFC 6890 and updates), frozen here because `is_global` changed between
 # Python releases. The ranges for documentation count as public: they stand for real addresses in invented texts.
-_NETWORKS_4 = (
-    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16"
-    " 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4"
+_PRIVATE_6 = tuple(
+    (int(net.network_address), 128 - net.prefixlen)
+    for net in map(ipaddress.IPv6Network, ("::/127", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "ff00::/8"))
 )
-_NETWORKS_6 = "::/127 ::ffff:0:0/96 64:ff9b:1::/48 100::/64 fc00::/7 fe80::/10 ff00::/8"
-
-
-def _networks(listed: str) -> tuple[tuple[int, int], ...]:
-    """(address, host bits) of each."""
-    nets = [ipaddress.ip_network(net) for net in listed.split()]
-    return tuple((int(net.network_address), net.max_prefixlen - net.prefixlen) for net in nets)
-
-
-_PRIVATE_4, _PRIVATE_6 = _networks(_NETWORKS_4), _networks(_NETWORKS_6)
+_PRIVATE_4: dict[int, Callable[[int, int], bool]] = {  # first octet -> whether the second and third are of such a range
+    0: lambda b, c: True,
+    10: lambda b, c: True,
+    100: lambda b, c: 64 <= b < 128,
+    127: lambda b, c: True,
+    169: lambda b, c: b == 254,
+    172: lambda b, c: 16 <= b < 32,
+    192: lambda b, c: b == 168 or (b == 0 and c == 0),
+    198: lambda b, c: b in (18, 19),
+}
 
 
 def is_public(address: bytes) -> bool:
     """Of a valid IPv4 or IPv6 address; an IPv4-mapped one counts as its IPv4 address."""
     if b":" not in address:
-        number = int.from_bytes(bytes(map(int, address.split(b"."))), "big")
-        return all(number >> bits != base >> bits for base, bits in _PRIVATE_4)
+        first, second, third, _ = map(int, address.split(b"."))
+        return first < 224 and not (first in _PRIVATE_4 and _PRIVATE_4[first](second, third))
     parsed = ipaddress.IPv6Address(address.partition(b"%")[0].decode())
     if parsed.ipv4_mapped is not None:
         return is_public(str(parsed.ipv4_mapped).encode())
@@ -62,10 +62,9 @@ def is_public(address: bytes) -> bool:
 
 
 def _octets(value: bytes) -> list[int] | None:
-    parts = value.split(b".")
-    if any(part[:1] == b"0" and part != b"0" for part in parts):
+    if re.search(rb"(?:^|\.)0\d", value):
         return None
-    octets = [int(part) for part in parts]
+    octets = list(map(int, value.split(b".")))
     return octets if max(octets) <= 255 else None
 
 

@@ -74,7 +74,8 @@ def card(value: bytes) -> Part:
 
 def any_card(value: bytes) -> Part:
     """12 to 19 digits of Maestro and small networks, whose prefixes other numbers have too: only near a word for it."""
-    return (0, len(value)) if value[:1] in b"01234569" and luhn(value) and len(set(value)) > 1 else None
+    ok = len(value) <= 19 and value.isdigit() and value[:1] in b"01234569" and luhn(value) and len(set(value)) > 1
+    return (0, len(value)) if ok else None
 
 
 # Length of an IBAN by country (SWIFT IBAN registry, release 99, and countries that use the form unregistered).
@@ -120,32 +121,21 @@ _CALLING = re.compile(
     rb"|68\d|69[0-2]|8[1246]|800|808|85[02356]|87\d|88[0-368]|9[0-58]|96\d|97[0-79]|99[2-68]"
 )
 _EXTENSION = re.compile(rb"(?i)[ ,;]{0,3}(?:x|ext\.?|extension|#)[ .:]{0,2}\d{1,6}$")
-_DATE = re.compile(  # 2003-02-01, 1.2.2003, 1914-1918
-    rb"\d{4,5}([-./ ])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)"
-    rb"|(?:19|20)\d\d([-./ ])\d{1,2}\2\d{1,2}(?!\d)"
-    rb"|\d{1,2}([-./ ])\d{1,2}\3(?:1[5-9]|20)\d\d(?!\d)"
-    rb"|(?:1[0-9]|20)\d\d ?[-/ ] ?(?:1[0-9]|20)\d\d$"
+_NEVER = re.compile(
+    rb"\d{4,5}([-./ ])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)"  # dates: 2003-02-01
+    rb"|(?:19|20)\d\d([-./ ])\d{1,2}\2\d{1,2}(?!\d)|\d{1,2}([-./ ])\d{1,2}\3(?:1[5-9]|20)\d\d(?!\d)"
+    rb"|(?:1[0-9]|20)\d\d ?[-/ ] ?(?:1[0-9]|20)\d\d$"  # 1914-1918
+    rb"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ -]?\d{2,6})?$"  # 20231115 103000
+    rb"|\d{1,3}(?:\.\d{1,3}){3}$|192\.168\.|\d{5}-\d{4}$"  # IP addresses, ZIP+4
+    rb"|\d{1,3}(?: \d{3})* 000$|\+?\d+\.\d+$|\d{1,3}(?:\.\d{3})+$"  # amounts
+    rb"|.*(?:\b00\b.*\b00\b|0{5}|\..*/|/.*\.|[./-]\d$|(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d))"  # tables, lists
 )
-_ADDRESS = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}$|192\.168\.|\d{5}-\d{4}$")  # and United States ZIP+4
-_AMOUNT = re.compile(rb"\d{1,3}(?: \d{3})* 000$|\+?\d+\.\d+$|\d{1,3}(?:\.\d{3})+$")
-_TABLE = re.compile(rb"\b00\b.*\b00\b|0{5}|\..*/|/.*\.")
-_TIME = re.compile(rb"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ -]?\d{2,6})?$")
 
 
 def _number_of(value: bytes) -> bytes:
     """Without its extension; empty if it is a date, an address, an amount, or a list of single digits."""
-    value = _EXTENSION.sub(b"", value)
-    if (
-        _DATE.match(value)
-        or _ADDRESS.match(value)
-        or _AMOUNT.match(value)
-        or _TIME.match(value)
-        or _TABLE.search(value)
-    ):
-        return b""
-    if value.count(b"(") != value.count(b")") or re.search(rb"(?<![\d+])\d(?:[ ./-]\d(?!\d)){2}|[./-]\d$", value):
-        return b""
-    return value
+    value = _EXTENSION.sub(b"", value) if not value[-7:].isdigit() else value
+    return b"" if _NEVER.match(value) or value.count(b"(") != value.count(b")") else value
 
 
 def phone_international(value: bytes) -> Part:
@@ -155,7 +145,8 @@ def phone_international(value: bytes) -> Part:
         number = _number_of(run)
         digits = digits_of(number)
         if b"+" not in number[:2]:
-            digits = digits[3:] if digits.startswith(b"011") else digits[2:]
+            code = 3 if number.startswith((b"011 ", b"011-", b"011.")) else 2 if number.startswith(b"00") else 99
+            digits = digits[code:]
         least = 7 if _GAP.search(number) else 9
         real = _CALLING.match(digits) is not None and len(set(digits)) > 2 and not _MEMORY_RANGE.match(number)
         return least <= len(digits) <= 15 and real
@@ -206,6 +197,11 @@ def phone_grouped(value: bytes) -> Part:
     return (0, len(value)) if ok and not amount else None
 
 
+def phone_unspaced(value: bytes) -> Part:
+    """Trunk 0 and nine or ten more digits."""
+    return (0, len(value)) if re.fullmatch(rb"0[1-9]\d{8,9}", value) and value not in _COUNTED else None
+
+
 _COUNTED = frozenset((b"0123456789", b"1234567890", b"123456789", b"12345678", b"1234567"))
 
 
@@ -220,6 +216,17 @@ def phone_digits(value: bytes) -> Part:
     return trimmed(value, accept)
 
 
+def _in_brackets(validate: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
+    """The run began with the bracket that the number stands in: `(22 48 51 22)`."""
+
+    def inner(value: bytes) -> Part:
+        skip = int(value[:1] == b"(" and b")" not in value)
+        part = validate(value[skip:])
+        return part and (part[0] + skip, part[1] + skip)
+
+    return inner
+
+
 NUMBERS: dict[str, Callable[[bytes], Part]] = {
     "card": card,
     "any_card": any_card,
@@ -227,6 +234,7 @@ NUMBERS: dict[str, Callable[[bytes], Part]] = {
     "ssn": ssn,
     "phone_international": phone_international,
     "phone_national": phone_national,
-    "phone_grouped": phone_grouped,
+    "phone_grouped": _in_brackets(phone_grouped),
+    "phone_unspaced": _in_brackets(phone_unspaced),
     "phone_digits": phone_digits,
 }

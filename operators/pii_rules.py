@@ -114,13 +114,13 @@ def any_of(patterns: Sequence[str]) -> Any:
     return together
 
 
-def any_word(patterns: Sequence[str]) -> Any | None:
-    """One case-blind pattern for words near by, None when there are none. `^` and `$` mean right beside the match."""
+def any_word(patterns: Sequence[str]) -> str:
+    """One case-blind pattern for words near by, "" for none. `^` and `$` mean right beside the match."""
     if not patterns:
-        return None
+        return ""
     beside = [pattern for pattern in patterns if pattern.startswith("^")]
     inside = [pattern for pattern in patterns if not pattern.startswith("^")]
-    return compile_bytes("(?i)" + "|".join([rf"(?:\b|_|[\x80-\xfe])(?:{'|'.join(inside)})", *beside]))
+    return "(?i)" + "|".join([rf"(?:\b|_|[\x80-\xfe])(?:{'|'.join(inside)})", *beside])
 
 
 def expand(example: str, seed: int) -> str:

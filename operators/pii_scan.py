@@ -1,4 +1,4 @@
-"""Runs rules over texts: candidates, their scores, overlaps resolved, spans in characters.
+"""Runs finders over texts: triggers first, overlaps resolved, spans in characters.
 
 A slice of texts is searched as one byte string, so that text without candidates costs a few passes of RE2 and no
 Python per row. Linear in the text for any input: RE2, and bounded looks to the left and right of each candidate.
@@ -7,101 +7,15 @@ Python per row. Linear in the text for any input: RE2, and bounded looks to the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from dataforge.operators.pii_network import NETWORK
-from dataforge.operators.pii_numbers import NUMBERS
-from dataforge.operators.pii_rules import KINDS, Rule, any_of, any_word, compile_bytes
+from dataforge.operators.pii_finder import Found
+from dataforge.operators.pii_rules import KINDS, any_of
 from dataforge.operators.pii_text import Folded, characters, folded, slices
-from dataforge.operators.pii_tokens import TOKENS, Part
 from dataforge.schemas.verdict import SPAN
-
-VALIDATORS = {**TOKENS, **NUMBERS, **NETWORK}
-LIFT = 0.35  # what a word near by adds to the score, or takes away
-LEAST_SCORE = 0.5
-BEFORE, AFTER = 60, 30  # bytes looked at for words that speak for it
-AGAINST = 25  # bytes before it looked at for words that speak against it: what the number is called
-_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
-
-
-class Found(NamedTuple):
-    """A candidate that counts: bytes of `Folded.data`, end exclusive."""
-
-    start: int
-    end: int
-    kind: str
-    rule: str
-    score: float
-
-
-class Finder:
-    """One rule, compiled."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self.pattern = compile_bytes(rule.pattern)
-        self.trigger = rule.trigger or rule.pattern
-        self.validate = VALIDATORS[rule.validator] if rule.validator else _whole
-        self.context, self.against = any_word(rule.context), any_word(rule.against)
-        self.not_before = compile_bytes(f"(?:{rule.not_before})$") if rule.not_before else None
-        self.not_after = compile_bytes(f"^(?:{rule.not_after})") if rule.not_after else None
-
-    def find(self, data: bytes) -> Iterator[Found]:
-        for match in self.pattern.finditer(data):  # candidates only: a few per thousand words of prose
-            start, end = _group(match)
-            part = self.validate(data[start:end])
-            if part is None:
-                continue
-            start, end = start + part[0], start + part[1]
-            if self._stands_alone(data, match.start(), start, end):
-                score = self._score(data, start, end)
-                if score >= LEAST_SCORE:
-                    yield Found(start, end, self.rule.kind, self.rule.name, round(score, 3))
-
-    def _stands_alone(self, data: bytes, begin: int, start: int, end: int) -> bool:
-        """Not a piece of a longer word, number or token. `begin`: of the match, `start`: of the span in it."""
-        if begin and data[begin - 1] in _WORD and data[begin] in _WORD and self.rule.alone:
-            return False
-        if end < len(data) and data[end] in _WORD and data[end - 1] in _WORD:
-            return False
-        if self.not_before and self.not_before.search(data[max(begin - 12, 0) : begin]):
-            return False
-        return not (self.not_after and self.not_after.search(data[end : end + 12]))
-
-    def _score(self, data: bytes, start: int, end: int) -> float:
-        score = self.rule.score
-        if not (self.context or self.against):
-            return score
-        left, right = around(data, start, end)
-        if self.context and (self.context.search(left) or self.context.search(right)):
-            score += LIFT
-        if self.against and self.against.search(left[-AGAINST:]):
-            score -= LIFT
-        return min(score, 1.0)
-
-
-def _whole(value: bytes) -> Part:
-    return 0, len(value)
-
-
-def _group(match: Any) -> tuple[int, int]:
-    """The first group that took part, else the whole match."""
-    for number in range(1, match.re.groups + 1):
-        if match.start(number) >= 0:
-            return match.span(number)
-    return match.span(0)
-
-
-def around(data: bytes, start: int, end: int) -> tuple[bytes, bytes]:
-    """What stands near a candidate in the same row."""
-    begin = max(start - BEFORE, 0)
-    left = data[max(begin, data.rfind(b"\xff", begin, start) + 1) : start]
-    right = data[end : end + AFTER]
-    cut = right.find(b"\xff")
-    return left, right if cut < 0 else right[:cut]
 
 
 class Scanner:

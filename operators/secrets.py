@@ -11,8 +11,9 @@ import functools
 import numpy as np
 import pyarrow as pa
 
+from dataforge.operators.pii_finder import finders
 from dataforge.operators.pii_rules import load_rules
-from dataforge.operators.pii_scan import Finder, Scanner
+from dataforge.operators.pii_scan import Scanner
 from dataforge.operators.pii_text import Folded, fold_bytes
 
 MASK = "<SECRET>"
@@ -21,7 +22,7 @@ MASK = "<SECRET>"
 @functools.cache
 def secrets_scanner() -> Scanner:
     """The rules of secrets.yaml, compiled once per process."""
-    return Scanner([Finder(rule) for rule in load_rules("secrets")])
+    return Scanner(finders(load_rules("secrets")))
 
 
 def find_secrets(texts: pa.Array) -> pa.Array:

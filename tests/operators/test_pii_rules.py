@@ -3,8 +3,9 @@
 import pytest
 
 from dataforge.errors import ConfigError
+from dataforge.operators.pii_finder import Finder
 from dataforge.operators.pii_rules import RULE_FILES, Rule, expand, load_rules, rules_from
-from dataforge.operators.pii_scan import Finder, Scanner
+from dataforge.operators.pii_scan import Scanner
 
 RULES = [rule for file in RULE_FILES for rule in load_rules(file)]
 SEEDS = range(20)
@@ -13,7 +14,7 @@ SEEDS = range(20)
 def found_by(rule: Rule, text: str) -> list[str]:
     """Through the rule's trigger: a true string that does not trigger its rule is a mistake of the rule."""
     data = text.encode()
-    return [data[found.start : found.end].decode() for found in Scanner([Finder(rule)]).scan(data)]
+    return [data[found.start : found.end].decode() for found in Scanner([Finder([rule])]).scan(data)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -54,7 +55,7 @@ def test_an_unknown_kind_is_an_error() -> None:
 
 def test_a_pattern_that_re2_refuses_is_an_error() -> None:
     with pytest.raises(ConfigError, match="not a regular expression"):
-        Finder(Rule("x", "SECRET", r"(?=a)", (), ()))
+        Finder([Rule("x", "SECRET", r"(?=a)", (), ())])
 
 
 def test_word_characters_of_a_pattern_are_ascii() -> None:
