@@ -1,0 +1,206 @@
+"""`train`: labelled JSONL files → a model folder of plain arrays with its data's digests, licences and measured scores.
+
+The classes of a corpus weigh alike and corpora weigh by the root of their size, so that neither the largest corpus nor
+its commonest class decides. Hashed features that only one corpus has are left out: they tell the corpus, not the act.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataforge.errors import ConfigError
+from dataforge.operators import acts_corpus, acts_lexicon, acts_model
+from dataforge.operators.acts_corpus import Utterances
+from dataforge.schemas.act import ACTS
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the model is fitted. The defaults were chosen by training on three corpora and testing on the fourth."""
+
+    epochs: int = 6
+    rate: float = 0.08
+    pull_dense: float = 0.002
+    pull_hashed: float = 0.02
+    balance: float = 0.75  # 0: rows weigh alike; 1: the classes of a corpus weigh alike
+    size: float = 0.5  # a corpus of n rows weighs n ** size
+    examples: float = 4.0  # weight of the invented examples against a corpus of their size
+    weak: float = 0.3  # weight of a row whose mapping is doubtful
+    drop: float = 0.5  # share of visits on which a row's hashed features are left out
+    unpunctuated: float = 0.5  # weight of the copy of each row without punctuation and context
+    corpora: int = 2  # corpora a hashed feature must occur in
+    absent: float = 0.3  # how much a corpus without a class speaks against it
+    prior: float = 1.0  # trust in the rule layer before any data
+    plain: bool = False  # the baseline: words and characters only
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Features in CSR form; `value` in units of 1/UNIT."""
+
+    index: np.ndarray
+    value: np.ndarray
+    starts: np.ndarray
+
+
+def extract(
+    tagger: acts_model.Tagger, texts: pa.Array, neighbours: acts_model.Neighbours | None, plain: bool
+) -> Matrix:
+    from dataforge.operators import acts_scan, acts_score
+
+    around, (data, offsets) = acts_model.surroundings(tagger, texts, neighbours), acts_model.lowered(texts)
+    room = 16 * int(offsets[-1] - offsets[0]) + 200 * len(texts) + 2 * acts_score.MAX_FEATURES
+    index, value = np.zeros(room, np.int32), np.zeros(room, np.int32)
+    starts, bench = np.zeros(len(texts) + 1, np.int64), acts_scan.new_bench()
+    count = acts_score.extract_rows(
+        tagger.table, bench, data, offsets, around, acts_score.roots(), plain, index, value, starts, room
+    )
+    return Matrix(index[:count].copy(), value[:count].copy(), starts)
+
+
+def stacked(first: Matrix, second: Matrix) -> Matrix:
+    return Matrix(
+        np.concatenate([first.index, second.index]),
+        np.concatenate([first.value, second.value]),
+        np.concatenate([first.starts, second.starts[1:] + first.starts[-1]]),
+    )
+
+
+def row_weights(data: Utterances, fit: Fit) -> np.ndarray:
+    """float64[n], mean 1."""
+    out = np.where(data.weak, fit.weak, 1.0)
+    for source in range(len(data.names)):
+        here = data.sources == source
+        counts = np.bincount(data.classes[here], minlength=len(ACTS)).astype(float)
+        share = np.power(np.maximum(counts, 1.0), 1.0 - fit.balance)
+        per_class = share / np.maximum(counts, 1.0)
+        total = (per_class[data.classes[here]]).sum()
+        out[here] *= per_class[data.classes[here]] / total * math.pow(here.sum(), fit.size)
+        if data.names[source] == "examples":
+            out[here] *= fit.examples
+    # One row of a rare class must not outweigh hundreds of others.
+    out = np.minimum(out, 50 * np.median(out))
+    return out / out.mean()
+
+
+def known_classes(data: Utterances) -> np.ndarray:
+    """bool[n, 8]: classes that the row's corpus has at all."""
+    table = np.zeros((len(data.names), len(ACTS)), bool)
+    table[data.sources, data.classes] = True
+    return table[data.sources]
+
+
+def shared_features(matrix: Matrix, sources: np.ndarray, features: int, corpora: int, dense: int) -> np.ndarray:
+    """bool[features]: dense ones, and hashed ones that at least `corpora` corpora have."""
+    rows = np.repeat(np.arange(len(matrix.starts) - 1), np.diff(matrix.starts))
+    count = np.zeros(features, np.int32)
+    for source in np.unique(sources):
+        count[np.unique(matrix.index[sources[rows] == source])] += 1
+    allowed = count >= min(corpora, len(np.unique(sources)))
+    allowed[:dense] = True
+    return allowed
+
+
+def rule_prior(trust: float, features: int) -> np.ndarray:
+    """What the weights are before any data: the rule layer's act, and a doubt about declarations, which are rare."""
+    from dataforge.operators import acts_score
+
+    prior = np.zeros((features, len(ACTS)))
+    for code in range(len(ACTS)):
+        prior[acts_score.MESSAGE_ACT + code, code] = prior[acts_score.SEGMENT_ACT + code, code] = trust
+    declarations = ACTS.index("declarations")
+    prior[acts_score.BIAS, declarations] = -3.0 * trust
+    prior[acts_score.MESSAGE_ACT + declarations, declarations] = 3.0 * trust
+    return prior
+
+
+def fit_weights(tagger: acts_model.Tagger, data: Utterances, fit: Fit) -> np.ndarray:
+    """int16[features, 8]."""
+    from dataforge.operators import acts_fit, acts_score
+
+    features = acts_score.DENSE + acts_score.BUCKETS
+    matrix = extract(tagger, data.texts, data.neighbours, fit.plain)
+    weight, classes, known, sources = row_weights(data, fit), data.classes, known_classes(data), data.sources
+    allowed = shared_features(matrix, sources, features, fit.corpora, acts_score.DENSE)
+    if fit.unpunctuated:
+        bare = pc.replace_substring_regex(data.texts, r"[.,!?;:。？！、，]+", " ")
+        matrix = stacked(matrix, extract(tagger, bare, None, fit.plain))
+        weight, classes = np.concatenate([weight, fit.unpunctuated * weight]), np.concatenate([classes, classes])
+        known = np.concatenate([known, known])
+    rng = np.random.default_rng(fit.seed)
+    orders = np.stack([rng.permutation(len(classes)) for _ in range(fit.epochs)]).astype(np.int32)
+    drops = (
+        (rng.random(orders.shape) < fit.drop).astype(np.uint8) if not fit.plain else np.zeros(orders.shape, np.uint8)
+    )
+    prior = rule_prior(0.0 if fit.plain else fit.prior, features)
+    absent, pull = 1.0 if fit.plain else fit.absent, np.array([fit.pull_dense, fit.pull_hashed])
+    rows = (matrix.index, matrix.value, matrix.starts, classes, weight, known)
+    weights = acts_fit.fit(*rows, absent, orders, drops, allowed, prior, fit.rate, pull)
+    return np.clip(np.rint(weights * acts_model.WEIGHT), -32768, 32767).astype(np.int16)
+
+
+def train(
+    files: list[str | Path],
+    out: str | Path,
+    *,
+    licences: dict[str, str] | None = None,
+    fit: Fit | None = None,
+    temperature_milli: int = 1000,
+    lexicon: Path = acts_lexicon.FOLDER,
+    with_examples: bool = True,
+) -> dict[str, Any]:
+    """Trains on labelled JSONL files and writes `weights.npz` and `model.json` into the folder `out`.
+
+    `licences`: source name → licence and attribution; a source without one is recorded as "not stated". Returns the
+    content of model.json. The folder holds no text.
+    """
+    fit, paths = fit or Fit(), [Path(file) for file in files]
+    rows = [{"source": path.name.split(".")[0]} | row for path in paths for row in acts_corpus.read_rows(path)]
+    data = acts_corpus.utterances(rows + (acts_corpus.examples(lexicon) if with_examples else []))
+    if len(np.unique(data.classes)) < 2:
+        raise ConfigError("training needs rows of at least two acts")
+    weights = fit_weights(acts_model.open_tagger(lexicon, "none"), data, fit)
+    about = {
+        "format": acts_model.FORMAT,
+        "features": len(weights),
+        "acts": list(ACTS),
+        "lexicon": acts_lexicon.digest(lexicon),
+        "temperature_milli": temperature_milli,
+        "plain": fit.plain,
+        "fit": dataclasses.asdict(fit),
+        "data": [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths],
+        "corpora": [corpus_record(data, source, licences or {}) for source in range(len(data.names))],
+    }
+    save(Path(out), weights, about)
+    return about
+
+
+def corpus_record(data: Utterances, source: int, licences: dict[str, str]) -> dict[str, Any]:
+    counts = np.bincount(data.classes[data.sources == source], minlength=len(ACTS))
+    name = data.names[source]
+    own = "invented for dataforge (configs/acts/examples.yaml), licence of the project"
+    return {
+        "source": name,
+        "licence": licences.get(name, own if name == "examples" else "not stated"),
+        "rows": {act: int(n) for act, n in zip(ACTS, counts, strict=True) if n},
+    }
+
+
+def save(folder: Path, weights: np.ndarray, about: dict[str, Any]) -> None:
+    """Rows of zeros are left out; arrays and JSON are the same bytes for the same model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = np.flatnonzero(weights.any(axis=1)).astype(np.int32)
+    np.savez_compressed(folder / "weights.npz", rows=rows, values=weights[rows])
+    text = json.dumps(about, indent=1, ensure_ascii=False, sort_keys=True)
+    (folder / "model.json").write_text(text + "\n", encoding="utf-8")
