@@ -133,7 +133,8 @@ def search(c: sa.Connection, batch_id: int, user: User, filters: Filters) -> dic
 
 def _where(user: User, f: Filters) -> list[sa.ColumnElement[bool]]:
     a, s, i = t.annotation, t.suggestion, t.item
-    live = sa.select(a.c.id).where(a.c.item_id == i.c.id, a.c.superseded_by.is_(None))
+    # Correlated by name: left alone, a query two levels down would read a second `item` of its own.
+    live = sa.select(a.c.id).where(a.c.item_id == i.c.id, a.c.superseded_by.is_(None)).correlate(i, s)
     mine = live.where(a.c.user_id == user.id)
     visible = live if user.is_lead else mine
     where: list[sa.ColumnElement[bool]] = []
@@ -147,7 +148,7 @@ def _where(user: User, f: Filters) -> list[sa.ColumnElement[bool]]:
     if f.annotator and user.is_lead:
         named = sa.select(t.account.c.id).where(t.account.c.name == f.annotator).scalar_subquery()
         where.append(live.where(a.c.user_id == named, a.c.kind != "skip").exists())
-    suggested = sa.select(s.c.item_id).where(s.c.item_id == i.c.id)
+    suggested = sa.select(s.c.item_id).where(s.c.item_id == i.c.id).correlate(i)
     if not user.is_lead:  # a filter must not tell what the page holds back
         suggested = suggested.where(mine.where(a.c.kind != "skip").exists())
     if f.suggestion:

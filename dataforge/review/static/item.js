@@ -11,7 +11,7 @@ const TRIPLE = ["instruction", "input", "output"];
 
 async function load() {
   const started = performance.now();
-  const got = await api("POST", `/batches/${setup.batch}/claim`, { n: PREFETCH });
+  const got = await api("POST", `/batches/${setup.batch}/claim`, { n: PREFETCH + outbox.waiting().length }); // unsent ones are still held
   [state.done, state.items] = [got.progress.done, got.progress.items];
   meter();
   // An answer given while this request was on its way makes its item old news.
@@ -25,8 +25,10 @@ async function advance() {
   state.place = -1;
   if (!state.next.length) {
     state.item = null;
+    $("desk").setAttribute("aria-busy", "true");
     let got;
     try { got = await load(); } catch (problem) { return stuck(problem); }
+    if (!state.next.length && got.items.length) return setTimeout(() => { if (!state.item) advance(); }, 300); // all mine, on their way
     if (!state.next.length) return empty(got);
   }
   open(state.next.shift());
@@ -52,6 +54,7 @@ function empty(got) {
 function open(item) {
   Object.assign(state, { item, chosen: item.mine?.labels?.slice() ?? [], flagged: item.mine?.flagged ?? false, since: performance.now() });
   $("desk").hidden = false;
+  $("desk").removeAttribute("aria-busy");
   $("empty").hidden = true;
   notice("");
   showThread(item);

@@ -1,0 +1,355 @@
+"""A headless Chromium drives the page as people do: by keyboard, through a killed server, offline, with hostile text."""
+
+import json
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from conftest import LABELS, _free_port, make_people, row_id, sample
+from served import Server, browser
+
+from dataforge.operators.labels import Labels
+from dataforge.review import auth
+from dataforge.review import tables as t
+from dataforge.review.database import open_database
+from dataforge.review.queue import Answer, claim, submit
+
+pytestmark = pytest.mark.browser
+FIRST = ["6", "3", "8", "q", "d", "o"]  # keys of questions, directives, other: digits, then letters
+NAMES = {"6": "questions", "q": "questions", "3": "directives", "d": "directives", "8": "other", "o": "other"}
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def location(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("review") / "review.sqlite")
+
+
+@pytest.fixture(scope="module")
+def database(location):
+    opened = open_database(location)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(scope="module")
+def people(database):
+    return make_people(database)
+
+
+@pytest.fixture(scope="module")
+def server(location, people):
+    started = Server(location, _free_port())
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def label_file(tmp_path, request):
+    """A version of its own for each test: no answers are carried over from another test's batch."""
+    path = tmp_path / "three.yaml"
+    path.write_text(f"version: {request.node.name!r}\nlabels:\n" + LABELS)
+    return str(path)
+
+
+@pytest.fixture
+def visit(chrome, server, database):
+    """visit("ana", "/b/1/next") -> a page of a person's own browser, with what went wrong on it in `.troubles`."""
+    contexts = []
+
+    def go(name, path, **options):
+        context = chrome.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.troubles = []
+        page.on("dialog", lambda d: (page.troubles.append("dialog"), d.dismiss()))
+        page.on("pageerror", lambda e: page.troubles.append(str(e)))
+        page.on("console", lambda m: page.troubles.append(m.text) if "Content Security Policy" in m.text else None)
+        page.on("request", lambda r: page.troubles.append(r.url) if not r.url.startswith((server.base, "data:", "blob:")) else None)
+        page.goto(f"{server.base}/login#{auth.new_link(database, name)}")
+        page.wait_for_url(server.base + "/")
+        page.goto(server.base + path)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def target(page):
+    return page.locator("#target").inner_text()
+
+
+def on_item(page):
+    page.locator("#desk:not([aria-busy]) #labels button").first.wait_for()
+    return target(page)
+
+
+def next_item(page, before):
+    page.wait_for_function("t => document.getElementById('target').innerText !== t || document.getElementById('desk').hidden", arg=before)
+    page.wait_for_function("() => !document.getElementById('desk').hasAttribute('aria-busy') || document.getElementById('desk').hidden")
+
+
+def all_sent(page):
+    page.wait_for_function("() => Object.keys(localStorage).filter(k => k.endsWith(':outbox')).every(k => localStorage[k] === '[]')")
+
+
+def live(database, user, batch):
+    a = t.annotation
+    with database.read() as c:
+        rows = c.execute(
+            sa.select(t.item.c.row_id, a.c.kind, a.c.labels_json, a.c.note, a.c.flagged, a.c.reason, a.c.instruct_json)
+            .join(t.item, t.item.c.id == a.c.item_id)
+            .where(t.item.c.batch_id == batch, a.c.user_id == user, a.c.superseded_by.is_(None)).order_by(t.item.c.row_id)
+        ).all()
+    return rows
+
+
+def test_twenty_items_by_keyboard_through_a_killed_server_then_adjudicated_and_closed(
+    server, visit, database, location, people, make_batch, label_file
+):
+    waiting = Labels(title="acts", label_set=label_file, guideline="speech_acts", database=location)
+    batch = waiting.seed(sample(20))
+    for item in claim(database, batch, people["bo"], 20).item_ids:
+        submit(database, item, people["bo"], Answer(f"key-of-bo-{item}", labels=("questions",)))
+    page = visit("ana", f"/b/{batch}/next")
+    given = {}
+    for k in range(20):
+        text = on_item(page)
+        key = "6" if k != 11 else "d"
+        given[text] = NAMES[key]
+        page.keyboard.press(key)
+        if k == 6:
+            server.kill()  # the answer may be on its way: nobody knows
+        if k == 8:  # two more, prefetched, answered without any server
+            server.start()
+        next_item(page, text)
+    page.locator("#empty-title", has_text="All done").wait_for()
+    all_sent(page)
+    assert {r.row_id: json.loads(r.labels_json)[0] for r in live(database, people["ana"], batch)} == {row_id(k): given[f"text {k}"] for k in range(20)}
+    with database.read() as c:
+        ours = t.item.c.batch_id == batch
+        answers = sa.select(sa.func.count()).select_from(t.annotation).join(t.item, t.item.c.id == t.annotation.c.item_id)
+        assert c.scalar(answers.where(ours)) == 40
+        assert set(c.scalars(sa.select(t.item.c.done).where(ours))) == {2}
+    assert page.troubles == []
+
+    lead = visit("lea", f"/b/{batch}/adjudicate")
+    assert on_item(lead) in given
+    lead.keyboard.press("3")
+    lead.keyboard.press("Enter")
+    lead.locator("#empty", has_text="Nothing to adjudicate").wait_for()
+    lead.goto(f"{server.base}/b/{batch}/stats")
+    assert "19 agreed, 1 adjudicated, 0 unresolved" in lead.locator("#closing").inner_text()
+    lead.locator("#close button").click()
+    lead.locator("#closing", has_text="Closed").wait_for()
+    (file,) = waiting.read(waiting.splits()[0])  # the waiting flow goes on
+    (rows,) = file.rows
+    assert rows.kept.num_rows == 20 and len(waiting.digest()) == 64
+    assert lead.troubles == []
+
+
+def test_undo_flag_reject_unsure_skip_and_notes_by_keyboard(visit, database, people, make_batch):
+    batch = make_batch(database, 5, need=1)
+    page = visit("ana", f"/b/{batch}/next")
+    first = on_item(page)
+    page.keyboard.press("q")
+    next_item(page, first)
+    all_sent(page)
+    second = target(page)
+    page.keyboard.press("u")  # back to the first
+    page.wait_for_function("t => document.getElementById('target').innerText === t", arg=first)
+    page.keyboard.press("8")
+    next_item(page, first)
+    assert target(page) == second
+    page.keyboard.press("f")
+    page.keyboard.type("Which rule holds here?")
+    page.keyboard.press("Control+Enter")
+    next_item(page, second)
+    third = target(page)
+    page.keyboard.press("x")
+    page.keyboard.press("2")
+    next_item(page, third)
+    fourth = target(page)
+    page.keyboard.press("0")
+    next_item(page, fourth)
+    fifth = target(page)
+    page.keyboard.press("Space")
+    all_sent(page)
+    on_item(page)
+    assert target(page) == fifth  # the only one left: it comes back
+    page.keyboard.press("n")
+    page.keyboard.type("3 dogs? q")  # keys in a text box are text
+    page.keyboard.press("Escape")
+    page.keyboard.press("3")
+    page.locator("#empty-title").wait_for()
+    all_sent(page)
+    got = {row.row_id: (row.kind, row.labels_json, row.note, bool(row.flagged), row.reason) for row in live(database, people["ana"], batch)}
+    rows = [row_id(int(text.split()[1])) for text in (first, second, third, fourth, fifth)]
+    assert [got[r] for r in rows] == [
+        ("label", '["other"]', None, False, None), ("flag", "[]", "Which rule holds here?", True, None),
+        ("reject", "[]", None, False, "personal_data"), ("unsure", "[]", None, False, None),
+        ("label", '["directives"]', "3 dogs? q", False, None),
+    ]
+    assert page.troubles == []
+
+
+def test_instruct_triple_is_edited_and_history_reopens_it(visit, database, people, make_batch):
+    triple = {"instruction": "Say it", "input": "in", "output": "hi! run it"}
+    batch = make_batch(database, rows=sample(2, instruct=[triple] * 2), kind="instruct", label_set="", guideline="", need=1)
+    page = visit("ana", f"/b/{batch}/next")
+    first = on_item(page)
+    page.keyboard.press("i")
+    page.locator("#output").fill("Run it.")
+    assert "hi!" in page.locator("#diff del").all_inner_texts()
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    next_item(page, first)
+    all_sent(page)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("t => document.getElementById('target').innerText === t", arg=first)
+    assert page.locator("#output").input_value() == "Run it."
+    page.locator("#output").fill("Run it now.")
+    page.locator("#output").press("Control+Enter")
+    next_item(page, first)
+    all_sent(page)
+    (row,) = live(database, people["ana"], batch)
+    assert json.loads(row.instruct_json)["output"] == "Run it now."
+
+
+def test_double_press_labels_one_item_and_offline_answers_arrive_later(visit, database, people, make_batch):
+    batch = make_batch(database, 4, need=1)
+    page = visit("ana", f"/b/{batch}/next")
+    first = on_item(page)
+    page.keyboard.press("6")
+    page.keyboard.press("6")
+    next_item(page, first)
+    all_sent(page)
+    assert len(live(database, people["ana"], batch)) == 1
+    page.context.set_offline(True)
+    second = target(page)
+    page.keyboard.press("3")
+    next_item(page, second)
+    assert "wait" in page.locator("#saved").inner_text() or "Sending" in page.locator("#saved").inner_text()
+    assert len(live(database, people["ana"], batch)) == 1
+    page.context.set_offline(False)
+    all_sent(page)
+    assert len(live(database, people["ana"], batch)) == 2
+    page.go_back()  # the back button repeats nothing
+    page.go_forward()
+    on_item(page)
+    assert len(live(database, people["ana"], batch)) == 2
+
+
+def test_two_tabs_share_items_and_store_one_answer(visit, database, people, make_batch):
+    batch = make_batch(database, 1, need=1)
+    one = visit("ana", f"/b/{batch}/next")
+    on_item(one)
+    two = one.context.new_page()
+    two.goto(one.url)
+    on_item(two)
+    one.keyboard.press("6")
+    one.locator("#empty-title").wait_for()
+    two.keyboard.press("3")
+    two.locator("#conflicts", has_text="already answered").wait_for()
+    two.get_by_role("button", name="Replace my earlier answer").click()
+    two.locator("#conflicts").wait_for(state="hidden")
+    all_sent(two)
+    assert [json.loads(r.labels_json) for r in live(database, people["ana"], batch)] == [["directives"]]
+
+
+def test_session_that_ends_in_mid_form_keeps_the_form_and_the_answer(visit, database, people, make_batch):
+    auth.set_passphrase(database, people["ana"], "correct horse battery")
+    batch = make_batch(database, 2, need=1)
+    page = visit("ana", f"/b/{batch}/next")
+    on_item(page)
+    with database.write() as c:
+        c.execute(t.session.delete())
+    page.keyboard.press("n")
+    page.keyboard.type("kept")
+    page.keyboard.press("Escape")
+    page.keyboard.press("8")
+    page.locator("#relogin").wait_for(state="visible")
+    page.locator("#relogin [name=passphrase]").fill("correct horse battery")
+    page.locator("#relogin .primary").click()
+    all_sent(page)
+    assert [(r.labels_json, r.note) for r in live(database, people["ana"], batch)] == [('["other"]', "kept")]
+
+
+HOSTILE = ["<script>alert(1)</script><img src=//evil.example/x onerror=alert(1)>", "</textarea></script><b>{{7*7}}</b> javascript:alert(1)",
+           "\x1b[31m a\u202eb <EMAIL_ADDRESS>", "w" * 1_000_000]
+
+
+def test_hostile_text_runs_nothing_and_asks_nobody(visit, database, people, make_batch):
+    rows = [
+        {"id": row_id(k), "text": text, "speaker": text[:500], "channel": text[:500], "act": "other", "act_by": text[:100], "act_score": 0.5,
+         "context": [{"speaker": text[:500], "text": text[:500], "after": bool(k % 2)}],
+         "instruct": {"instruction": text[:5000], "input": text[:5000], "output": text[:5000]}}
+        for k, text in enumerate(HOSTILE)
+    ]
+    batch = make_batch(database, rows=pa.Table.from_pylist(rows), title=HOSTILE[0])
+    for who in ("bo", "cy"):
+        for item in claim(database, batch, people[who], 4).item_ids:
+            submit(database, item, people[who], Answer(f"{who}-key-{item}", "flag", note=HOSTILE[0] + HOSTILE[1]))
+    with database.read() as c:
+        items = c.scalars(sa.select(t.item.c.id).where(t.item.c.batch_id == batch).order_by(t.item.c.row_id)).all()
+    page = visit("lea", "/")
+    for path in ("/", f"/b/{batch}/review", f"/b/{batch}/adjudicate", f"/b/{batch}/stats", "/admin/users", *(f"/i/{k}" for k in items)):
+        page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/")[2] + path, wait_until="networkidle")
+        assert page.evaluate("document.querySelectorAll('#main script, #main img, #target b').length") == 0, path
+    page.goto(page.url.rsplit("/", 1)[0] + f"/{items[2]}")
+    on_item(page)
+    assert page.locator("#target .control").all_inner_texts() == ["U+001B", "U+202E"]
+    assert page.locator("#target .chip").all_inner_texts() == ["EMAIL_ADDRESS"]
+    assert page.troubles == []
+
+
+NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, [role=group], section[aria-label], dialog, progress')]
+  .filter(e => e.offsetParent && e.tabIndex >= 0 || e.matches('progress'))
+  .filter(e => !(e.getAttribute('aria-label') || e.labels?.length || e.innerText?.trim() ||
+                 (e.getAttribute('aria-labelledby') || '').split(' ').some(i => i && document.getElementById(i)?.innerText.trim())))
+  .map(e => e.outerHTML.slice(0, 120))"""
+FAINT = """() => {
+  const lin = c => { c /= 255; return c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4; };
+  const lum = ([r, g, b]) => .2126 * lin(r) + .7152 * lin(g) + .0722 * lin(b);
+  const rgb = s => (s.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!text || !e.offsetParent || e.matches('option, .away, .jump')) continue;
+    const a = lum(rgb(getComputedStyle(e).color)), b = lum(ground(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) bad.push([e.tagName, e.className, ratio.toFixed(2), e.innerText.slice(0, 30)].join(' '));
+  }
+  return bad;
+}"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+def test_every_control_has_a_name_every_text_has_contrast_and_nothing_overflows(visit, database, people, make_batch, width, scheme):
+    rows = sample(3, act=["other"] * 3, act_score=[0.7] * 3, context=[[{"speaker": "mira", "text": "before", "after": False}]] * 3)
+    batch = make_batch(database, rows=rows)
+    for who, label in (("bo", "other"), ("cy", "questions")):
+        for item in claim(database, batch, people[who], 2).item_ids:
+            submit(database, item, people[who], Answer(f"{who}-key-{item}", labels=(label,), note="a note"))
+    page = visit("lea", "/", color_scheme=scheme, viewport={"width": width, "height": 740}, reduced_motion="reduce")
+    for path in ("/", f"/b/{batch}/next", f"/b/{batch}/review", f"/b/{batch}/adjudicate", f"/b/{batch}/stats", "/admin/users"):
+        page.goto("/".join(page.url.split("/")[:3]) + path, wait_until="networkidle")
+        assert page.evaluate(NAMELESS) == [], path
+        assert page.evaluate(FAINT) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+    page.goto("/".join(page.url.split("/")[:3]) + f"/b/{batch}/next", wait_until="networkidle")
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.dataset.label || document.activeElement.dataset.do || document.activeElement.id"))
+    assert [x for x in reached if x in ("questions", "directives", "other", "skip", "note", "submit")][:6] == [
+        "questions", "directives", "other", "skip", "note", "submit",
+    ]
+    assert page.troubles == []
