@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from dataforge.errors import ConfigError
 from dataforge.identity import row_id
 from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.instruct_answer import reason_against
-from dataforge.operators.instruct_render import TEMPLATES, chat, history, render, spoken
+from dataforge.operators.instruct_render import TEMPLATES, chat, fitting, render, spoken
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.verdict import DROPPED
 
@@ -105,16 +106,13 @@ class Instruct(Map):
         if self.persona:
             yield from self._persona_candidates(turns)
             return
-        for asked, turn in enumerate(turns):
-            if turn["act"] not in ASKING or turn["is_bot"]:
-                continue
+        asks = _asks(turns)
+        for asked, end in pairwise([*asks, len(turns)]):
             by_user: dict[str, list[int]] = {}
-            for at in range(asked + 1, len(turns)):
-                other = turns[at]
-                if other["act"] in ASKING and (other["user"] == turn["user"] or other["act"] == "questions"):
-                    break
-                if other["user"] != turn["user"] and self._may_answer(other):
-                    by_user.setdefault(other["user"], []).append(at)
+            for at in range(asked + 1, end):
+                turn = turns[at]
+                if turn["user"] != turns[asked]["user"] and turn["act"] != "questions" and self._may_answer(turn):
+                    by_user.setdefault(turn["user"], []).append(at)
             yield asked, list(by_user.values())
 
     def _persona_candidates(self, turns: list[Turn]) -> Iterator[tuple[int, list[list[int]]]]:
@@ -161,11 +159,13 @@ class Instruct(Map):
     def _row(self, conversation: dict[str, Any], asked: int, places: list[int]) -> dict[str, Any]:
         turns = conversation["turns"]
         question, answer = turns[asked], [turns[at] for at in places]
-        earlier = history(turns[:asked], self.max_history_tokens)
+        before = [at for at in range(places[0]) if at != asked]  # clarifications stand between question and answer
+        before = before[len(before) - fitting([turns[at] for at in before], self.max_history_tokens) :]
         asks, output = spoken(question["text"]), spoken("\n".join(turn["text"] for turn in answer))
-        lines = "\n".join(f"{turn['user']}: {turn['text']}" for turn in earlier)
+        lines = "\n".join(f"{turns[at]['user']}: {turns[at]['text']}" for at in before)
         prompt, completion = render(self.template, asks, lines, output)
-        used = [*earlier, question, *answer]
+        used = [turns[at] for at in sorted([*before, asked, *places])]
+        said = [turns[at] | {"text": asks} if at == asked else turns[at] for at in sorted([*before, asked])]
         assistants = set(self.team) | {answer[0]["user"]}
         message_ids = [i for turn in used for i in turn["message_ids"]]
         return {
@@ -183,10 +183,28 @@ class Instruct(Map):
             "spans_trained": [{"start": len(prompt), "end": len(prompt) + len(completion)}],
             "prompt": prompt,
             "completion": completion,
-            "messages": chat(earlier, question | {"text": asks}, output, assistants),
+            "messages": chat(said, question["user"], output, assistants),
             "act": question["act"],
             "meta": _meta(conversation, used, answer),
         }
+
+
+def _asks(turns: list[Turn]) -> list[int]:
+    """Places of the turns that ask. While a question of A is open, B's "try this" is an answer to it, and B's "which
+    version?" a clarification; only A, or anybody after an answer, asks anew.
+    """
+    found: list[int] = []
+    asker, answered = "", False
+    for at, turn in enumerate(turns):
+        if turn["is_bot"]:
+            continue
+        other = asker not in ("", turn["user"])
+        if turn["act"] in ASKING and not (other and (turn["act"] == "directives" or not answered)):
+            found.append(at)
+            asker, answered = turn["user"], False
+        elif other and turn["act"] != "questions":
+            answered = True
+    return found
 
 
 def _meta(conversation: dict[str, Any], used: list[Turn], answer: list[Turn]) -> str:

@@ -38,25 +38,24 @@ def spoken(text: str) -> str:
     return ADDRESSED.sub("", text) or text
 
 
-def history(turns: Sequence[Turn], max_tokens: int) -> list[Turn]:
-    """The newest turns that fit, cut at turn edges, in order of time."""
+def fitting(turns: Sequence[Turn], max_tokens: int) -> int:
+    """How many of the newest turns fit: history is cut at turn edges."""
     left, kept = max_tokens * BYTES_PER_TOKEN, 0
     for turn in reversed(turns):
         left -= len(turn["text"].encode()) + len(turn["user"]) + 3
         if left < 0:
             break
         kept += 1
-    return list(turns[len(turns) - kept :])
+    return kept
 
 
-def chat(earlier: Sequence[Turn], question: Turn, output: str, assistants: Collection[str]) -> list[dict[str, str]]:
-    """user and assistant in turns, user first, the answer last. Others than the asker are named."""
+def chat(said: Sequence[Turn], asker: str, output: str, assistants: Collection[str]) -> list[dict[str, str]]:
+    """user and assistant in turns, user first, the answer last. Others than the asker are named in their lines."""
     messages: list[dict[str, str]] = []
-    for turn in earlier:
-        role = "assistant" if turn["user"] in assistants and turn is not question else "user"
-        named = role == "user" and turn["user"] != question["user"]
+    for turn in said:
+        role = "assistant" if turn["user"] in assistants and turn["user"] != asker else "user"
+        named = role == "user" and turn["user"] != asker
         _say(messages, role, f"{turn['user']}: {turn['text']}" if named else turn["text"])
-    _say(messages, "user", question["text"])
     _say(messages, "assistant", output)
     return messages
 

@@ -81,6 +81,19 @@ def test_the_accepted_answer_wins_then_the_most_reactions_then_the_first():
     assert [row["output"] for row in pairs(*accepted, answers="all")[0]] == [first[1], second[1]]
 
 
+def test_a_clarification_goes_into_the_input_and_the_question_stays_open():
+    rows = thread(QUESTION, ("bob", "Which branch is it?"), ("ann", "the main branch"), ANSWER)
+    ((row,), _) = pairs(*rows)
+    assert (row["instruction"], row["output"]) == (QUESTION[1], ANSWER[1])
+    assert row["input"] == "bob: Which branch is it?\nann: the main branch"
+    assert [m["role"] for m in row["messages"]] == ["user", "assistant", "user", "assistant"]
+
+
+def test_advice_is_an_answer_and_no_question():
+    rows = thread(QUESTION, ("bob", "please clear the cache with make"), ("cid", "that helps me every time too"))
+    assert [row["output"] for row in pairs(*rows)[0]] == ["please clear the cache with make"]
+
+
 def test_mentions_at_the_beginning_are_not_learnt():
     rows = thread(QUESTION, ("bob", "@user_abcdefghij: it is the cache of @user_abcdefghik"))
     assert pairs(*rows)[0][0]["output"] == "it is the cache of @user_abcdefghik"
