@@ -108,6 +108,8 @@ def _row(line: bytes, file: str, number: int) -> tuple[str, dict[str, list[Span]
     try:
         entry = orjson.loads(line)
         text = entry["text"]
+        if not isinstance(text, str):
+            raise TypeError
         for span in entry["spans"]:
             if not 0 <= span["start"] < span["end"] <= len(text):
                 raise SchemaError("a span lies outside its text or is empty", file=file, row=number)

@@ -60,7 +60,7 @@ class Finder:
                 if part is not None:
                     score = judge.score(data, begin, start + part[0], start + part[1])
                     if score >= LEAST_SCORE:
-                        yield Found(start + part[0], start + part[1], judge.kind, judge.name, round(score, 3))
+                        yield Found(start + part[0], start + part[1], judge.kind, judge.name, score)
                         break
 
 
@@ -82,21 +82,25 @@ class _Judge:
         self.against = _near(any_word(rule.against))
         self.not_before = _near(f"(?:{rule.not_before})$" if rule.not_before else "")
         self.not_after = _near(f"^(?:{rule.not_after})" if rule.not_after else "")
+        self.plain = not (self.context or self.against or self.not_before or self.not_after)
 
     def score(self, data: bytes, begin: int, start: int, end: int) -> float:
         """0 for a piece of a longer word, number or token. `begin`: of the match, `start`: of the span in it."""
         if end < len(data) and data[end] in _WORD and data[end - 1] in _WORD:
             return 0.0
-        if self.not_before and self.not_before(_left(data, begin, BESIDE)):
+        if self.plain:
+            return self.base
+        left, right = _left(data, begin, BEFORE), _right(data, end, AFTER)
+        if self.not_before and self.not_before(left[-BESIDE:]):
             return 0.0
-        if self.not_after and self.not_after(_right(data, end, BESIDE)):
+        if self.not_after and self.not_after(right[:BESIDE]):
             return 0.0
         score = self.base
-        if self.context and (self.context(_left(data, start, BEFORE)) or self.context(_right(data, end, AFTER))):
+        if self.context and (self.context(left) or self.context(right)):
             score += LIFT
-        if self.against and self.against(_left(data, start, AGAINST)):
+        if self.against and self.against(left[-AGAINST:]):
             score -= LIFT
-        return min(score, 1.0)
+        return min(round(score, 3), 1.0)
 
 
 def _whole(value: bytes) -> Part:
@@ -127,7 +131,7 @@ def _group(match: Any, groups: int) -> tuple[int, int]:
 
 def _left(data: bytes, start: int, size: int) -> bytes:
     """Up to `size` bytes before a place, of the same row."""
-    piece = data[max(start - size, 0) : start]
+    piece = data[start - size if start > size else 0 : start]
     return piece if b"\xff" not in piece else piece[piece.rindex(b"\xff") + 1 :]
 
 

@@ -63,8 +63,9 @@ class Folded:
         if self.origin is None:
             return starts, ends
         last = self.origin[ends - 1] + 1
-        tail = self.raw[np.minimum(last[:, None] + np.arange(3), len(self.raw) - 1)]
-        continues = np.cumprod((tail & 0xC0) == 0x80, axis=1).sum(axis=1)  # the rest of a folded multi-byte character
+        after = last[:, None] + np.arange(3)  # the rest of a folded multi-byte character
+        rest = (after < len(self.raw)) & ((self.raw[np.minimum(after, len(self.raw) - 1)] & 0xC0) == 0x80)
+        continues = np.cumprod(rest, axis=1).sum(axis=1)
         return self.origin[starts], last + continues
 
 

@@ -1,5 +1,7 @@
 """Every rule file: each rule finds its true strings, exactly, and none of its false ones."""
 
+import re
+
 import pytest
 
 from dataforge.errors import ConfigError
@@ -60,3 +62,10 @@ def test_a_pattern_that_re2_refuses_is_an_error() -> None:
 
 def test_word_characters_of_a_pattern_are_ascii() -> None:
     assert found_by(Rule("x", "SECRET", r"\w{3}", (), ()), "é abc é") == ["abc"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_no_character_class_holds_a_character_of_several_bytes(rule: Rule) -> None:
+    """Patterns are over bytes: in a class such a character would be any of its bytes."""
+    for pattern in (rule.pattern, rule.trigger, rule.not_before, rule.not_after, *rule.context, *rule.against):
+        assert not re.search(r"\[[^\]]*[^\x00-\x7f]", pattern), pattern
