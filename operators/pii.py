@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 from dataforge.errors import ConfigError
 from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.pii_finder import Finder, finders
-from dataforge.operators.pii_names import NAME_KINDS, NamesFinder, read_names, recognizer
+from dataforge.operators.pii_names import NAME_KINDS, KnownName, NamesFinder, read_names, recognizer
 from dataforge.operators.pii_rules import KINDS, Rule, load_rules
 from dataforge.operators.pii_scan import Scanner, merge_spans
 from dataforge.schemas.verdict import SPANS
@@ -42,6 +42,7 @@ class FindPii(Map):
     kinds: tuple[str, ...] = STRUCTURED
     ner: str = ""
     private_addresses: bool = False
+    names_key: str = field(default="", metadata={"identity": False}, repr=False)  # hex, where the names are hashed
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -68,11 +69,12 @@ class FindPii(Map):
 
         return find
 
-    def scanner(self, names: Sequence[tuple[str, str]] = ()) -> Scanner:
-        """The finders of these parameters; `names` are (name, kind)."""
+    def scanner(self, names: Sequence[KnownName] = ()) -> Scanner:
+        """The finders of these parameters."""
         found_by = list(_finders(tuple(sorted(set(self.kinds))), self.private_addresses))
-        wanted = [(name, kind) for name, kind in names if kind in self._name_kinds()]
-        return Scanner([*found_by, NamesFinder(wanted)] if wanted else found_by)
+        wanted = [name for name in names if name.kind in self._name_kinds()]
+        known = [NamesFinder(wanted, bytes.fromhex(self.names_key))] if wanted else []
+        return Scanner([*found_by, *known])
 
     def _name_kinds(self) -> frozenset[str]:
         """Naming one of the kinds of names restricts to those named; else all three."""

