@@ -172,7 +172,7 @@ def _turns(m: Messages, ats: list[int], merge_s: int) -> list[dict[str, Any]]:
             answer["resolved"] = True
             if thanks:
                 continue
-        if m.act[at] in ASKING:
+        if m.act[at] in ASKING or m.text[at].endswith("?"):
             askers.add(user)
         if turns and turns[-1]["user"] == user and m.ts_us[at] - last_us <= merge_s * 1_000_000:
             _extend(turns[-1], m, at)

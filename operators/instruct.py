@@ -24,7 +24,6 @@ from dataforge.operators.instruct_render import TEMPLATES, chat, fitting, render
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.verdict import DROPPED
 
-ASKING = ("questions", "directives")
 COLUMNS = ("id", "source", "channel", "kind", "turns", "score", "resolved", "disputed", "orphan")
 Turn = dict[str, Any]
 
@@ -111,7 +110,7 @@ class Instruct(Map):
             by_user: dict[str, list[int]] = {}
             for at in range(asked + 1, end):
                 turn = turns[at]
-                if turn["user"] != turns[asked]["user"] and turn["act"] != "questions" and self._may_answer(turn):
+                if turn["user"] != turns[asked]["user"] and not _is_question(turn) and self._may_answer(turn):
                     by_user.setdefault(turn["user"], []).append(at)
             yield asked, list(by_user.values())
 
@@ -189,6 +188,11 @@ class Instruct(Map):
         }
 
 
+def _is_question(turn: Turn) -> bool:
+    """By its act, or by its end: the tagger may take "…, what can I do?" for another act."""
+    return bool(turn["act"] == "questions" or turn["text"].endswith("?"))
+
+
 def _asks(turns: list[Turn]) -> list[int]:
     """Places of the turns that ask. While a question of A is open, B's "try this" is an answer to it, and B's "which
     version?" a clarification; only A, or anybody after an answer, asks anew.
@@ -199,10 +203,12 @@ def _asks(turns: list[Turn]) -> list[int]:
         if turn["is_bot"]:
             continue
         other = asker not in ("", turn["user"])
-        if turn["act"] in ASKING and not (other and (turn["act"] == "directives" or not answered)):
+        is_question = _is_question(turn)
+        asking = is_question or turn["act"] == "directives"
+        if asking and not (other and (not is_question or not answered)):
             found.append(at)
             asker, answered = turn["user"], False
-        elif other and turn["act"] != "questions":
+        elif other and not is_question:
             answered = True
     return found
 

@@ -31,7 +31,7 @@ LIVELY_US = 180 * 1_000_000
 PRESENT_US = 600 * 1_000_000  # somebody counts as present in a conversation for so long
 LAST = 6  # messages of a conversation that a new one is compared with
 WINDOW = 400  # messages over which a word counts as rare
-ASKING = ("questions", "directives")
+PLEA = re.compile(r"(?:please|pls|help|can|could|would|hi|hello|hey|@(?:here|channel|everyone))\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ class Said:
     ts_us: int
     act: str
     mentions: Sequence[str]
+
+
+def asks(act: str, text: str) -> bool:
+    """Whether a message wants an answer. The tagger may take "…, what can I do?" for another act; the mark tells.
+
+    A directive wants one only if it pleads: "try this" is advice, mostly an answer itself.
+    """
+    return act == "questions" or text.endswith("?") or (act == "directives" and bool(PLEA.match(text)))
 
 
 @dataclass
@@ -131,10 +139,10 @@ def _best(
 
 def _points(said: Said, words: set[str], talk: Talk, rarity: _Rarity, merge_s: int) -> Iterator[int]:
     """Points of the message with each of the last messages of a conversation."""
-    asks = said.act in ASKING
+    wants = asks(said.act, said.text)
     goes_on = 1 if GOES_ON.match(said.text) else 0
     stranger = said.ts_us - talk.people.get(said.user, -PRESENT_US) > PRESENT_US
-    about_talk = goes_on - (3 if TO_ALL.match(said.text) or (asks and stranger and not said.mentions) else 0)
+    about_talk = goes_on - (3 if TO_ALL.match(said.text) or (wants and stranger and not said.mentions) else 0)
     if said.mentions and not any(person in talk.people for person in said.mentions):
         about_talk -= 3
     about_talk += -2 if stranger else 2
@@ -143,7 +151,7 @@ def _points(said: Said, words: set[str], talk: Talk, rarity: _Rarity, merge_s: i
         points = 4 if age_s <= 45 else 3 if age_s <= 120 else 2 if age_s <= 300 else 0 if age_s <= 900 else -2
         if said.user == earlier.user:
             points += 2 if age_s <= merge_s else 0
-        elif earlier.act in ASKING and not asks:
+        elif not wants and asks(earlier.act, earlier.text):
             points += 3
         between = said.at - earlier.at
         points += 2 if between == 1 else 1 if between <= 3 else 0
