@@ -44,8 +44,8 @@ class Graph:
         configs: dict[str, tuple[Step, ...]] = {}
         if self.slack is not None:
             configs |= dict.fromkeys(("instruct", "sft", "chat"), (self.slack.pairs,))
-            if self.slack.labels is not None:
-                configs["annotations"] = (self.slack.labels,)
+            if self.slack.annotations is not None:
+                configs["annotations"] = (self.slack.annotations,)
         if self.corpus is not None:
             configs["corpus"] = (self.corpus,)
         configs["tokenized"] = self.tokens.encoded

@@ -71,7 +71,7 @@ def _run(arguments: list[str]) -> int:
         if verbose:
             raise
         what = f"unexpected {type(error).__name__}"
-        bug = DataforgeError(what, hint="run again with -v and report the trace", exit_code=EXIT_UNEXPECTED)
+        bug = DataforgeError(what, code="UNEXPECTED", hint="run again with -v and report the trace", exit_code=EXIT_UNEXPECTED)
         return report_error(bug, arguments, as_json=as_json)
 
 

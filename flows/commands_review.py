@@ -50,7 +50,7 @@ def sample(config: ConfigArgument, as_json: Json = False) -> None:
 
     loaded = load_config(config)
     graph = build(loaded)
-    if graph.slack is None or graph.slack.labels is None:
+    if graph.slack is None or graph.slack.annotations is None:
         raise ConfigError(
             "review is off, or there are no messages to review", key="review.enabled", hint="set review.enabled: true"
         )

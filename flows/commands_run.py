@@ -51,7 +51,7 @@ def run(
     config: ConfigArgument,
     direct: Annotated[bool, typer.Option("--direct", help="without Prefect")] = False,
     engine: Annotated[str, typer.Option(help="local or beam")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="processes; default: one per core")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; default: one per core")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     beam_option: Annotated[list[str], typer.Option("--beam-option", help="passed to Beam, e.g. --runner=…")] = [],  # noqa: B006
     strict: Annotated[bool, typer.Option("--strict", help="warnings end the run with exit code 4")] = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -350,8 +351,8 @@ class Config(Section):
         return value
 
     def path(self, value: str) -> Path:
-        """A path of the config, made absolute. `~` is expanded."""
-        return (self.folder / Path(value).expanduser()).absolute()
+        """A path of the config, made absolute without following links. `~` is expanded."""
+        return Path(os.path.abspath(self.folder / Path(value).expanduser()))
 
     def secret(self, place: str | None) -> bytes | None:
         """The bytes behind `env:NAME` or `file:PATH`; raises SecretError naming the place, never the value."""
@@ -359,8 +360,6 @@ class Config(Section):
 
 
 def read_secret(place: str, folder: Path) -> bytes:
-    import os
-
     kind, _, name = place.partition(":")
     if kind == "env":
         value = os.environ.get(name, "").encode()
@@ -440,7 +439,8 @@ def _rule(entry: Any) -> str:
         "literal_error": "must be one of {expected}",
     }
     if entry["type"] in known:
-        return known[entry["type"]].format(**context)
+        numbers = {k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()}
+        return known[entry["type"]].format(**numbers)
     text = str(entry["msg"])
     return text.removeprefix("Value error, ").replace("Input should be", "must be")
 

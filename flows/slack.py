@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.parameters import instruct, labels, pii, sample, tagger, treatment
+from dataforge.operators.annotated import Annotated
 from dataforge.operators.conversations import Conversations
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.neighbours import Neighbours
+from dataforge.operators.sample import Candidates
 from dataforge.operators.select import Hashed, Mask, SelectPairs, WithActs
 from dataforge.operators.split import SplitByCluster
 from dataforge.step import Step
@@ -18,12 +20,12 @@ from dataforge.step import Step
 
 @dataclass(frozen=True)
 class SlackSteps:
-    """What the rest of the flow reads. `labels` is None when review is off."""
+    """What the rest of the flow reads. `annotations` is None when review is off."""
 
     acts: Step
     conversations: Step
     pairs: Step
-    labels: Step | None
+    annotations: Step | None
 
 
 def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackSteps:
@@ -34,19 +36,23 @@ def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackStep
     loose_context = Step("slack/neighbours", Neighbours(parts, config.conversations.gap_s), (messages,))
     context = Step("slack/context", ByKey(parts), (loose_context,))
     acts = Step("slack/acts", tagger(config), (messages, context))
-    answered = _reviewed(messages, acts, config, parts)
+    answered = _reviewed(messages, acts, context, config, parts)
     inputs = (messages, acts) if answered is None else (messages, acts, answered)
     tagged = Step("slack/tagged", WithActs(labelled=answered is not None), inputs)
     talk = Conversations(parts, config.conversations.gap_s, config.conversations.merge_s)
     loose = Step("slack/conversations-by-channel", talk, (tagged,))
     conversations = Step("slack/conversations", ByKey(parts), (loose,))
-    return SlackSteps(acts, conversations, _pairs(conversations, config, parts), answered)
+    annotations = None
+    if answered is not None:
+        annotations = Step("review/annotations", Annotated(), (answered, messages, context))
+    return SlackSteps(acts, conversations, _pairs(conversations, config, parts), annotations)
 
 
-def _reviewed(messages: Step, acts: Step, config: Config, parts: int) -> Step | None:
+def _reviewed(messages: Step, acts: Step, context: Step, config: Config, parts: int) -> Step | None:
     if not config.review.enabled:
         return None
-    sampled = Step("review/sample", sample(config), (messages, acts))
+    candidates = Step("review/candidates", Candidates(beside=True), (messages, acts, context))
+    sampled = Step("review/sample", sample(config), (candidates,))
     closed = Step("review/closed", labels(config), (sampled,))
     return Step("review/labels", ByKey(parts), (closed,))
 

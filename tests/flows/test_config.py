@@ -1,0 +1,95 @@
+"""The config: every problem at once, with line, column and a way out; secrets never stand in it or come out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dataforge.errors import ConfigError, SecretError
+from dataforge.flows.config import Config, load_config, read_secret
+
+GOOD = "name: a\nsources: [{name: s, kind: jsonl, path: x.jsonl}]\n"
+
+
+def problems(text: str, folder: Path) -> list[str]:
+    path = folder / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as wrong:
+        load_config(path)
+    assert wrong.value.exit_code == 2
+    return [line.replace(str(path), "c.yaml") for line in wrong.value.details] or [wrong.value.line()]
+
+
+def test_a_minimal_config_has_all_defaults(tmp_path: Path) -> None:
+    (tmp_path / "dataforge.yaml").write_text(GOOD)
+    config = load_config(tmp_path)
+    assert config.dedupe.bands == (18, 7) and config.publish.splits == {"train": 0.98, "validation": 0.02}
+    assert config.path("store") == tmp_path / "store"
+
+
+def test_all_problems_are_reported_at_once_with_place_and_suggestion(tmp_path: Path) -> None:
+    text = GOOD + "dedupe: {threshold: 1.4}\nclean:\n  langauge: x\npii: {action: hide}\nnmae: b\n"
+    assert problems(text, tmp_path) == [
+        "c.yaml:3:10  dedupe.threshold = 1.4   must be at most 1",
+        "c.yaml:5:3  clean.langauge   unknown key; known: encoding, normalize, whitespace, line_rules, max_removed, code",
+        "c.yaml:6:7  pii.action = 'hide'   must be one of 'mask', 'pseudonym' or 'drop'",
+        "c.yaml:7:1  nmae   unknown key; did you mean 'name'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (GOOD + "name: b\n", "a key stands twice"),
+        (GOOD + "out: !!python/object:os.system x\n", "tags are not allowed"),
+        (GOOD + "ingest: {parts: 12}\n", "power of two"),
+        (GOOD + "split: {salt: [1}\n", "c.yaml:3"),
+        (GOOD + "publish: {splits: {train: 0.5}}\n", "sum to 1"),
+        (GOOD + "dedupe: {threshold: .nan}\n", "dedupe.threshold"),
+        (GOOD + "quality: {preset: gophre}\n", "must be one of none"),
+        (GOOD + "quality: {preset: gopher, min_wrods: 5}\n", "did you mean 'min_words'"),
+        (GOOD + "pii: {action: pseudonym}\n", "needs `key: env:NAME`"),
+        (GOOD + "slack: {token: xoxb-1234567890}\n", "must be env:NAME or file:PATH"),
+        ("name: train\n" + GOOD.split("\n", 1)[1], "none of the words for splits"),
+        (GOOD.replace("{name: s,", "{name: s, kind: jsonl, path: y}, {name: s,"), "two sources are called 's'"),
+        ("", "sources   is missing"),
+        ("- a\n", "must be a mapping"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, part: str, tmp_path: Path) -> None:
+    assert part in "\n".join(problems(text, tmp_path))
+
+
+def test_tokens_never_come_back_in_a_message(tmp_path: Path) -> None:
+    shown = "\n".join(problems(GOOD + "slack: {token: xoxb-1234567890-abc, key: ghp_abcdef}\n", tmp_path))
+    assert "xoxb" not in shown and "ghp_" not in shown
+
+
+def test_large_files_and_alias_bombs_are_refused(tmp_path: Path) -> None:
+    assert "larger than" in problems(GOOD + "#" * (1 << 20), tmp_path)[0]
+    bomb = "a: &a [x]\n" + "".join(f"b{i}: [*a, *a, *a]\n" for i in range(40))
+    assert "aliases" in problems(bomb, tmp_path)[0]
+
+
+def test_secrets_come_from_environment_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", "0123456789abcdef")
+    (tmp_path / "key").write_text("fedcba9876543210\n")
+    assert read_secret("env:A_KEY", tmp_path) == b"0123456789abcdef"
+    assert read_secret("file:key", tmp_path) == b"fedcba9876543210"
+    monkeypatch.setenv("A_KEY", "short")
+    for place in ("env:NOT_SET", "file:nothing", "env:A_KEY"):
+        with pytest.raises(SecretError) as missing:
+            read_secret(place, tmp_path)
+        assert missing.value.exit_code == 2 and "short" not in missing.value.what.replace("shorter", "")
+
+
+def test_every_key_is_documented() -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "config.md").read_text()
+    missing = []
+    for name, field in Config.model_fields.items():
+        keys = getattr(field.annotation, "model_fields", {})
+        missing += [f"{name}.{key}" for key in keys if f"`{name}.{key}`" not in text]
+        if not keys and name != "folder" and f"`{name}`" not in text:
+            missing.append(name)
+    assert missing == []
