@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,26 +34,38 @@ def text_bytes(texts: pa.Array) -> pa.Array:
     return pc.fill_null(pc.binary_length(texts), 0).cast(pa.int64())
 
 
-def by_value(tables: Sequence[Table], column: str, *, text: str = "text") -> list[dict[str, Any]]:
-    """Rows and UTF-8 bytes of `text` per value of a column, most rows first: [{column, "rows", "bytes", "share"}]."""
-    rows: Counter[str] = Counter()
-    size: Counter[str] = Counter()
-    for batch in batches(tables, [column, text]):
-        values = pc.fill_null(batch.column(column), "unknown")
-        weights = text_bytes(batch.column(text)) if text in batch.schema.names else pa.nulls(len(values), pa.int64())
-        table = (
-            pa.table({"value": values, "bytes": weights})
-            .group_by("value")
-            .aggregate([("bytes", "sum"), ([], "count_all")])
-        )
-        for value, weight, count in zip(
-            *(table[c].to_pylist() for c in ("value", "bytes_sum", "count_all")), strict=True
-        ):
-            rows[value] += count
-            size[value] += weight or 0
-    total = max(1, sum(rows.values()))
-    order = sorted(rows, key=lambda value: (-rows[value], value))
-    return [{column: v, "rows": rows[v], "bytes": size[v], "share": round(rows[v] / total, 6)} for v in order]
+class Groups:
+    """Rows and UTF-8 bytes of text per value of a column."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self.rows: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        values = pc.fill_null(batch.column(self.column), "unknown")
+        weights = text_bytes(batch.column("text")) if "text" in batch.schema.names else np.zeros(len(values), np.int64)
+        table = pa.table({"value": values, "bytes": weights}).group_by("value")
+        for entry in table.aggregate([("bytes", "sum"), ([], "count_all")]).to_pylist():  # a few values
+            self.rows[entry["value"]] += entry["count_all"]
+            self.bytes[entry["value"]] += entry["bytes_sum"]
+
+    def document(self) -> list[dict[str, Any]]:
+        """[{column, "rows", "bytes", "share"}], most rows first."""
+        total = max(1, sum(self.rows.values()))
+        order = sorted(self.rows, key=lambda value: (-self.rows[value], value))
+        return [
+            {self.column: v, "rows": self.rows[v], "bytes": self.bytes[v], "share": round(self.rows[v] / total, 6)}
+            for v in order
+        ]
+
+
+def by_value(tables: Sequence[Table], column: str) -> list[dict[str, Any]]:
+    """Rows per value of a column, of tables that need not hold texts."""
+    groups = Groups(column)
+    for batch in batches(having(tables, column), [column]):
+        groups.add(batch)
+    return groups.document()
 
 
 class Histogram:
@@ -82,12 +95,31 @@ class Histogram:
 
 
 def lengths(tables: Sequence[Table], column: str) -> dict[str, Any]:
-    """Histogram of characters of a string column, or of the values of an integer one."""
+    """Histogram of the values of an integer column."""
     histogram = Histogram()
     for batch in batches(tables, [column]):
-        values = batch.column(column)
-        histogram.add(pc.utf8_length(values) if pa.types.is_string(values.type) else values)
+        histogram.add(batch.column(column))
     return histogram.document()
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """What one read of the texts of a config gives: rows per source and language, and a histogram of characters."""
+
+    sources: list[dict[str, Any]]
+    languages: list[dict[str, Any]]
+    characters: dict[str, Any]
+
+
+def text_facts(tables: Sequence[Table]) -> TextFacts:
+    """Reads `source`, `language` and `text` of the Tables once. Texts are the bulk of a store."""
+    sources, languages, characters = Groups("source"), Groups("language"), Histogram()
+    for batch in batches(having(tables, "text"), ["source", "language", "text"]):
+        for groups in (sources, languages):
+            if groups.column in batch.schema.names:
+                groups.add(batch)
+        characters.add(pc.utf8_length(batch.column("text")))
+    return TextFacts(sources.document(), languages.document(), characters.document())
 
 
 def span_kinds(tables: Sequence[Table]) -> list[dict[str, Any]]:

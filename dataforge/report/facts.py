@@ -13,6 +13,7 @@ from typing import Any
 
 from dataforge.funnel import by_source, funnel, is_reading, ledger
 from dataforge.report import counts
+from dataforge.report.counts import TextFacts
 from dataforge.report.samples import samples
 from dataforge.table import Table
 
@@ -47,21 +48,21 @@ def facts(
     """
     configs = configs or {}
     row_tables = [table for table in tables if not table.is_files]
-    texts = [t for name in ("corpus", "instruct") for t in configs.get(name, ())]
+    corpus, instruct = (counts.text_facts(configs.get(name, ())) for name in ("corpus", "instruct"))
     return {
         "schema": 1,
         "funnel": funnel(tables),
         "ledger": ledger(tables),
-        "sources": _sources(tables, texts),
-        "languages": _languages(row_tables, configs),
-        "lengths": _lengths(configs),
+        "sources": _sources(tables, corpus, instruct),
+        "languages": corpus.languages or counts.by_value(counts.having(row_tables, "language")[:1], "language"),
+        "lengths": _lengths(configs, corpus, instruct),
         "duplicates": _duplicates(row_tables),
         "pii": _pii(row_tables, config or {}),
         "acts": _acts(row_tables, configs),
         "review": _review(row_tables),
         "tokenizer": _tokenizer(row_tables, configs, tokenizer),
         "leaks": _leaks(row_tables),
-        "samples": samples(row_tables, texts),
+        "samples": samples(row_tables, [t for name in ("corpus", "instruct") for t in configs.get(name, ())]),
         "config": public(config or {}),
         "tables": [{"step": t.step, "id": t.id, "rows": t.rows} for t in tables],
     }
@@ -76,11 +77,11 @@ def public(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
-def _sources(tables: Sequence[Table], texts: Sequence[Table]) -> list[dict[str, Any]]:
+def _sources(tables: Sequence[Table], corpus: TextFacts, instruct: TextFacts) -> list[dict[str, Any]]:
     """Per source: kind, licence, rows read, quarantined, bad files, and the rows that are left of it."""
-    left: dict[str, int] = {}
-    for table in reversed(counts.having(texts, "source")):  # the corpus first; instruct rows of what only they hold
-        left |= {e["source"]: e["rows"] for e in counts.by_value([table], "source")}
+    left = {
+        e["source"]: e["rows"] for e in [*instruct.sources, *corpus.sources]
+    }  # instruct rows of what only they hold
     found = []
     entries = dict(zip([t.id for t in tables if is_reading(t)], by_source(tables), strict=True))
     for table in (t for t in tables if is_reading(t)):
@@ -101,20 +102,17 @@ def _sources(tables: Sequence[Table], texts: Sequence[Table]) -> list[dict[str, 
     return found
 
 
-def _languages(tables: Sequence[Table], configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
-    """Of the published corpus where it says so, else of the first table that names languages."""
-    spoken = counts.having(configs.get("corpus", ()), "language") or counts.having(tables, "language")[:1]
-    return counts.by_value(spoken, "language")
-
-
-def _lengths(configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
-    found = []
-    for config, column in (("corpus", "text"), ("instruct", "text"), ("tokenized", "length")):
-        tables = counts.having(configs.get(config, ()), column)
-        if any(table.rows for table in tables):
-            unit = "tokens" if column == "length" else "characters"
-            found.append({"config": config, "unit": unit, **counts.lengths(tables, column)})
-    return found
+def _lengths(configs: Mapping[str, Sequence[Table]], corpus: TextFacts, instruct: TextFacts) -> list[dict[str, Any]]:
+    found = [
+        {"config": "corpus", "unit": "characters", **corpus.characters},
+        {"config": "instruct", "unit": "characters", **instruct.characters},
+        {
+            "config": "tokenized",
+            "unit": "tokens",
+            **counts.lengths(counts.having(configs.get("tokenized", ()), "length"), "length"),
+        },
+    ]
+    return [entry for entry in found if entry["rows"]]
 
 
 def _duplicates(tables: Sequence[Table]) -> dict[str, Any] | None:
