@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from dataforge.kernels.cpu.vectors import AFFINE, affine
 from dataforge.kernels.cpu.words import normalise
 from dataforge.kernels.cpu.xxh64 import PADDING, hash_many, scratch_for
 
@@ -170,15 +171,17 @@ def _take_minima(found, owners, count, factors, shifts, minima):
 
 @njit(nogil=True, cache=True)
 def affine_minima(mixed, factors, shifts, row):
-    """row[k] = min(row[k], factors[k] * h + shifts[k] mod 2^32) over all h; four at a time to save loads and stores."""
-    whole = len(mixed) & ~3
-    for i in range(0, whole, 4):
-        one, two, three, four = mixed[i], mixed[i + 1], mixed[i + 2], mixed[i + 3]
-        for k in range(len(row)):
-            factor, shift = factors[k], shifts[k]
-            left = min(np.uint32(factor * one + shift), np.uint32(factor * two + shift))
-            right = min(np.uint32(factor * three + shift), np.uint32(factor * four + shift))
-            row[k] = min(row[k], min(left, right))
-    for i in range(whole, len(mixed)):
-        for k in range(len(row)):
-            row[k] = min(row[k], np.uint32(factors[k] * mixed[i] + shifts[k]))
+    """row[k] = min(row[k], factors[k] * h + shifts[k] mod 2^32) over all h."""
+    whole = len(row) - len(row) % AFFINE
+    for k in range(0, whole, AFFINE):
+        skip = np.uintp(4 * k)
+        affine(
+            np.uintp(mixed.ctypes.data),
+            len(mixed),
+            np.uintp(factors.ctypes.data) + skip,
+            np.uintp(shifts.ctypes.data) + skip,
+            np.uintp(row.ctypes.data) + skip,
+        )
+    for h in mixed:
+        for k in range(whole, len(row)):
+            row[k] = min(row[k], np.uint32(factors[k] * h + shifts[k]))

@@ -7,25 +7,12 @@ Both read only inside the text they are given and say where it is not UTF-8; the
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from dataforge.kernels import unicode
 
 SINGLE = int(unicode.SINGLE)
 WORD = int(unicode.WORD)
-
-
-@intrinsic
-def load64(typing_context, address):
-    """The little-endian uint64 at any address, aligned or not: one instruction, where numpy would need a view."""
-
-    def build(context, builder, signature, arguments):
-        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-        return builder.load(pointer, align=1)
-
-    return types.uint64(types.uintp), build
 
 
 @njit(nogil=True, cache=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from dataforge.kernels import hash as definition
-from dataforge.kernels.cpu.words import load64
+from dataforge.kernels.cpu.vectors import load64
 
 P1, P2, P3, P4, P5 = (np.uint64(p) for p in (definition.P1, definition.P2, definition.P3, definition.P4, definition.P5))
 LONG = 64  # groups of 8 bytes; strings of 512 bytes and more are hashed one by one

@@ -94,6 +94,17 @@ def test_every_length_of_shingle(length):
     assert_faces_agree(["x" * length, "y" * (length + 500)], MinHashSpec(k=4, n=1))
 
 
+@pytest.mark.parametrize("k", [63, 64, 65, 130])
+def test_every_number_of_values(k):
+    assert_faces_agree(["a b c d e f g h", "", "x"], MinHashSpec(k=k, n=2))
+
+
+@pytest.mark.parametrize("shift", range(0, 70, 3))
+def test_words_at_any_place(shift):
+    texts = ["." * shift + "Ab " * 30 + "c" * 70 + " d", "é" * (shift // 8) + "x y" * shift]
+    assert_faces_agree(texts, MinHashSpec(k=2, n=2))
+
+
 def test_many_short_rows_fill_several_blocks():
     texts = [f"row {i} of many, {i * 7} words" for i in range(2000)]
     assert_faces_agree(texts, MinHashSpec(k=2, n=2))

@@ -1,0 +1,66 @@
+# mypy: ignore-errors
+"""Two instructions that numba has no name for, as LLVM code: the compiler maps them to what the processor has.
+
+`@intrinsic` is numba's half-public door to LLVM; all of it stands in this file, and the property tests of the kernels
+that use it hold it to the plain definitions. Addresses are taken as they are: the caller keeps them inside its buffers.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+WORD32, WORD64 = ir.IntType(32), ir.IntType(64)
+LANES = 16  # numbers of one vector
+AFFINE = 4 * LANES  # permutations that `affine` takes at once
+
+
+def _pointer(builder, address, kind):
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def _splat(kind, value):
+    return ir.Constant(kind, [value] * kind.count)
+
+
+@intrinsic
+def load64(typing_context, address):
+    """The little-endian uint64 at any address, aligned or not."""
+
+    def build(context, builder, signature, arguments):
+        return builder.load(_pointer(builder, arguments[0], WORD64), align=1)
+
+    return types.uint64(types.uintp), build
+
+
+@intrinsic
+def affine(typing_context, hashes, count, factors, shifts, minima):
+    """minima[k] = min(minima[k], factors[k] * h + shifts[k] mod 2^32) for 64 k and `count` h, all uint32 at addresses.
+
+    The 64 minima stay in registers over all h; the compiler does not do that by itself, and it doubles the speed.
+    """
+    kind = ir.VectorType(WORD32, LANES)
+
+    def build(context, builder, signature, arguments):
+        hashes, count, *bases = arguments
+        offsets = [ir.Constant(WORD64, 4 * LANES * i) for i in range(4)]
+        places = [[_pointer(builder, builder.add(base, offset), kind) for offset in offsets] for base in bases]
+        factors, shifts, minima = ([builder.load(place, align=1) for place in row] for row in places)
+        slots = [cgutils.alloca_once_value(builder, value) for value in minima]
+        zero = ir.Constant(WORD32, 0)
+        with cgutils.for_range(builder, count) as loop:
+            at = builder.add(hashes, builder.mul(loop.index, ir.Constant(WORD64, 4)))
+            one = builder.insert_element(
+                ir.Constant(kind, ir.Undefined), builder.load(_pointer(builder, at, WORD32), align=1), zero
+            )
+            value = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), _splat(kind, 0))
+            for factor, shift, slot in zip(factors, shifts, slots, strict=True):
+                permuted, least = builder.add(builder.mul(factor, value), shift), builder.load(slot)
+                builder.store(builder.select(builder.icmp_unsigned("<", permuted, least), permuted, least), slot)
+        for slot, place in zip(slots, places[2], strict=True):
+            builder.store(builder.load(slot), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.intp, types.uintp, types.uintp, types.uintp), build
