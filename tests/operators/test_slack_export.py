@@ -4,10 +4,16 @@ import base64
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dataforge.errors import ArchiveError, CorruptError, InputError, SecretError
+from dataforge.operators.slack_channels import channels_of
+from dataforge.operators.slack_decode import count_elements
 from dataforge.operators.slack_export import SlackExport
+from dataforge.operators.slack_message import MessageReader, MessageRules
 from dataforge.operators.slack_subtypes import DROPPED_BY_SUBTYPE
+from dataforge.operators.slack_users import people_of
 from tests.operators.slack_reading import CHANNELS, KEY, USERS, export, message, one_day, read
 from tests.slack_workspace import CANARIES, Workspace
 
@@ -328,3 +334,25 @@ def test_the_digest_follows_what_is_read_and_nothing_else(tmp_path):
     assert export(tmp_path, {"canvases.json": [1]}).digest() == before
     assert export(tmp_path, {}, opt_out_users=("U9",)).digest() != before
     assert export(tmp_path, {"general/2024-01-01.json": [message(text="new")]}).digest() != before
+
+
+DAY = b'[{"type":"message","ts":"1700000000.000100","user":"U1","text":"a \\"b\\" [c], {d} \\\\"},{"ts":"2.2"}]'
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=5), st.integers(0, 40))
+def test_a_damaged_day_file_gives_rows_that_add_up_or_one_named_error(changes, cut):
+    raw = bytearray(DAY)
+    for at, value in changes:
+        raw[at % len(raw)] = value
+    raw = bytes(raw[: len(raw) - cut] if cut < 20 else raw)
+    people = people_of(USERS, key=b"0" * 16)
+    channels = channels_of([("public", CHANNELS[0])], [], key=b"0" * 16)
+    reader = MessageReader("chat", people, channels, MessageRules(), lambda text: text)
+    try:
+        rows = list(reader.rows(raw, channels.by_id["C1"], "general/2024-01-01.json"))
+    except CorruptError as error:
+        assert "general/2024-01-01.json" in str(error)
+        return
+    pieces = [piece for row in rows for piece in (row.kept, row.dropped, row.quarantined) if piece is not None]
+    assert sum(piece.num_rows for piece in pieces) == count_elements(raw)
