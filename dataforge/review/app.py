@@ -24,7 +24,7 @@ from dataforge.review.database import Database, open_database
 from dataforge.review.guard import Guard, problem_document, status_of
 
 KEEP_ALIVE_S = 75  # clients that think longer than the server's default of 5 s would meet closed connections
-THREADS = 16  # SQLite writes one after another anyway; more threads only wait
+THREADS = 48  # most of them wait for a commit that they share
 
 
 def create_app(

@@ -73,7 +73,8 @@ insert into lease (item_id, user_id, granted_at, expires_at) values (:item, :use
 on conflict (item_id, user_id) do update set granted_at = excluded.granted_at, expires_at = excluded.expires_at""")
 HELD = sa.text("""
 update lease set expires_at = :expires, granted_at = :now
- where user_id = :user and expires_at > :now and item_id in (select id from item where batch_id = :batch)
+ where user_id = :user and expires_at > :now
+   and exists (select 1 from item i where i.id = lease.item_id and i.batch_id = :batch)
 returning item_id""")
 TAKEN = sa.text("""
 select i.done + (select count(*) from lease l where l.item_id = i.id and l.user_id <> :user and l.expires_at > :now)
