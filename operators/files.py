@@ -93,12 +93,15 @@ class FileSource(Source):
 
     def splits(self) -> Sequence[Split]:
         """Small files together up to 64 MiB, in order of their names; a large file alone."""
-        groups: list[list[InputFile]] = []
+        groups: list[list[str]] = []
+        sizes: list[int] = []
         for file in self.files():
-            if not groups or sum_bytes(groups[-1]) + file.size_bytes > SPLIT_BYTES:
+            if not groups or sizes[-1] + file.size_bytes > SPLIT_BYTES:
                 groups.append([])
-            groups[-1].append(file)
-        return tuple(Split(tuple(file.name for file in group), sum_bytes(group)) for group in groups)
+                sizes.append(0)
+            groups[-1].append(file.name)
+            sizes[-1] += file.size_bytes
+        return tuple(Split(tuple(names), size) for names, size in zip(groups, sizes, strict=True))
 
     def read(self, split: Split) -> Iterator[SourceFile]:
         for name in split.files:
@@ -109,10 +112,6 @@ class FileSource(Source):
 
     def open(self, name: str) -> ByteStream:
         return ByteStream(partial(open_raw, location_of(self.path, name)), name)
-
-
-def sum_bytes(files: Sequence[InputFile]) -> int:
-    return sum(file.size_bytes for file in files)
 
 
 def sha256_of(file: InputFile) -> str:

@@ -156,9 +156,8 @@ def page_text(body: bytes, content_type: str) -> str:
     label = re.search(r"charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{1,40})", content_type, re.I)
     meta = _META.search(body[:_META_BYTES])
     for said in (label.group(1) if label else None, meta.group(1).decode("ascii") if meta else None):
-        codec = _web_codec(said)
-        if codec:
-            return body.decode(codec, "replace")
+        if known := _web_codec(said):
+            return body.decode(known, "replace")
     return body.decode("cp1252", "replace")
 
 

@@ -90,6 +90,7 @@ def test_states_merge_in_any_order(texts, data):
     assert fold.merge(left, right).equals(fold.observe(0, whole))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_words_and_their_places_are_those_of_the_kernel(text):
     lower = _lower(text)

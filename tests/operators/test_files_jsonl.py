@@ -1,5 +1,6 @@
 """JSONL: bad rows are named and set aside, good rows next to them are kept, damaged files give nothing."""
 
+import base64
 import gzip
 import json
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_escaped_colons_and_large_floats_are_no_faults():
     }
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(-(2**63), 2**64 - 1), st.lists, max_leaves=5)))
 def test_whatever_json_writes_is_read_back(row):
     text = json.dumps(row)
@@ -201,3 +203,24 @@ def test_dates_in_the_usual_forms(value, seconds):
 def test_other_dates_are_faults(value):
     with pytest.raises(RowFault):
         seconds_of(value, "$.at")
+
+
+def test_secrets_in_quarantined_rows_are_masked(tmp_path):
+    token = ("ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8").encode()
+    lines = [b'{"text": "my token is %s, keep it"' % token, b"\xff " + token, b"x" * 4080 + b" " + token]
+    _, bad, *_ = read_all(source_of(tmp_path, b"\n".join(lines)))
+    raw = [base64.b64decode(row["raw"]) for row in bad]
+    assert len(raw) == 3
+    assert raw[0] == b'{"text": "my token is <SECRET>, keep it"'
+    assert all(b"ghp_" not in shown and len(shown) <= 4096 for shown in raw)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([b'{"text": "a"', b'"b"', b"{", b"}", b":", b",", b"\\", b"\n", b"\xff", b"1e999", b"[", b" "])
+    )
+)
+def test_any_bytes_give_rows_or_quarantined_rows(tmp_path_factory, pieces):
+    kept, bad, _, counted = read_all(source_of(tmp_path_factory.mktemp("fuzz"), b"".join(pieces)))
+    assert len(kept) + len(bad) == counted

@@ -168,6 +168,7 @@ def test_characters_of_a_page(body, content_type, text):
     assert page_text(body, content_type) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=5))
 def test_chunks_join_to_what_was_cut(pieces):
     body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
@@ -190,6 +191,7 @@ def test_mutated_files_raise_only_typed_errors(tmp_path_factory, data):
         ledger(source_of(tmp_path_factory.mktemp("fuzz"), bytes(raw), extractor="none"))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_body_is_dechunked_or_refused(body):
     with contextlib.suppress(RowFault):
