@@ -43,6 +43,9 @@ danke hola gracias merci salut
 CONTEXT = frozenset(_CONTEXT.split())
 
 
+POSSESSIVE = ("'s", "’s")
+
+
 @dataclass(frozen=True)
 class Person:
     id: str
@@ -215,17 +218,21 @@ class Names:
 
     def _hide(self, text: str, *, is_code: bool) -> str:
         """One pass over the words; most texts hold no first word of any name and come back as they are."""
-        words = WORD.findall(text)
-        if not any(word.lower() in self._longest or word[0] == "@" or "'" in word or "’" in word for word in words):
+        longest = self._longest
+        begins = [
+            at
+            for at, word in enumerate(WORD.findall(text))
+            if word[0] == "@" or (low := word.lower()) in longest or (low[-2:] in POSSESSIVE and low[:-2] in longest)
+        ]
+        if not begins:
             return text
         found = list(WORD.finditer(text))
-        pieces, end, at = [], 0, 0
-        while at < len(found):
-            count, hidden, stop = self._match(text, found, at, is_code)
+        pieces, end, after = [], 0, 0
+        for at in begins:
+            count, hidden, stop = self._match(text, found, at, is_code) if at >= after else (0, "", 0)
             if count:
                 pieces += [text[end : found[at].start()], hidden]
-                end = stop
-            at += count or 1
+                end, after = stop, at + count
         return "".join([*pieces, text[end:]]) if pieces else text
 
     def _match(self, text: str, found: list[re.Match[str]], at: int, is_code: bool) -> tuple[int, str, int]:
@@ -234,12 +241,11 @@ class Names:
         if word.startswith("@"):
             hidden = self.handles.get(word[1:]) or self.replies.get((word[1:],))
             return (1, "@" + hidden.strip("<>").lower(), found[at].end()) if hidden else (0, "", 0)
-        stem = re.sub(r"['’]s$", "", word)
-        first = word if word in self._longest else stem
+        first = word if word in self._longest else word[:-2]
         for count in range(min(self._longest.get(first, 0), len(found) - at), 0, -1):
             words = [m[0].lower() for m in found[at : at + count]]
             words[0] = first if count == 1 else words[0]
-            last = re.sub(r"['’]s$", "", words[-1])
+            last = words[-1][:-2] if words[-1].endswith(POSSESSIVE) else words[-1]
             hidden = self.replies.get((*words[:-1], last)) or self.replies.get(tuple(words))
             if hidden and (count > 1 or self._single(text, found, at, last, is_code)):
                 return count, hidden, found[at + count - 1].start() + len(last)
