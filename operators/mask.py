@@ -133,7 +133,9 @@ def _rewrite(
     offsets = np.frombuffer(wide.buffers()[1], np.int64)[wide.offset : wide.offset + len(wide) + 1]
     data = np.frombuffer(wide.buffers()[2], np.uint8)
     begins, stops = _byte_places(data, offsets, rows, starts), _byte_places(data, offsets, rows, ends)
-    raw, pieces, done = memoryview(data), [], int(offsets[0])
+    raw = memoryview(wide.buffers()[2])
+    pieces: list[memoryview | bytes] = []
+    done = int(offsets[0])
     lengths, grown = np.zeros(len(rows), np.int64), np.zeros(len(texts) + 1, np.int64)
     for i, (begin, stop) in enumerate(zip(begins.tolist(), stops.tolist(), strict=True)):  # one turn per span
         new = name(kinds[i], bytes(raw[begin:stop]).decode())

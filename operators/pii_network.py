@@ -62,8 +62,8 @@ def is_public(address: bytes) -> bool:
 
 
 def _octets(value: bytes) -> list[int] | None:
-    if re.search(rb"(?:^|\.)0\d", value):
-        return None
+    if value.count(b".") != 3 or re.search(rb"(?:^|\.)0\d", value):
+        return None  # a run is taken whole: object identifiers and long versions have more than four numbers
     octets = list(map(int, value.split(b".")))
     return octets if max(octets) <= 255 else None
 

@@ -64,6 +64,8 @@ _GROUPS = re.compile(rb"\d{12,19}|(\d{4})([ -])\d{4}\2\d{4}\2\d{1,4}(?:\2\d{1,3}
 
 def _is_card(value: bytes) -> bool:
     digits = digits_of(value)
+    if not 12 <= len(digits) <= 19:
+        return False
     known = any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _CARDS)
     return known and luhn(digits) and len(set(digits)) > 1 and bool(_GROUPS.fullmatch(value))
 
@@ -140,6 +142,9 @@ def _number_of(value: bytes) -> bytes:
 
 def phone_international(value: bytes) -> Part:
     """`+`, 00 or 011, an assigned country code and 7 to 15 digits in all (E.164); 9 where they are written in one."""
+
+    if not value.startswith((b"+", b"(+", b"00", b"011", b"(00")):
+        return None
 
     def accept(run: bytes) -> bool:
         number = _number_of(run)
