@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-WIDTH, LABEL, VALUE = 720, 190, 92  # of the drawing; of the column of labels; of the column of values
+WIDTH, LABEL, VALUE = 720, 196, 92  # of the drawing; of the column of labels; of the column of values
 ROW, BAR = 24, 15
 PLOT = WIDTH - LABEL - VALUE
 
@@ -108,7 +108,7 @@ def _centred(x: float, y: float, text: str) -> str:
 
 
 def _label(y: int, text: str) -> str:
-    short_text = text if len(text) <= 27 else text[:26] + "…"
+    short_text = text if len(text) <= 25 else text[:24] + "…"
     return f'<text text-anchor="end" x="{LABEL - 9}" y="{y + 16}">{escape(short_text)}</text>'
 
 

@@ -174,16 +174,11 @@ def _size_bins(sizes: Mapping[int, int]) -> list[dict[str, Any]]:
     return [{"from": low, "to": high, "clusters": n} for (low, high), n in sorted(bins.items())]
 
 
-def straddling(twins: Sequence[Table], splits: Sequence[Table]) -> int | None:
-    """How many clusters have rows in more than one split; None where there are no two tables of equal parts to
-    compare.
+def straddling(twins: Table, splits: Table) -> int:
+    """How many clusters of `twins` have rows in more than one split.
+
+    Holds 32 bytes per row of a cluster of several, split by split.
     """
-    pairs = [(t, s) for t in twins for s in splits if t.n_parts == s.n_parts]
-    return _straddling(*pairs[0]) if pairs else None
-
-
-def _straddling(twins: Table, splits: Table) -> int:
-    """Holds 32 bytes per row of a cluster of several, split by split."""
     named = [
         b.column("cluster").filter(pc.not_equal(b.column("cluster"), b.column("id")))
         for b in batches([twins], ["id", "cluster"])
@@ -220,10 +215,12 @@ def bytes_per_token(tokens: Table, texts: Table, languages: Table | None) -> dic
         tables, columns = [*tables, languages], [*columns, ["id", "language"]]
     for batches_ in joined(tables, columns):
         left, right, beside = batches_[0], batches_[1], batches_[-1 if languages is not None else 0]
-        spoken = beside.column("language") if "language" in beside.schema.names else pa.array(["all"] * left.num_rows)
+        spoken = (
+            beside.column("language") if "language" in beside.schema.names else pa.array(["not told"] * left.num_rows)
+        )
         rows = pa.table(
             {
-                "language": pc.fill_null(spoken, "unknown"),
+                "language": pc.fill_null(spoken, "not told"),
                 "bytes": text_bytes(left.column("text")),
                 "tokens": right.column("length"),
             }

@@ -64,7 +64,7 @@ def facts(
         "leaks": _leaks(row_tables),
         "samples": samples(row_tables, [t for name in ("corpus", "instruct") for t in configs.get(name, ())]),
         "config": public(config or {}),
-        "tables": [{"step": t.step, "id": t.id, "rows": t.rows} for t in tables],
+        "tables": [{"step": t.step, "id": t.id, "rows": t.rows, "contract": t.manifest["contract"]} for t in tables],
     }
 
 
@@ -121,7 +121,9 @@ def _duplicates(tables: Sequence[Table]) -> dict[str, Any] | None:
 
 
 def _pii(tables: Sequence[Table], config: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = counts.having(tables, "id", "spans")
+    found = [
+        t for t in counts.having(tables, "spans") if set(t.schema.names) == {"id", "spans"}
+    ]  # of finders, not passed on
     if not found:
         return None
     kinds = counts.span_kinds(found)
@@ -129,8 +131,10 @@ def _pii(tables: Sequence[Table], config: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def _acts(tables: Sequence[Table], configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
-    """Of the tagged rows; where no table of tags is there, of the published rows."""
-    tagged = counts.having(tables, "act", "act_score") or counts.having(configs.get("instruct", ()), "act")
+    """Of the tagged rows as people left them; where no table of tags is there, of the published rows."""
+    tagged = counts.having(tables, "act", "act_score", "act_by")[-1:] or counts.having(
+        configs.get("instruct", ()), "act"
+    )
     return counts.by_value(tagged, "act")
 
 
@@ -177,13 +181,15 @@ def _vocabulary(folder: Path) -> int | None:
 
 def _leaks(tables: Sequence[Table]) -> dict[str, Any]:
     """Clusters of near-duplicates that stand in more than one split: 0, or None where there is nothing to compare."""
-    splits = [t for t in counts.having(tables, "id", "split") if t.manifest["contract"] == "same"]
-    return {"clusters_in_two_splits": counts.straddling(counts.having(tables, "id", "cluster", "duplicate"), splits)}
+    twins = {table.id: table for table in counts.having(tables, "id", "cluster", "duplicate")}
+    splits = [t for t in counts.having(tables, "id", "split") if t.manifest["inputs"]]
+    pairs = [(twins[t.manifest["inputs"][0]["id"]], t) for t in splits if t.manifest["inputs"][0]["id"] in twins]
+    return {"clusters_in_two_splits": sum(counts.straddling(*pair) for pair in pairs) if pairs else None}
 
 
 def _review(tables: Sequence[Table]) -> dict[str, Any] | None:
     """What people decided, how far they agreed, and how often a filter was wrong. Names are the queue's pseudonyms."""
-    decided = counts.having(tables, "label", "answers", "decided_by")
+    decided = [t for t in counts.having(tables, "label", "answers", "decided_by") if t.manifest["contract"] == "source"]
     rows = [
         row
         for batch in counts.batches(decided, ["label", "answers", "decided_by", "filter", "kind", "random"])

@@ -18,7 +18,9 @@ FOLDER = Path(__file__).parent
 
 
 def html(facts: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The page for facts from `complete`. `runs` (timings and memory per step) are for the store's own report only."""
+    """The page for facts from `complete`. `runs` are for the store's own report only: reports of runs, newest first,
+    with `ended`, `status`, `seconds`, `peak_rss_bytes` and `scans` (`scan`, `seconds`, `rows_in`, `bytes_out`).
+    """
     import jinja2
 
     loader = jinja2.FileSystemLoader(FOLDER)

@@ -81,7 +81,7 @@ def test_a_cluster_in_two_splits_is_an_alert(graph: Graph, found: dict[str, Any]
     assert found["leaks"] == {"clusters_in_two_splits": 0}
     places = ["train" if n % 2 else "validation" for n in range(40)]
     torn = write(tmp_path, "corpus/split", pa.table([graph.ids, places], schema=SPLIT))
-    assert straddling([graph.twins], [torn]) == 1
+    assert straddling(graph.twins, torn) == 1
     whole = complete({**found, "leaks": {"clusters_in_two_splits": 1}}, DOCUMENT)
     assert whole["alerts"][0] == {
         "level": "error",
@@ -210,10 +210,10 @@ def test_hostile_words_are_shown_as_text(found: dict[str, Any]) -> None:
 
 
 def test_timings_are_only_in_the_store_s_report(found: dict[str, Any]) -> None:
+    scan = {"scan": "corpus/clean", "seconds": 1.5, "rows_in": 40, "bytes_out": 10**6}
+    run = {"ended": "2026-01-01T00:00:00", "status": "done", "seconds": 2.0, "peak_rss_bytes": 10**8, "scans": [scan]}
     assert "Timings" not in html(found)
-    assert "Timings" in html(
-        found, runs=[{"step": "corpus/clean", "seconds": 1.5, "rows": 40, "peak_rss_bytes": 10**8}]
-    )
+    assert "1.500" in html(found, runs=[run]) and "100 MB" in html(found, runs=[run])
 
 
 @pytest.mark.browser
