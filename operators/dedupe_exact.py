@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
-from dataforge.identity import part_of, text_hashes
+from dataforge.identity import part_of
 from dataforge.kernels.bands import runs
 from dataforge.operator import Contract, Keyed, Rows
 from dataforge.schemas.edge import EDGE
 
-EMPTY_HASH = text_hashes(pa.array([""]))[0]  # rows without text are no twins of each other
+EMPTY_HASH = xxhash.xxh3_128_hexdigest(b"")  # rows without text are no twins of each other
 
 
 @dataclass(frozen=True)

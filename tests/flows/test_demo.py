@@ -157,3 +157,15 @@ def test_whatif_answers_from_stored_scores(demo: Path, capsys: pytest.CaptureFix
     document = json.loads(capsys.readouterr().out)
     kept = [row["documents"] for row in document["settings"]]
     assert kept == sorted(kept) and kept[1] == document["now"]["documents"]
+
+
+def test_golden_rows_change_only_with_a_version(demo: Path) -> None:
+    """A step whose rows changed while no VERSION before it did: someone forgot to bump it."""
+    from tests.flows.golden import GOLDEN, observed
+
+    golden, now = json.loads(GOLDEN.read_text()), observed(demo / "store")
+    versions = {step: entry["version"] for step, entry in golden.items()}
+    bumped = {step for step, entry in now.items() if versions.get(step) != entry["version"]}
+    changed = [step for step, entry in now.items() if step in golden and golden[step]["rows"] != entry["rows"]]
+    assert bumped or not changed, f"{changed} changed: bump VERSION and run python -m tests.flows.golden"
+    assert not bumped, f"{sorted(bumped)} are new or bumped: run python -m tests.flows.golden"
