@@ -27,6 +27,7 @@ from dataforge.kernels.tokenizer_folder import Folder, spelled
 from dataforge.kernels.tokenizer_json import json_of_ranks
 
 Lane = Literal["gigatoken", "reference"]
+PROBE = 2  # raise when the probe or the way to gigatoken changes, so that kept verdicts are asked again
 RENEW_AFTER_BYTES = 4 << 30  # gigatoken's caches grow with distinct pieces: a new object bounds them
 
 
@@ -57,11 +58,20 @@ class Encoder:
     lane: Lane
     why: str
     reference: Reference
+    device: Any = None  # a GpuEncoder, where there is a GPU that can do it
     _fast: Any = None
     _fed_bytes: int = 0
 
     def encode(self, texts: Strings) -> Ids:
         """No text may be null (`Strings` has none). Texts are valid UTF-8, as checked at ingest."""
+        if len(texts) == 0:
+            return Ids(np.zeros(1, np.int64), np.zeros(0, np.int32))
+        if self.device is not None:
+            return self.device.encode(texts)  # type: ignore[no-any-return]
+        return self.encode_on_host(texts)
+
+    def encode_on_host(self, texts: Strings) -> Ids:
+        """By gigatoken or by the reference, whatever device there is."""
         if len(texts) == 0:
             return Ids(np.zeros(1, np.int64), np.zeros(0, np.int32))
         if self.lane == "reference":
@@ -73,7 +83,7 @@ class Encoder:
 
     def check(self, texts: Strings, found: Ids, rows: npt.NDArray[np.int64]) -> None:
         """Encodes `rows` again by the reference. Raises Differs at the first difference."""
-        if self.lane == "reference" or len(rows) == 0:
+        if (self.lane == "reference" and self.device is None) or len(rows) == 0:
             return
         for row, ids in zip(rows.tolist(), self.reference([texts.text(row).decode() for row in rows]), strict=True):
             if ids != found.ids[found.offsets[row] : found.offsets[row + 1]].tolist():  # 1 row in 1,000
@@ -174,7 +184,7 @@ def gigatoken_ids(tokenizer: Any, texts: Strings) -> Ids:
 
 def _verdict(folder: Folder, reference: Reference, cache: Path) -> str:
     """Empty when both engines agree on every probe text, else why not. Kept in `cache`."""
-    kept = cache / f"probe-{folder.sha256[:32]}-{_versions(folder)}.json"
+    kept = cache / f"probe{PROBE}-{folder.sha256[:32]}-{_versions(folder)}.json"
     try:
         why: str = json.loads(kept.read_text())["why"]
     except (OSError, ValueError, KeyError):

@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dataforge.kernels.bpe import Unsupported
 from dataforge.kernels.buffers import Strings
+from dataforge.kernels.device import Choice, choose, cupy
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.encoder_tables import Blob, tables_of
 
@@ -100,7 +102,7 @@ def _merged(
     edges = xp.searchsorted(pieces.text, xp.arange(len(texts) + 1))
     per_text += before[edges[1:]] - before[edges[:-1]]
     rows = np.flatnonzero(_host(by_host))
-    theirs = host.encode(_chosen(texts, rows))
+    theirs = host.encode_on_host(_chosen(texts, rows))
     per_text[xp.asarray(rows)] = xp.asarray(np.diff(theirs.offsets))
     result = xp.concatenate([xp.zeros(1, xp.int64), xp.cumsum(per_text, dtype=xp.int64)])
     ids = xp.empty(int(result[-1]), xp.int32)
@@ -169,8 +171,6 @@ class Gpu:
     """cupy, and the kernels compiled for the device at hand."""
 
     def __init__(self) -> None:
-        from dataforge.kernels.device import cupy
-
         self.xp: Any = cupy()
         self._module = self.xp.RawModule(code=source(*SOURCES), options=("--std=c++17",))
 
@@ -206,6 +206,19 @@ class GpuEncoder:
         offsets = [part.offsets[:-1] + shift for part, shift in zip(found, shifts, strict=False)]
         ids = np.concatenate([np.zeros(0, np.int32), *(part.ids for part in found)])
         return Ids(np.concatenate([*offsets, shifts[-1:]]).astype(np.int64), ids)
+
+
+def use_device(encoder: Encoder, choice: Choice) -> Encoder:
+    """Gives an encoder the GPU, if one is there and its rules cover the tokenizer. Ids are the same either way.
+
+    Raises DeviceMissing for `cuda` without a GPU; a tokenizer that the rules do not cover stays on the host.
+    """
+    if choose(choice).kind == "cuda":
+        try:
+            encoder.device = GpuEncoder(encoder)
+        except Unsupported as error:
+            encoder.why = f"{error}: not on the GPU"
+    return encoder
 
 
 def _batches(texts: Strings) -> list[tuple[int, int]]:

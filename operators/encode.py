@@ -19,7 +19,9 @@ import pyarrow.compute as pc
 from dataforge.errors import ConfigError, GateError, InputError, SchemaError, escape
 from dataforge.kernels import token_rows
 from dataforge.kernels.buffers import Strings, strings_of
+from dataforge.kernels.device import Choice, DeviceMissing
 from dataforge.kernels.encode import Differs, Encoder, Ids, open_encoder
+from dataforge.kernels.gpu_encode import use_device
 from dataforge.kernels.tokenizer_folder import BadTokenizer, byte_lengths, open_folder
 from dataforge.operator import Contract, Map, Rows
 from dataforge.schemas.tokens import POSITIONS, TOKENS
@@ -40,7 +42,7 @@ class Encode(Map):
     keep: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     check_every: int = 1000  # one row in so many is encoded again by the reference; 0 for none
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: Choice = field(default="auto", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         for name, value in (("bos", self.bos), ("eos", self.eos)):
@@ -67,7 +69,9 @@ class Encode(Map):
 
     def _encoder(self, path: Path) -> Encoder:
         try:
-            encoder = open_encoder(open_folder(path))
+            encoder = use_device(open_encoder(open_folder(path)), self.device)
+        except DeviceMissing as error:
+            raise ConfigError(error.what, hint=error.hint) from error
         except (BadTokenizer, OSError) as error:
             raise InputError(f"the tokenizer cannot be used: {error}", file=path.name) from error
         for name, wanted, number in (("bos", self.bos, encoder.folder.bos), ("eos", self.eos, encoder.folder.eos)):
@@ -92,9 +96,10 @@ class Encode(Map):
         if self.positions and where is not None:
             columns += _positions(texts, found, where, rows, bos=bos, eos=eos)
         columns += [base[name] for name in self.keep] + [others[0][name] for name in self.beside]
-        notes = {"tokens": len(rows.ids), "tokens_learned": int((rows.labels != token_rows.IGNORED).sum())}
+        learned = len(rows.ids) if rows.labels is rows.ids else int((rows.labels != token_rows.IGNORED).sum())
+        notes = {"tokens": len(rows.ids), "tokens_learned": learned}
         notes |= {"texts_cut": rows.cut, "tokens_across_spans": across, "rows_checked": len(checked)}
-        notes["rows_by_reference"] = len(base) if encoder.lane == "reference" else 0
+        notes["rows_by_reference"] = len(base) if encoder.lane == "reference" and encoder.device is None else 0
         schema = self.gives([base.schema, *(other.schema for other in others)])
         return Rows(pa.RecordBatch.from_arrays(columns, schema=schema), notes=notes)
 

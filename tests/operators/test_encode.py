@@ -214,3 +214,13 @@ def test_no_rows_give_no_rows(bpe):
     found, _ = run(bpe, batch([]), spans=False, positions=True)
     assert found.num_rows == 0 and found.schema.names[:2] == ["id", "input_ids"]
     assert np.array_equal(found["length"], [])
+
+
+def test_a_device_that_is_not_there_is_said_and_auto_does_without(bpe):
+    from dataforge.kernels import device
+
+    if device.why_no_cuda() is None:
+        pytest.skip("there is a GPU here")
+    with pytest.raises(ConfigError, match=r"device: cpu"):
+        Encode(device="cuda").start([bpe])
+    assert run(bpe, batch(["a"]), device="auto")[0] == run(bpe, batch(["a"]), device="cpu")[0]
