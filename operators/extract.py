@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError, InputError
+from dataforge.operators.extract_boxes import drop_boxes
 from dataforge.operators.extract_lines import drop_boilerplate
 
 EXTRACTORS = ("trafilatura", "resiliparse", "none")
@@ -26,7 +27,7 @@ class Extraction:
     focus: str = "balanced"  # precision: less boilerplate, more lost; recall: the other way round
     comments: bool = False  # readers' comments below an article
     tables: bool = True
-    boilerplate_lines: bool = True  # take off cookie, sharing and subscription lines
+    boilerplate: bool = True  # take off boxes and lines of cookies, sharing, subscription, see-also
     cpu_s: int = 20
     memory_mib: int = 3072
 
@@ -42,7 +43,7 @@ def extract_text(html: str, extractor: str, how: Extraction) -> str:
     if extractor == "none" or not html.strip():
         return html
     text = _trafilatura(html, how) if extractor == "trafilatura" else _resiliparse(html, how)
-    return drop_boilerplate(text) if how.boilerplate_lines else text
+    return drop_boilerplate(text) if how.boilerplate else text
 
 
 def _trafilatura(html: str, how: Extraction) -> str:
@@ -56,8 +57,13 @@ def _trafilatura(html: str, how: Extraction) -> str:
 def _run_trafilatura(html: str, how: Extraction, focus: str) -> str:
     import trafilatura
 
+    page = trafilatura.load_html(html)
+    if page is None:
+        return ""
+    if how.boilerplate and focus != "recall":
+        drop_boxes(page)
     text: str | None = trafilatura.extract(
-        html,
+        page,
         include_comments=how.comments,
         include_tables=how.tables,
         favor_precision=focus == "precision",

@@ -4,9 +4,11 @@ import gzip
 import json
 
 import pytest
+from lxml import html
 
 from dataforge.errors import ConfigError, InputError
 from dataforge.operators.extract import Extraction, evaluate, extract_text
+from dataforge.operators.extract_boxes import drop_boxes
 from dataforge.operators.extract_lines import drop_boilerplate, is_boilerplate
 from dataforge.operators.extract_process import Extractor
 from dataforge.operators.files_rows import RowFault
@@ -102,3 +104,13 @@ def test_evaluation_counts_gold_strings(tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"url": 1}\n')
     with pytest.raises(InputError, match="expected url"):
         evaluate(str(tmp_path / "p.warc.gz"), str(tmp_path / "bad.jsonl"))
+
+
+def test_boxes_of_the_site_go_unless_they_are_the_page():
+    box = '<div class="author-bio"><p>The author lives by the sea.</p></div>'
+    page = html.fromstring(f"<body><p>{PROSE}</p>{box} tail <p>{PROSE}</p></body>")
+    drop_boxes(page)
+    assert page.text_content() == f"{PROSE} tail {PROSE}"
+    whole = html.fromstring(f'<body><div id="cookie-recipes"><p>{PROSE}</p></div></body>')
+    drop_boxes(whole)
+    assert whole.text_content() == PROSE
