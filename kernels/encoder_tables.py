@@ -78,6 +78,15 @@ def _places(tables: Sequence[npt.NDArray[np.generic]]) -> tuple[list[int], int]:
     return places, at
 
 
+def packed_tables(tables: Sequence[npt.NDArray[np.generic]]) -> Blob:
+    """Tables behind a header of their byte offsets."""
+    places, size = _places(tables)
+    blob = np.zeros(size, np.uint8)
+    for place, table in zip([0, *places], [np.array(places, np.int64), *tables], strict=True):
+        blob[place : place + table.nbytes] = np.ascontiguousarray(table).view(np.uint8)
+    return blob
+
+
 def two_stage(table: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.generic]]:
     """(index of blocks of 128 code points, the distinct blocks one after another)."""
     rows = np.ascontiguousarray(table).reshape(-1, 128)

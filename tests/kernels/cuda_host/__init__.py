@@ -37,8 +37,8 @@ class Host:
 
     xp = np
 
-    def __init__(self, *flags: str) -> None:
-        self._library = library("encode_host.c", *flags)
+    def __init__(self, *flags: str, name: str = "encode_host.c") -> None:
+        self._library = library(name, *flags)
 
     def launch(self, kernel: str, count: int, *arguments: object) -> None:
         passed = [ctypes.c_int64(count)]
