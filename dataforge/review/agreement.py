@@ -144,7 +144,7 @@ def kappa(table: np.ndarray) -> Measure:
     if n == 0:
         return Measure(None, "not defined: no item in common")
     equal = float(np.trace(table)) / n
-    by_chance = float((table.sum(axis=0) @ table.sum(axis=1))) / (n * n)
+    by_chance = float(table.sum(axis=0) @ table.sum(axis=1)) / (n * n)
     if by_chance == 1:
         return Measure(None, f"undefined: only one label was used, {int(n)}/{int(n)} equal", int(n), int(2 * n))
     return Measure((equal - by_chance) / (1 - by_chance), "", int(n), int(2 * n))

@@ -71,7 +71,7 @@ def read_answers(path: Path, label_set: LabelSet) -> Iterator[Given]:
 def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line.decode("utf-8")) if len(line) <= LINE_LIMIT else None
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         raise SchemaError("a line of answers is a JSON object with the text `id`", file=str(path), row=number)
@@ -89,8 +89,12 @@ def _given(record: dict[str, Any], label_set: LabelSet, path: Path, number: int)
     labels = tuple(label_set.stored_name(word) if isinstance(word, str) else None for word in words)
     if None in labels or not labels:
         wrong = escape(words[labels.index(None)] if labels else "", 40)
-        raise SchemaError(f"label {wrong!r} is not in the label set {label_set.name!r}", file=str(path), row=number,
-                          hint=f"use one of {', '.join(label_set.names)}, unsure or reject")
+        raise SchemaError(
+            f"label {wrong!r} is not in the label set {label_set.name!r}",
+            file=str(path),
+            row=number,
+            hint=f"use one of {', '.join(label_set.names)}, unsure or reject",
+        )
     return Given(record["id"], annotator, "label", tuple(str(x) for x in labels), number)
 
 
@@ -118,8 +122,12 @@ def _check(batch: Batch, items: dict[str, int], allow_multi: bool, file: str) ->
     seen: dict[tuple[str, str], Given] = {}
     for given in batch.answers:
         if given.row_id not in items:
-            raise InputError(f"id {escape(given.row_id, 64)} is not in the sample", file=file, row=given.place,
-                             hint="label the current sample: dataforge review export")
+            raise InputError(
+                f"id {escape(given.row_id, 64)} is not in the sample",
+                file=file,
+                row=given.place,
+                hint="label the current sample: dataforge review export",
+            )
         if len(given.labels) > (2 if allow_multi else 1):
             raise SchemaError(f"{len(given.labels)} labels where the batch takes one", file=file, row=given.place)
         first = seen.setdefault((given.row_id, given.annotator), given)
@@ -140,7 +148,12 @@ def _accounts(c: sa.Connection, names: Iterable[str], now: float) -> dict[str, i
 
 
 def _store_answers(
-    c: sa.Connection, database: Database, row: Any, answers: Iterable[Given], items: dict[str, int], users: dict[str, int]
+    c: sa.Connection,
+    database: Database,
+    row: Any,
+    answers: Iterable[Given],
+    items: dict[str, int],
+    users: dict[str, int],
 ) -> int:
     a = t.annotation
     live = a.c.superseded_by.is_(None) & (a.c.kind != "skip") & (t.item.c.batch_id == row.id)
@@ -150,8 +163,10 @@ def _store_answers(
         .all()
     )
     done = dict(c.execute(sa.select(t.item.c.id, t.item.c.done).where(t.item.c.batch_id == row.id)).tuples().all())
-    versions = {"schema_version": labels_of(c, row.label_schema_id).version,
-                "guideline_version": c.scalar(sa.select(t.guideline.c.version).where(t.guideline.c.id == row.guideline_id))}
+    versions = {
+        "schema_version": labels_of(c, row.label_schema_id).version,
+        "guideline_version": c.scalar(sa.select(t.guideline.c.version).where(t.guideline.c.id == row.guideline_id)),
+    }
     known, now, rows = 0, database.now(), []
     for given in answers:
         item_id, user_id = items[given.row_id], users[given.annotator]
@@ -161,12 +176,23 @@ def _store_answers(
         have.add((item_id, user_id))
         extra = done[item_id] >= row.need
         done[item_id] += not extra and given.kind in COUNTED
-        rows.append({
-            "item_id": item_id, "user_id": user_id, "kind": given.kind, "labels_json": json.dumps(sorted(given.labels)),
-            "instruct_json": json.dumps(given.instruct, ensure_ascii=False, sort_keys=True) if given.instruct else None,
-            "flagged": given.flagged or given.kind == "flag", "seconds": given.seconds, "extra": extra, **versions,
-            "client_key": _client_key(row.id, given, now), "created_at": now,
-        })
+        rows.append(
+            {
+                "item_id": item_id,
+                "user_id": user_id,
+                "kind": given.kind,
+                "labels_json": json.dumps(sorted(given.labels)),
+                "instruct_json": json.dumps(given.instruct, ensure_ascii=False, sort_keys=True)
+                if given.instruct
+                else None,
+                "flagged": given.flagged or given.kind == "flag",
+                "seconds": given.seconds,
+                "extra": extra,
+                **versions,
+                "client_key": _client_key(row.id, given, now),
+                "created_at": now,
+            }
+        )
     for start in range(0, len(rows), 500):
         c.execute(a.insert(), rows[start : start + 500])
     touched = sorted({r["item_id"] for r in rows})

@@ -45,7 +45,7 @@ class Page:
     _meters: dict[int, tuple[float, tuple[int, int]]] = field(default_factory=dict)
 
     def progress(self, batch_id: int) -> tuple[int, int]:
-        """(done, items) for the bar at the top, up to 2 s old: counting 20,000 items for every claim costs more than the claim."""
+        """(done, items) for the bar at the top, up to 2 s old: counting a large batch costs more than a claim."""
         at, counts = self._meters.get(batch_id, (-9.0, (0, 0)))
         if time.monotonic() - at > METER_S:
             counts = numbers.progress(self.database, batch_id)
@@ -69,9 +69,9 @@ class Page:
         return auth.unsigned(self.secret, cookie) if cookie else None
 
     def user(self, request: Request) -> User | None:
-        if self.trusted_proxy and request.client and request.client.host == self.trusted_proxy:
-            if name := request.headers.get("x-forwarded-user"):
-                return _account(self.database, name)
+        proxied = self.trusted_proxy and request.client and request.client.host == self.trusted_proxy
+        if proxied and (name := request.headers.get("x-forwarded-user")):
+            return _account(self.database, name)
         token = self.token(request)
         return auth.user_of(self.database, token) if token else None
 
@@ -121,7 +121,9 @@ def json_body(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
     for name, given in value.items():
         if name not in fields:
             raise Invalid("the body has a field that is not known here")
-        if given is not None and (not isinstance(given, fields[name]) or (isinstance(given, bool) and fields[name] is not bool)):
+        if given is not None and (
+            not isinstance(given, fields[name]) or (isinstance(given, bool) and fields[name] is not bool)
+        ):
             raise Invalid(f"field {name} has the wrong type")
         if isinstance(given, str) and any("\ud800" <= ch <= "\udfff" or ch == "\0" for ch in given):
             raise Invalid(f"field {name} holds characters that are not text")
@@ -131,7 +133,15 @@ def json_body(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
 Handler = Callable[[Call], Any]
 
 
-def route(path: str, handler: Handler, method: str, fields: dict[str, Any] | None = None, *, lead: bool = False, raw: bool = False) -> Route:
+def route(
+    path: str,
+    handler: Handler,
+    method: str,
+    fields: dict[str, Any] | None = None,
+    *,
+    lead: bool = False,
+    raw: bool = False,
+) -> Route:
     def endpoint(request: Request) -> Response:
         page: Page = request.app.state.page
         user = page.user(request)
@@ -157,8 +167,15 @@ def open_session(request: Request) -> Response:
         token = auth.login(page.database, body.get("name", ""), body.get("passphrase", ""), page.address(request))
     user = auth.user_of(page.database, token)
     response = JSONResponse({"name": user.name, "role": user.role, "id": user.id} if user else {})
-    response.set_cookie(page.cookie_name(), auth.signed(page.secret, token), max_age=int(auth.SESSION_S), httponly=True,
-                        samesite="strict", secure=page.is_secure(), path="/")
+    response.set_cookie(
+        page.cookie_name(),
+        auth.signed(page.secret, token),
+        max_age=int(auth.SESSION_S),
+        httponly=True,
+        samesite="strict",
+        secure=page.is_secure(),
+        path="/",
+    )
     return response
 
 
@@ -166,7 +183,9 @@ def end_session(call: Call) -> Response:
     if token := call.page.token(call.request):
         auth.logout(call.database, token)
     response = JSONResponse({})
-    response.delete_cookie(call.page.cookie_name(), path="/", httponly=True, samesite="strict", secure=call.page.is_secure())
+    response.delete_cookie(
+        call.page.cookie_name(), path="/", httponly=True, samesite="strict", secure=call.page.is_secure()
+    )
     response.headers["Clear-Site-Data"] = '"cache"'  # not storage: an unsent answer must survive the logout
     return response
 
@@ -185,8 +204,13 @@ def claim(call: Call) -> dict[str, Any]:
     got = queue.claim(call.database, batch_id, call.user.id, call.body.get("n", 3))
     with call.database.read() as c:
         done, items = call.page.progress(batch_id)
-        return {"items": views.items_for(c, got.item_ids, call.user), "expires_at": got.expires_at, "with_others": got.with_others,
-                "back_at": got.back_at, "progress": {"done": done, "items": items}}
+        return {
+            "items": views.items_for(c, got.item_ids, call.user),
+            "expires_at": got.expires_at,
+            "with_others": got.with_others,
+            "back_at": got.back_at,
+            "progress": {"done": done, "items": items},
+        }
 
 
 def renew(call: Call) -> dict[str, Any]:
@@ -202,8 +226,18 @@ def get_item(call: Call) -> dict[str, Any]:
         return views.item_for(c, call.id("item"), call.user)
 
 
-ANSWER_FIELDS = {"client_key": str, "kind": str, "labels": list, "instruct": dict, "note": str, "reason": str, "flagged": bool,
-                 "seconds": (int, float), "extra": bool, "replaces": int}
+ANSWER_FIELDS = {
+    "client_key": str,
+    "kind": str,
+    "labels": list,
+    "instruct": dict,
+    "note": str,
+    "reason": str,
+    "flagged": bool,
+    "seconds": (int, float),
+    "extra": bool,
+    "replaces": int,
+}
 
 
 def add_answer(call: Call) -> dict[str, Any]:
@@ -211,7 +245,9 @@ def add_answer(call: Call) -> dict[str, Any]:
     labels, instruct = body.pop("labels", []), body.get("instruct")
     if not all(isinstance(x, str) for x in [*labels, *(instruct or {}).values()]):
         raise Invalid("labels and the triple are texts")
-    saved = queue.submit(call.database, call.id("item"), call.user.id, Answer(labels=tuple(labels), **{"client_key": "", **body}))
+    saved = queue.submit(
+        call.database, call.id("item"), call.user.id, Answer(labels=tuple(labels), **{"client_key": "", **body})
+    )
     return {**asdict(saved), "saved_at": saved.saved_at}
 
 
@@ -226,8 +262,17 @@ def get_history(call: Call) -> dict[str, Any]:
         return {"answers": views.history(c, call.id("batch"), call.user)}
 
 
-SEARCH_FIELDS = {"status": str, "label": str, "suggestion": str, "differs": bool, "score_from": (int, float), "score_to": (int, float),
-                 "annotator": str, "text": str, "page": int}
+SEARCH_FIELDS = {
+    "status": str,
+    "label": str,
+    "suggestion": str,
+    "differs": bool,
+    "score_from": (int, float),
+    "score_to": (int, float),
+    "annotator": str,
+    "text": str,
+    "page": int,
+}
 
 
 def search(call: Call) -> dict[str, Any]:
@@ -255,9 +300,15 @@ def decide(call: Call) -> dict[str, Any]:
         raise Invalid("labels and the triple are texts")
     if len(b.get("note", "")) > queue.NOTE_LIMIT:
         raise Invalid(f"a note has at most {queue.NOTE_LIMIT} characters")
-    decision = Decision(b.get("kind", "label"), tuple(b.get("labels", ())), "adjudicated", 0,
-                        instruct=json.dumps(instruct, ensure_ascii=False, sort_keys=True) if instruct else None,
-                        error_category=b.get("error_category", ""), note=b.get("note", ""))
+    decision = Decision(
+        b.get("kind", "label"),
+        tuple(b.get("labels", ())),
+        "adjudicated",
+        0,
+        instruct=json.dumps(instruct, ensure_ascii=False, sort_keys=True) if instruct else None,
+        error_category=b.get("error_category", ""),
+        note=b.get("note", ""),
+    )
     final = adjudicate(call.database, call.id("item"), call.user.id, decision)
     return {"source": final.source, "labels": final.labels, "kind": final.kind}
 
@@ -271,7 +322,11 @@ def bulk(call: Call) -> dict[str, Any]:
     if not all(isinstance(x, int) and 0 < x <= MAX_ID for x in ids) or len(ids) > 1000:
         raise Invalid("item_ids are up to 1000 numbers")
     b = call.body
-    return {"added": queue.bulk_label(call.database, call.id("batch"), call.user.id, ids, b.get("label", ""), b.get("client_key", ""))}
+    return {
+        "added": queue.bulk_label(
+            call.database, call.id("batch"), call.user.id, ids, b.get("label", ""), b.get("client_key", "")
+        )
+    }
 
 
 def get_preview(call: Call) -> dict[str, Any]:
@@ -282,8 +337,14 @@ def get_preview(call: Call) -> dict[str, Any]:
 def close_batch(call: Call) -> dict[str, Any]:
     batch_id = call.id("batch")
     already = preview(call.database, batch_id).state == "closed"
-    closing = close(call.database, batch_id, call.user.id, allow_unresolved=call.body.get("allow_unresolved", False),
-                    now_at_once=call.body.get("now", False), digest=export_sha256)
+    closing = close(
+        call.database,
+        batch_id,
+        call.user.id,
+        allow_unresolved=call.body.get("allow_unresolved", False),
+        now_at_once=call.body.get("now", False),
+        digest=export_sha256,
+    )
     if closing.state == "closed" and not already and call.page.on_closed:
         call.page.on_closed(closed_event(call.database, batch_id))
     return {**asdict(closing), "sentence": closing.sentence()}
@@ -322,7 +383,9 @@ def import_(call: Call) -> dict[str, Any]:
         file.write(call.request.scope["state"]["body"])
         file.flush()
         path = Path(file.name)
-        given = Batch(tuple(read_answers(path, label_set))) if name == "jsonl" else formats.READERS[name](path, label_set)
+        given = (
+            Batch(tuple(read_answers(path, label_set))) if name == "jsonl" else formats.READERS[name](path, label_set)
+        )
         return asdict(import_answers(call.database, batch_id, given, file="import"))
 
 

@@ -28,8 +28,12 @@ THREADS = 48  # most of them wait for a commit that they share
 
 
 def create_app(
-    database: Database | str | Path, *, on_closed: OnClosed | None = None, clock: Callable[[], float] = time.time,
-    trusted_proxy: str = "", public_url: str = "",
+    database: Database | str | Path,
+    *,
+    on_closed: OnClosed | None = None,
+    clock: Callable[[], float] = time.time,
+    trusted_proxy: str = "",
+    public_url: str = "",
 ) -> Starlette:
     """The application on an open database or its location.
 
@@ -41,7 +45,11 @@ def create_app(
     app = Starlette(
         routes=[*api.ROUTES, *pages.ROUTES, Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))],
         exception_handlers={DataforgeError: _refused, HTTPException: _http_error},  # type: ignore[dict-item]
-        middleware=[Middleware(Guard, public_url=page.public_url, may_import=lambda scope: page.token(Request(scope)) is not None)],
+        middleware=[
+            Middleware(
+                Guard, public_url=page.public_url, may_import=lambda scope: page.token(Request(scope)) is not None
+            )
+        ],
         lifespan=_limit_threads,
     )
     app.state.page = page
@@ -86,18 +94,35 @@ def _retry(extra: dict[str, Any] | None) -> dict[str, str]:
 
 
 def serve(
-    database: Database | str | Path, *, host: str = "127.0.0.1", port: int = 8474, on_closed: OnClosed | None = None,
-    trusted_proxy: str = "", public_url: str = "",
+    database: Database | str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8474,
+    on_closed: OnClosed | None = None,
+    trusted_proxy: str = "",
+    public_url: str = "",
 ) -> None:
     """Runs the page until interrupted. On another address than loopback it wants `public_url`, and TLS in front."""
     import uvicorn
 
     if host not in ("127.0.0.1", "::1", "localhost") and not public_url:
-        raise ConfigError(f"binding to {host} opens the page to others", key="--public-url",
-                          hint="name the https address that people type: --public-url https://review.example.org")
+        raise ConfigError(
+            f"binding to {host} opens the page to others",
+            key="--public-url",
+            hint="name the https address that people type: --public-url https://review.example.org",
+        )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
     os.umask(0o077)
     app = create_app(database, on_closed=on_closed, trusted_proxy=trusted_proxy, public_url=public_url)
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=5)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+    )

@@ -125,7 +125,7 @@ def login(database: Database, name: str, passphrase: str, address: str) -> str:
     _limit(database, keys, [TRIES_OF_NAME, TRIES_OF_ADDRESS])
     with database.read() as c:
         row = c.execute(sa.select(t.account).where(t.account.c.name == name, t.account.c.active)).first()
-    if not _verify(row.pass_hash if row else None, passphrase):
+    if not _verify(row.pass_hash if row else None, passphrase) or row is None:
         _failed(database, keys)
         raise Unauthenticated("name or passphrase is wrong", kind="login-failed")
     with database.write() as c:

@@ -66,8 +66,17 @@ def _row(db: Database, batch_id: int) -> dict[str, Any]:
     with db.read() as c:
         batch = batch_row(c, batch_id)
         done, items = numbers.progress_of(c, batch_id)
-    return {"id": batch.id, "title": batch.title, "kind": batch.kind, "state": batch.state, "need": batch.need,
-            "done": done, "items": items, "deadline": batch.deadline, "export_sha256": batch.export_sha256}
+    return {
+        "id": batch.id,
+        "title": batch.title,
+        "kind": batch.kind,
+        "state": batch.state,
+        "need": batch.need,
+        "done": done,
+        "items": items,
+        "deadline": batch.deadline,
+        "export_sha256": batch.export_sha256,
+    }
 
 
 def _chosen(db: Database, batch: int | None) -> int:
@@ -153,7 +162,12 @@ def import_file(database: str | Path, file: Path, *, batch: int | None = None, f
 
 
 def close_batch(
-    database: str | Path, *, batch: int | None = None, allow_unresolved: bool = False, now: bool = False, on_closed: OnClosed | None = None
+    database: str | Path,
+    *,
+    batch: int | None = None,
+    allow_unresolved: bool = False,
+    now: bool = False,
+    on_closed: OnClosed | None = None,
 ) -> Closing:
     """Closes a batch (see decisions.close) and then calls `on_closed` with ids and counts."""
     with opened(database) as db:
@@ -221,8 +235,11 @@ def forget_rows(database: str | Path, row_ids: list[str]) -> int:
     """Removes items of these rows with all that hangs on them, and their bytes from the file; how many items."""
     with opened(database) as db:
         with db.write() as c:
-            ids = [i for start in range(0, len(row_ids), 500)
-                   for i in c.scalars(sa.select(t.item.c.id).where(t.item.c.row_id.in_(row_ids[start : start + 500])))]
+            ids = [
+                i
+                for start in range(0, len(row_ids), 500)
+                for i in c.scalars(sa.select(t.item.c.id).where(t.item.c.row_id.in_(row_ids[start : start + 500])))
+            ]
             for start in range(0, len(ids), 500):
                 chunk = ids[start : start + 500]
                 c.execute(
@@ -242,8 +259,13 @@ def forget_rows(database: str | Path, row_ids: list[str]) -> int:
 
 
 def serve(
-    database: str | Path, *, host: str = "127.0.0.1", port: int = 8474, on_closed: OnClosed | None = None,
-    trusted_proxy: str = "", public_url: str = "",
+    database: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8474,
+    on_closed: OnClosed | None = None,
+    trusted_proxy: str = "",
+    public_url: str = "",
 ) -> None:
     """Runs the page until interrupted. Binds to loopback unless told otherwise."""
     from dataforge.review.app import serve as run

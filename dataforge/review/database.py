@@ -1,7 +1,8 @@
 """Opens the review database and gives read and write transactions on it.
 
-SQLite: WAL, synchronous=FULL, writes under BEGIN IMMEDIATE, one writer at a time inside the process, commits shared by those
-who wait, and a refusal of network file systems, where WAL loses data. PostgreSQL: READ COMMITTED, rows locked by the statements themselves.
+SQLite: WAL, synchronous=FULL, writes under BEGIN IMMEDIATE, one writer at a time inside the process, commits shared by
+those who wait, and a refusal of network file systems, where WAL loses data. PostgreSQL: READ COMMITTED, rows locked by
+the statements themselves.
 """
 
 from __future__ import annotations
@@ -204,8 +205,13 @@ def _prepare(database: Database) -> None:
         t.metadata.create_all(c)
         version = c.scalar(sa.select(t.setting.c.value).where(t.setting.c.key == "schema_version"))
         if version is None:
-            c.execute(t.setting.insert(), [{"key": "schema_version", "value": t.SCHEMA_VERSION},
-                                           {"key": "cookie_secret", "value": secrets.token_hex(32)}])
+            c.execute(
+                t.setting.insert(),
+                [
+                    {"key": "schema_version", "value": t.SCHEMA_VERSION},
+                    {"key": "cookie_secret", "value": secrets.token_hex(32)},
+                ],
+            )
         elif version != t.SCHEMA_VERSION:
             raise VersionError(f"the review database has version {version}, this program writes {t.SCHEMA_VERSION}")
 
@@ -227,5 +233,7 @@ def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
     if kind in NETWORK_FILE_SYSTEMS or kind in {"fuse.sshfs", "fuse.s3fs", "fuse.glusterfs"}:
         raise ConfigError(
             f"the review database lies on a network file system ({kind}), where SQLite can lose answers",
-            file=str(path), key="review.database", hint="use a local disk or a postgresql:// URL",
+            file=str(path),
+            key="review.database",
+            hint="use a local disk or a postgresql:// URL",
         )

@@ -57,7 +57,8 @@ class Closing:
 
     def sentence(self) -> str:
         agreed = sum(self.counts.get(source, 0) for source in ("unanimous", "majority", "single"))
-        return f"{agreed} agreed, {self.counts.get('adjudicated', 0)} adjudicated, {self.counts.get('unresolved', 0)} unresolved"
+        adjudicated, unresolved = (self.counts.get(source, 0) for source in ("adjudicated", "unresolved"))
+        return f"{agreed} agreed, {adjudicated} adjudicated, {unresolved} unresolved"
 
 
 def decide(answers: Sequence[Given]) -> Decision:
@@ -86,8 +87,13 @@ def given_of(c: sa.Connection, batch_id: int) -> dict[int, list[Given]]:
         i: [] for i in c.scalars(sa.select(t.item.c.id).where(t.item.c.batch_id == batch_id))
     }
     rows = c.execute(
-        sa.select(a.c.item_id, a.c.kind, a.c.labels_json, a.c.instruct_json).join(t.item, t.item.c.id == a.c.item_id)
-        .where(t.item.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind.in_(("label", "unsure", "reject", "flag")))
+        sa.select(a.c.item_id, a.c.kind, a.c.labels_json, a.c.instruct_json)
+        .join(t.item, t.item.c.id == a.c.item_id)
+        .where(
+            t.item.c.batch_id == batch_id,
+            a.c.superseded_by.is_(None),
+            a.c.kind.in_(("label", "unsure", "reject", "flag")),
+        )
     )
     for item_id, kind, labels, instruct in rows:
         items[item_id].append(Given(kind, tuple(json.loads(labels)), instruct))
@@ -104,8 +110,16 @@ def decisions_of(c: sa.Connection, batch_id: int) -> dict[int, Decision]:
 
 
 def _from_row(row: Any) -> Decision:
-    return Decision(row.kind, tuple(json.loads(row.labels_json)), row.source, row.n_answers, row.agreement,
-                    row.instruct_json, row.error_category or "", row.note or "")
+    return Decision(
+        row.kind,
+        tuple(json.loads(row.labels_json)),
+        row.source,
+        row.n_answers,
+        row.agreement,
+        row.instruct_json,
+        row.error_category or "",
+        row.note or "",
+    )
 
 
 def adjudicate(database: Database, item_id: int, user_id: int | None, decision: Decision) -> Decision:
@@ -115,8 +129,11 @@ def adjudicate(database: Database, item_id: int, user_id: int | None, decision: 
     with database.write() as c:
         batch = _lock_batch_of(c, database, item_id)
         names, most = labels_of(c, batch.label_schema_id).names, 2 if batch.allow_multi else 1
-        valid = {"label": 1 <= len(decision.labels) <= most and set(decision.labels) <= set(names),
-                 "reject": not decision.labels, "none": not decision.labels}
+        valid = {
+            "label": 1 <= len(decision.labels) <= most and set(decision.labels) <= set(names),
+            "reject": not decision.labels,
+            "none": not decision.labels,
+        }
         if not valid.get(decision.kind, False):
             raise Invalid(f"a decision takes 1 to {most} labels of {', '.join(names)}, or is a rejection")
         answers = given_of_item(c, item_id)
@@ -164,17 +181,37 @@ def _audit_decision(
     c: sa.Connection, database: Database, item_id: int, user_id: int | None, after: Decision | None
 ) -> None:
     row = c.execute(sa.select(t.decision).where(t.decision.c.item_id == item_id)).first()
-    words = [None if x is None else json.dumps({"kind": x.kind, "labels": x.labels, "source": x.source})
-             for x in (_from_row(row) if row else None, after)]
-    c.execute(t.audit.insert().values(at=database.now(), user_id=user_id, action="decision", object=f"item {item_id}",
-                                      before_json=words[0], after_json=words[1]))
+    words = [
+        None if x is None else json.dumps({"kind": x.kind, "labels": x.labels, "source": x.source})
+        for x in (_from_row(row) if row else None, after)
+    ]
+    c.execute(
+        t.audit.insert().values(
+            at=database.now(),
+            user_id=user_id,
+            action="decision",
+            object=f"item {item_id}",
+            before_json=words[0],
+            after_json=words[1],
+        )
+    )
 
 
 def store_decisions(c: sa.Connection, decisions: dict[int, Decision], user_id: int | None, now: float) -> None:
     rows = [
-        {"item_id": i, "kind": x.kind, "labels_json": json.dumps(sorted(x.labels)), "instruct_json": x.instruct,
-         "source": x.source, "n_answers": x.n_answers, "agreement": x.agreement, "error_category": x.error_category or None,
-         "note": x.note or None, "decided_by": user_id if x.source == "adjudicated" else None, "decided_at": now}
+        {
+            "item_id": i,
+            "kind": x.kind,
+            "labels_json": json.dumps(sorted(x.labels)),
+            "instruct_json": x.instruct,
+            "source": x.source,
+            "n_answers": x.n_answers,
+            "agreement": x.agreement,
+            "error_category": x.error_category or None,
+            "note": x.note or None,
+            "decided_by": user_id if x.source == "adjudicated" else None,
+            "decided_at": now,
+        }
         for i, x in decisions.items()
     ]
     ids = list(decisions)
@@ -196,7 +233,9 @@ def _closing(c: sa.Connection, batch: Any, decisions: dict[int, Decision], now: 
     short = c.scalars(sa.select(t.item.c.id).where(t.item.c.batch_id == batch.id, t.item.c.done < t.item.c.need)).all()
     unanswered = sum(decisions[item_id].source != "adjudicated" for item_id in short)
     leased = c.scalar(
-        sa.select(sa.func.count()).select_from(t.lease).join(t.item, t.item.c.id == t.lease.c.item_id)
+        sa.select(sa.func.count())
+        .select_from(t.lease)
+        .join(t.item, t.item.c.id == t.lease.c.item_id)
         .where(t.item.c.batch_id == batch.id, t.lease.c.expires_at > now)
     )
     return Closing(
@@ -230,8 +269,11 @@ def close(
         if batch.state == "cancelled":
             raise Conflict("this batch was replaced by a newer one", kind="batch-cancelled")
         if (plan.counts["unresolved"] or plan.unanswered) and not allow_unresolved:
-            raise Conflict(f"not closed: {plan.sentence()}, {plan.unanswered} short of answers", kind="unresolved",
-                           hint="adjudicate them, or close without them")
+            raise Conflict(
+                f"not closed: {plan.sentence()}, {plan.unanswered} short of answers",
+                kind="unresolved",
+                hint="adjudicate them, or close without them",
+            )
         if plan.leased and not now_at_once:
             c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(state="closing"))
             return replace(plan, state="closing")
@@ -239,7 +281,12 @@ def close(
 
 
 def _finish(
-    c: sa.Connection, database: Database, batch_id: int, user_id: int | None, decisions: dict[int, Decision], plan: Closing,
+    c: sa.Connection,
+    database: Database,
+    batch_id: int,
+    user_id: int | None,
+    decisions: dict[int, Decision],
+    plan: Closing,
     digest: Callable[[sa.Connection, int], str],
 ) -> Closing:
     now = database.now()
@@ -248,8 +295,15 @@ def _finish(
     c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(**values))
     sha256 = digest(c, batch_id)
     c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(export_sha256=sha256))
-    c.execute(t.audit.insert().values(at=now, user_id=user_id, action="batch.closed", object=f"batch {batch_id}",
-                                      after_json=json.dumps({"counts": plan.counts, "export_sha256": sha256})))
+    c.execute(
+        t.audit.insert().values(
+            at=now,
+            user_id=user_id,
+            action="batch.closed",
+            object=f"batch {batch_id}",
+            after_json=json.dumps({"counts": plan.counts, "export_sha256": sha256}),
+        )
+    )
     return replace(plan, state="closed", export_sha256=sha256)
 
 

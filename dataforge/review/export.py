@@ -43,21 +43,34 @@ def records(c: sa.Connection, batch_id: int) -> Iterator[dict[str, Any]]:
     batch = batch_row(c, batch_id)
     label_set = labels_of(c, batch.label_schema_id)
     guideline = c.scalar(sa.select(t.guideline.c.version).where(t.guideline.c.id == batch.guideline_id))
-    head = {"kind": batch.kind, "label_schema": label_set.name, "label_schema_version": label_set.version,
-            "guideline_version": guideline}
+    head = {
+        "kind": batch.kind,
+        "label_schema": label_set.name,
+        "label_schema_version": label_set.version,
+        "guideline_version": guideline,
+    }
     decisions, answers, suggestions = decisions_of(c, batch_id), answers_of(c, batch_id), suggestions_of(c, batch_id)
     names = pseudonyms(a for given in answers.values() for a in given)
     items = sorted(
         c.execute(sa.select(t.item).where(t.item.c.batch_id == batch_id)).all(), key=lambda item: item.row_id
     )
     for item in items:  # what people answered by hand: a loop is cheap
-        given = [{"annotator": names[a.name], "kind": a.kind, "labels": in_order(a.labels_json, label_set)}
-                 for a in answers.get(item.id, [])]
+        given = [
+            {"annotator": names[a.name], "kind": a.kind, "labels": in_order(a.labels_json, label_set)}
+            for a in answers.get(item.id, [])
+        ]
         yield {
-            **head, **_decided(decisions[item.id], label_set), **suggestions.get(item.id, {}),
-            "id": item.row_id, "item_key": item.item_key, "answers": sorted(given, key=lambda x: x["annotator"]),
-            "flagged": any(a.flagged for a in answers.get(item.id, [])), "gold": item.gold_json is not None,
-            "random": bool(item.is_random), "p_selected": item.p_selected, "filter": _filter(item.meta_json),
+            **head,
+            **_decided(decisions[item.id], label_set),
+            **suggestions.get(item.id, {}),
+            "id": item.row_id,
+            "item_key": item.item_key,
+            "answers": sorted(given, key=lambda x: x["annotator"]),
+            "flagged": any(a.flagged for a in answers.get(item.id, [])),
+            "gold": item.gold_json is not None,
+            "random": bool(item.is_random),
+            "p_selected": item.p_selected,
+            "filter": _filter(item.meta_json),
         }
 
 
@@ -76,8 +89,11 @@ def answers_of(c: sa.Connection, batch_id: int) -> dict[int, list[Any]]:
     """Live answers with their annotators' names, by item."""
     a = t.annotation
     rows = c.execute(
-        sa.select(a, t.account.c.name).join(t.item, t.item.c.id == a.c.item_id).join(t.account, t.account.c.id == a.c.user_id)
-        .where(t.item.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind.in_(ANSWERS)).order_by(a.c.id)
+        sa.select(a, t.account.c.name)
+        .join(t.item, t.item.c.id == a.c.item_id)
+        .join(t.account, t.account.c.id == a.c.user_id)
+        .where(t.item.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind.in_(ANSWERS))
+        .order_by(a.c.id)
     )
     found: dict[int, list[Any]] = defaultdict(list)
     for row in rows:
@@ -106,8 +122,12 @@ def in_order(labels_json: str, label_set: LabelSet) -> list[str]:
 def _decided(decision: Decision, label_set: LabelSet) -> dict[str, Any]:
     labels = [name for name in label_set.names if name in decision.labels]
     return {
-        "label": labels[0] if labels else None, "labels": labels, "rejected": decision.kind == "reject",
-        "decided_by": decision.source, "n_answers": decision.n_answers, "agreement": decision.agreement,
+        "label": labels[0] if labels else None,
+        "labels": labels,
+        "rejected": decision.kind == "reject",
+        "decided_by": decision.source,
+        "n_answers": decision.n_answers,
+        "agreement": decision.agreement,
         "instruct": json.loads(decision.instruct) if decision.instruct else None,
         "error_category": decision.error_category or None,
     }

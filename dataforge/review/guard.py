@@ -137,7 +137,7 @@ async def _body(receive: Any, headers: dict[bytes, bytes], limit: int) -> bytes:
         raise Refused(413, "too-large", f"a body has at most {limit} bytes")
     try:
         return await asyncio.wait_for(_read(receive, limit), BODY_SECONDS)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise Refused(408, "too-slow", f"a body must arrive within {BODY_SECONDS:.0f} s") from None
 
 
@@ -170,12 +170,25 @@ def _replay(body: bytes, receive: Any) -> Any:
 
 def problem_document(status: int, kind: str, what: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
     """RFC 9457: `type` is stable and made for programs, `detail` for people."""
-    return {"type": f"about:blank#{kind}", "kind": kind, "title": kind.replace("-", " "), "status": status, "detail": what, **(extra or {})}
+    return {
+        "type": f"about:blank#{kind}",
+        "kind": kind,
+        "title": kind.replace("-", " "),
+        "status": status,
+        "detail": what,
+        **(extra or {}),
+    }
 
 
-async def problem(send: Any, status: int, kind: str, what: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+async def problem(
+    send: Any, status: int, kind: str, what: str, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
     body = json.dumps(problem_document(status, kind, what)).encode()
-    own = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode()), *(headers or [])]
+    own = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        *(headers or []),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": body})
 

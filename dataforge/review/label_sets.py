@@ -84,7 +84,8 @@ def load_label_set(name: str) -> LabelSet:
 
 
 def _read_yaml(path: Path) -> Any:
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
@@ -117,8 +118,11 @@ def _check(label_set: LabelSet, path: Path) -> None:
         seen.add(label.name)
         for key in filter(None, (label.key, label.letter)):
             if len(key) != 1 or key in taken:
-                raise ConfigError(f"key {key!r} of {label.name!r} is not one free key: {taken.get(key, 'too long')}",
-                                  file=str(path), hint="digits 1-9 and letters other than a f g i n u x are free")
+                raise ConfigError(
+                    f"key {key!r} of {label.name!r} is not one free key: {taken.get(key, 'too long')}",
+                    file=str(path),
+                    hint="digits 1-9 and letters other than a f g i n u x are free",
+                )
             taken[key] = f"label {label.name}"
 
 

@@ -29,14 +29,24 @@ from dataforge.review.problems import Forbidden, NotFound
 from dataforge.review.queue import labels_of
 
 HERE = Path(__file__).parent
-REASONS = {"broken_text": "broken text", "personal_data": "personal data", "harmful": "harmful", "wrong_language": "wrong language",
-           "not_for_task": "not for this task", "other": "other"}
+REASONS = {
+    "broken_text": "broken text",
+    "personal_data": "personal data",
+    "harmful": "harmful",
+    "wrong_language": "wrong language",
+    "not_for_task": "not for this task",
+    "other": "other",
+}
 LOOPBACK = ("127.0.0.1", "::1", "testclient")
 
 
 @lru_cache(maxsize=1)
 def templates() -> Environment:
-    env = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(default=True), undefined=StrictUndefined)
+    env = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+    )
     env.filters.update(percent=percent, number=number, when=when, duration=duration, measure=measure)
     return env
 
@@ -89,7 +99,9 @@ def page_route(path: str, build: Callable[[Page, User, Request], Response], *, l
     return Route(path, endpoint, methods=["GET"])
 
 
-def html(name: str, user: User | None, *, setup: dict[str, Any] | None = None, status: int = 200, **values: Any) -> Response:
+def html(
+    name: str, user: User | None, *, setup: dict[str, Any] | None = None, status: int = 200, **values: Any
+) -> Response:
     text = templates().get_template(name).render(user=user, setup=_embedded(setup or {}), **values)
     return HTMLResponse(text, status_code=status)
 
@@ -123,10 +135,20 @@ def _setup(page: Page, c: sa.Connection, user: User, batch_id: int) -> tuple[Any
     batch = batch_row(c, batch_id)
     label_set = labels_of(c, batch.label_schema_id)
     guideline = c.execute(sa.select(t.guideline).where(t.guideline.c.id == batch.guideline_id)).one()
-    labels = [{"name": x.name, "singular": x.singular, "key": x.key, "letter": x.letter, "definition": x.definition} for x in label_set.labels]
+    labels = [
+        {"name": x.name, "singular": x.singular, "key": x.key, "letter": x.letter, "definition": x.definition}
+        for x in label_set.labels
+    ]
     setup = {
-        "batch": batch.id, "kind": batch.kind, "state": batch.state, "lease_s": batch.lease_s, "multi": bool(batch.allow_multi),
-        "labels": labels, "reasons": REASONS, "categories": CATEGORIES, "lead": user.is_lead,
+        "batch": batch.id,
+        "kind": batch.kind,
+        "state": batch.state,
+        "lease_s": batch.lease_s,
+        "multi": bool(batch.allow_multi),
+        "labels": labels,
+        "reasons": REASONS,
+        "categories": CATEGORIES,
+        "lead": user.is_lead,
         "user": {"id": user.id, "name": user.name},
         # Two databases served under one address must not share an outbox.
         "store": f"review:{hashlib.sha256(page.secret).hexdigest()[:12]}:{user.id}",
@@ -142,8 +164,17 @@ def item_page(page: Page, user: User, request: Request) -> Response:
         else:
             batch_id, open_at = _id(request, "batch"), None
         batch, setup, guideline = _setup(page, c, user, batch_id)
-    return html("item.html", user, setup={**setup, "open": open_at}, batch=batch, question=setup["question"],
-                labels=setup["labels"], reasons=REASONS, guideline=guideline, guideline_html=rendered(guideline.markdown))
+    return html(
+        "item.html",
+        user,
+        setup={**setup, "open": open_at},
+        batch=batch,
+        question=setup["question"],
+        labels=setup["labels"],
+        reasons=REASONS,
+        guideline=guideline,
+        guideline_html=rendered(guideline.markdown),
+    )
 
 
 def list_page(page: Page, user: User, request: Request) -> Response:
@@ -161,8 +192,15 @@ def adjudicate_page(page: Page, user: User, request: Request) -> Response:
         chosen = request.query_params.get("item", "")
         if chosen.isdigit() and int(chosen) <= MAX_ID:
             waiting = [int(chosen), *(i for i in waiting if i != int(chosen))]
-    return html("adjudicate.html", user, setup={**setup, "waiting": waiting}, batch=batch, labels=setup["labels"],
-                categories=CATEGORIES, guideline_html=rendered(guideline.markdown))
+    return html(
+        "adjudicate.html",
+        user,
+        setup={**setup, "waiting": waiting},
+        batch=batch,
+        labels=setup["labels"],
+        categories=CATEGORIES,
+        guideline_html=rendered(guideline.markdown),
+    )
 
 
 def stats_page(page: Page, user: User, request: Request) -> Response:
@@ -172,8 +210,19 @@ def stats_page(page: Page, user: User, request: Request) -> Response:
         batch, setup, _ = _setup(page, c, user, batch_id)
         waiting = len(views.to_adjudicate(c, batch_id))
     shown = {x["name"]: x["singular"] for x in setup["labels"]}
-    return html("stats.html", user, setup=setup, batch=batch, s=s, closing=closing, waiting=waiting, shown=shown,
-                confusion=_confusion(s["agreement"]["confusion"]), formats=FORMATS, low_alpha=numbers.below(s["agreement"]["alpha"], 0.667))
+    return html(
+        "stats.html",
+        user,
+        setup=setup,
+        batch=batch,
+        s=s,
+        closing=closing,
+        waiting=waiting,
+        shown=shown,
+        confusion=_confusion(s["agreement"]["confusion"]),
+        formats=FORMATS,
+        low_alpha=numbers.below(s["agreement"]["alpha"], 0.667),
+    )
 
 
 def _confusion(cells: list[dict[str, Any]]) -> dict[str, Any]:
@@ -214,10 +263,16 @@ def metrics(request: Request) -> Response:
     if not (request.client and request.client.host in LOOPBACK) and not (user and user.is_lead):
         raise NotFound("no such page")
     with page.database.read() as c:
-        left = c.scalar(sa.text("select coalesce(sum(i.need - i.done), 0) from item i join batch b on b.id = i.batch_id "
-                                "where b.state = 'open' and i.done < i.need"))
+        left = c.scalar(
+            sa.text(
+                "select coalesce(sum(i.need - i.done), 0) from item i join batch b on b.id = i.batch_id "
+                "where b.state = 'open' and i.done < i.need"
+            )
+        )
         answers = c.scalar(sa.select(sa.func.count()).select_from(t.annotation))
-        leases = c.scalar(sa.select(sa.func.count()).select_from(t.lease).where(t.lease.c.expires_at > page.database.now()))
+        leases = c.scalar(
+            sa.select(sa.func.count()).select_from(t.lease).where(t.lease.c.expires_at > page.database.now())
+        )
     lines = {"review_left": left, "review_answers_total": answers, "review_leases": leases}
     return PlainTextResponse("".join(f"dataforge_{name} {value}\n" for name, value in lines.items()))
 

@@ -89,7 +89,8 @@ select i.id, i.need, i.done, b.state, b.lease_s, b.allow_multi, s.json, s.versio
   join guideline g on g.id = b.guideline_id where i.id = :item""")
 LIVE = sa.text("""
 select id, kind, labels_json, instruct_json, created_at, extra from annotation
- where item_id = :item and user_id = :user and superseded_by is null order by case kind when 'skip' then 1 else 0 end, id desc""")
+ where item_id = :item and user_id = :user and superseded_by is null
+ order by case kind when 'skip' then 1 else 0 end, id desc""")
 INSERT = sa.text("""
 insert into annotation (item_id, user_id, kind, labels_json, instruct_json, note, reason, flagged, seconds, extra,
                         schema_version, guideline_version, client_key, created_at)
@@ -221,7 +222,9 @@ def undo(database: Database, answer_id: int, user_id: int) -> int:
     return int(old.item_id)
 
 
-def bulk_label(database: Database, batch_id: int, user_id: int, item_ids: Sequence[int], label: str, client_key: str) -> int:
+def bulk_label(
+    database: Database, batch_id: int, user_id: int, item_ids: Sequence[int], label: str, client_key: str
+) -> int:
     """A lead's own answer on many items at once; how many were added. Nobody's answer is overwritten, mine neither."""
     added = 0
     with database.write() as c:
@@ -232,7 +235,11 @@ def bulk_label(database: Database, batch_id: int, user_id: int, item_ids: Sequen
         for item_id, answer in answers:
             check(answer, labels_of(c, batch.label_schema_id), bool(batch.allow_multi))
             live = c.execute(LIVE, {"item": item_id, "user": user_id}).first()
-            if item_id not in own or (live is not None and live.kind != "skip") or _known_key(c, answer.client_key, user_id):
+            if (
+                item_id not in own
+                or (live is not None and live.kind != "skip")
+                or _known_key(c, answer.client_key, user_id)
+            ):
                 continue
             c.execute(GRANT, {"item": item_id, "user": user_id, "now": now, "expires": now})  # mine, but holds no slot
             item = _item_of(c, database, item_id, user_id, states=("open",))
@@ -323,8 +330,11 @@ def _correct(c: sa.Connection, item: Any, live: Any, user_id: int, answer: Answe
     if same and answer.replaces is None:
         return Saved(live.id, item.id, live.created_at, duplicate=True, extra=bool(live.extra))
     if answer.replaces != live.id or answer.kind == "skip":
-        raise Conflict("you have already answered this item; your text is kept", kind="already-answered",
-                       extra={"answer_id": live.id})
+        raise Conflict(
+            "you have already answered this item; your text is kept",
+            kind="already-answered",
+            extra={"answer_id": live.id},
+        )
     _supersede(c, live.id, live.id)  # makes room in the unique index; the true successor is set below
     saved = _insert(c, item, user_id, answer, now, extra=bool(live.extra))
     _supersede(c, live.id, saved.answer_id)
@@ -333,11 +343,20 @@ def _correct(c: sa.Connection, item: Any, live: Any, user_id: int, answer: Answe
 
 def _insert(c: sa.Connection, item: Any, user_id: int, answer: Answer, now: float, *, extra: bool) -> Saved:
     values = {
-        "item_id": item.id, "user_id": user_id, "kind": answer.kind, "labels_json": _dump_labels(answer),
-        "instruct_json": _dump(answer.instruct), "note": answer.note or None, "reason": answer.reason or None,
-        "flagged": answer.flagged or answer.kind == "flag", "seconds": answer.seconds, "extra": extra,
-        "schema_version": item.schema_version, "guideline_version": item.guideline_version,
-        "client_key": answer.client_key, "created_at": now,
+        "item_id": item.id,
+        "user_id": user_id,
+        "kind": answer.kind,
+        "labels_json": _dump_labels(answer),
+        "instruct_json": _dump(answer.instruct),
+        "note": answer.note or None,
+        "reason": answer.reason or None,
+        "flagged": answer.flagged or answer.kind == "flag",
+        "seconds": answer.seconds,
+        "extra": extra,
+        "schema_version": item.schema_version,
+        "guideline_version": item.guideline_version,
+        "client_key": answer.client_key,
+        "created_at": now,
     }
     return Saved(int(c.execute(INSERT, values).scalar_one()), item.id, now, extra=extra)
 

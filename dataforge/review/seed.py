@@ -72,8 +72,9 @@ def seed(database: Database, rows: pa.Table, spec: BatchSpec) -> int:
         batch_id = known.id if known else _insert_batch(c, key, spec, label_set, guideline, now)
         if not known:
             _insert_items(c, batch_id, items, spec.need)
-        _make_current(c, batch_id, spec, now, reopen=bool(known) and known.state == "cancelled")
-        if not spec.salt and (not known or known.state == "cancelled"):  # a file's answers stand alone
+        reopen = known is not None and known.state == "cancelled"
+        _make_current(c, batch_id, spec, now, reopen=reopen)
+        if not spec.salt and (known is None or reopen):  # a file's answers stand alone
             _carry_over(c, batch_id)
     return int(batch_id)
 
@@ -86,9 +87,10 @@ def batch_key(spec: BatchSpec, label_set: LabelSet, guideline: Guideline, item_k
 def questions(rows: pa.Table, label_set: LabelSet) -> Iterable[dict[str, Any]]:
     """One dict per row. A loop over rows is cheap: a sample has hundreds or thousands of rows, for people to read.
 
-    Columns read where present: `context` (list of {speaker, text, after}), `act`/`act_score`/`act_by` or
-    `suggestion`/`suggestion_score`/`suggestion_by`, `priority`, `p_selected`, `random`, `gold` (label or list),
-    `instruct` {instruction, input, output}, `responses` (two strings), and the META columns.
+    Columns read where present: those of sample.SAMPLE (act, act_score, share, p_selected, priority: 0 is shown first,
+    gold_label, prev_text, next_text), `context` (list of {speaker, text, after}), `suggestion`/`suggestion_score`/
+    `suggestion_by`, `gold` (label or list), `random`, `instruct` {instruction, input, output}, `responses` (two strings)
+    and the META columns.
     """
     if missing := [name for name in ("id", "text") if name not in rows.column_names]:
         raise SchemaError(f"a review sample needs column {missing[0]!r}; found {', '.join(rows.column_names)}")
@@ -99,16 +101,16 @@ def questions(rows: pa.Table, label_set: LabelSet) -> Iterable[dict[str, Any]]:
         yield {
             "row_id": row["id"],
             "item_key": xxhash.xxh3_128_hexdigest(f"{row['id']}\0{_dump(shown)}".encode()),
-            "priority": _number(row.get("priority"), 0.0),
+            "priority": -(_number(row.get("priority"), 0.0) or 0.0),
             "p_selected": _number(row.get("p_selected"), None),
-            "is_random": bool(row.get("random")),
+            "is_random": bool(row.get("random")) or row.get("share") == "random",
             "text": row["text"],
-            "context_json": _dump(_context(row.get("context"))),
+            "context_json": _dump(_context(row)),
             "instruct_json": _dump(
                 {**(shown["instruct"] or {}), **({"responses": shown["responses"]} if shown["responses"] else {})}
             ),
             "meta_json": _dump({name: row[name] for name in META if row.get(name) not in (None, "")}),
-            "gold_json": _dump(_gold(row.get("gold"), label_set, number)),
+            "gold_json": _dump(_gold(row.get("gold") or row.get("gold_label"), label_set, number)),
             "suggestion": _suggestion(row, label_set),
         }
 
@@ -129,11 +131,25 @@ def _instruct(row: dict[str, Any]) -> dict[str, str] | None:
     return {"instruction": triple.get("instruction") or "", "input": triple.get("input") or "", "output": output or ""}
 
 
-def _context(value: Any) -> list[dict[str, Any]]:
+def _context(row: dict[str, Any]) -> list[dict[str, Any]]:
+    value = row.get("context")
     entries = json.loads(value) if isinstance(value, str) and value else value or []
+    if not entries:
+        entries = [
+            {
+                "text": row[f"{side}_text"],
+                "after": side == "next",
+                "speaker": "same speaker" if row.get(f"{side}_same_speaker") else "another",
+            }
+            for side in ("prev", "next")
+            if row.get(f"{side}_text")
+        ]
     return [
-        {"speaker": str(x.get("speaker") or ""), "text": str(x.get("text") or ""),
-         "after": bool(x.get("after") or x.get("position") == "after")}
+        {
+            "speaker": str(x.get("speaker") or ""),
+            "text": str(x.get("text") or ""),
+            "after": bool(x.get("after") or x.get("position") == "after"),
+        }
         for x in entries
     ]
 
@@ -162,12 +178,29 @@ def _insert_batch(
     c: sa.Connection, key: str, spec: BatchSpec, labels: LabelSet, guideline: Guideline, now: float
 ) -> int:
     values = {
-        "key": key, "title": spec.title, "kind": spec.kind, "need": spec.need, "lease_s": spec.lease_s,
-        "allow_multi": spec.allow_multi or labels.multi, "show_suggestions": spec.show_suggestions, "state": "open",
-        "deadline": spec.deadline, "on_deadline": spec.on_deadline, "created_at": now, "seeded_at": now,
-        "label_schema_id": _stored(c, t.label_schema, labels.sha256, name=labels.name, version=labels.version, json=labels.json()),
-        "guideline_id": _stored(c, t.guideline, guideline.sha256, name=guideline.name, version=guideline.version,
-                                markdown=guideline.markdown),
+        "key": key,
+        "title": spec.title,
+        "kind": spec.kind,
+        "need": spec.need,
+        "lease_s": spec.lease_s,
+        "allow_multi": spec.allow_multi or labels.multi,
+        "show_suggestions": spec.show_suggestions,
+        "state": "open",
+        "deadline": spec.deadline,
+        "on_deadline": spec.on_deadline,
+        "created_at": now,
+        "seeded_at": now,
+        "label_schema_id": _stored(
+            c, t.label_schema, labels.sha256, name=labels.name, version=labels.version, json=labels.json()
+        ),
+        "guideline_id": _stored(
+            c,
+            t.guideline,
+            guideline.sha256,
+            name=guideline.name,
+            version=guideline.version,
+            markdown=guideline.markdown,
+        ),
     }
     return int(c.execute(t.batch.insert().values(**values).returning(t.batch.c.id)).scalar_one())
 
@@ -191,16 +224,24 @@ def _insert_items(c: sa.Connection, batch_id: int, items: list[dict[str, Any]], 
 
 
 def _make_current(c: sa.Connection, batch_id: int, spec: BatchSpec, now: float, *, reopen: bool) -> None:
-    values = {"seeded_at": now, "deadline": spec.deadline, "on_deadline": spec.on_deadline,
-              "show_suggestions": spec.show_suggestions, "lease_s": spec.lease_s}
+    values = {
+        "seeded_at": now,
+        "deadline": spec.deadline,
+        "on_deadline": spec.on_deadline,
+        "show_suggestions": spec.show_suggestions,
+        "lease_s": spec.lease_s,
+    }
     c.execute(
         t.batch.update().where(t.batch.c.id == batch_id).values(**values, **({"state": "open"} if reopen else {}))
     )
     others = (t.batch.c.title == spec.title) & (t.batch.c.id != batch_id) & t.batch.c.state.in_(("open", "closing"))
     for (old,) in c.execute(sa.select(t.batch.c.id).where(others)).all():
         c.execute(t.batch.update().where(t.batch.c.id == old).values(state="cancelled"))
-        c.execute(t.audit.insert().values(at=now, action="batch.replaced", object=f"batch {old}",
-                                          after_json=_dump({"by": batch_id})))
+        c.execute(
+            t.audit.insert().values(
+                at=now, action="batch.replaced", object=f"batch {old}", after_json=_dump({"by": batch_id})
+            )
+        )
 
 
 def _carry_over(c: sa.Connection, batch_id: int) -> None:
@@ -208,19 +249,37 @@ def _carry_over(c: sa.Connection, batch_id: int) -> None:
     new, old, batches, a = t.item.alias("new"), t.item.alias("old"), t.batch, t.annotation
     mine = c.execute(sa.select(batches).where(batches.c.id == batch_id)).one()
     same = (
-        (old.c.batch_id != batch_id) & (batches.c.id == old.c.batch_id)
-        & (batches.c.label_schema_id == mine.label_schema_id) & (batches.c.guideline_id == mine.guideline_id)
+        (old.c.batch_id != batch_id)
+        & (batches.c.id == old.c.batch_id)
+        & (batches.c.label_schema_id == mine.label_schema_id)
+        & (batches.c.guideline_id == mine.guideline_id)
     )
-    answers = c.execute(
-        sa.select(new.c.id.label("new_item"), a).select_from(new).join(old, old.c.item_key == new.c.item_key).join(batches, same)
-        .join(a, a.c.item_id == old.c.id)
-        .where(new.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind.in_(("label", "unsure", "reject", "flag")))
-        .order_by(new.c.id, a.c.created_at.desc(), a.c.id.desc())
-    ).mappings().all()
-    have = set(c.execute(
-        sa.select(a.c.item_id, a.c.user_id).join(new, new.c.id == a.c.item_id)
-        .where(new.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind != "skip")
-    ).tuples().all())
+    answers = (
+        c.execute(
+            sa.select(new.c.id.label("new_item"), a)
+            .select_from(new)
+            .join(old, old.c.item_key == new.c.item_key)
+            .join(batches, same)
+            .join(a, a.c.item_id == old.c.id)
+            .where(
+                new.c.batch_id == batch_id,
+                a.c.superseded_by.is_(None),
+                a.c.kind.in_(("label", "unsure", "reject", "flag")),
+            )
+            .order_by(new.c.id, a.c.created_at.desc(), a.c.id.desc())
+        )
+        .mappings()
+        .all()
+    )
+    have = set(
+        c.execute(
+            sa.select(a.c.item_id, a.c.user_id)
+            .join(new, new.c.id == a.c.item_id)
+            .where(new.c.batch_id == batch_id, a.c.superseded_by.is_(None), a.c.kind != "skip")
+        )
+        .tuples()
+        .all()
+    )
     done: dict[int, int] = dict(
         c.execute(sa.select(new.c.id, new.c.done).where(new.c.batch_id == batch_id)).tuples().all()
     )
@@ -238,15 +297,21 @@ def _carry_over(c: sa.Connection, batch_id: int) -> None:
     _carry_decisions(c, batch_id, new, old, same)
 
 
-def _carry_decisions(
-    c: sa.Connection, batch_id: int, new: sa.Alias, old: sa.Alias, same: sa.ColumnElement[bool]
-) -> None:
+def _carry_decisions(c: sa.Connection, batch_id: int, new: Any, old: Any, same: sa.ColumnElement[bool]) -> None:
     d = t.decision
-    rows = c.execute(
-        sa.select(new.c.id.label("new_item"), d).select_from(new).join(old, old.c.item_key == new.c.item_key).join(t.batch, same)
-        .join(d, d.c.item_id == old.c.id).where(new.c.batch_id == batch_id, d.c.source == "adjudicated")
-        .order_by(new.c.id, d.c.decided_at.desc())
-    ).mappings().all()
+    rows = (
+        c.execute(
+            sa.select(new.c.id.label("new_item"), d)
+            .select_from(new)
+            .join(old, old.c.item_key == new.c.item_key)
+            .join(t.batch, same)
+            .join(d, d.c.item_id == old.c.id)
+            .where(new.c.batch_id == batch_id, d.c.source == "adjudicated")
+            .order_by(new.c.id, d.c.decided_at.desc())
+        )
+        .mappings()
+        .all()
+    )
     have = set(c.scalars(sa.select(d.c.item_id).join(new, new.c.id == d.c.item_id).where(new.c.batch_id == batch_id)))
     for row in rows:
         if row["new_item"] not in have:

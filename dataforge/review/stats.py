@@ -82,10 +82,24 @@ def stats(database: Database, batch_id: int) -> dict[str, Any]:
     left = sum(max(0, item.need - item.done) for item in items.values())
     everything = [a for given in answers.values() for a in given]
     return {
-        "batch": {"id": batch.id, "title": batch.title, "kind": batch.kind, "state": batch.state, "need": batch.need,
-                  "deadline": batch.deadline, "closed_at": batch.closed_at, "export_sha256": batch.export_sha256},
-        "progress": {"items": len(items), "done": full, "answers": len(everything), "answers_left": left,
-                     "seconds_left": _seconds_left(everything, left, now), "skips": skips},
+        "batch": {
+            "id": batch.id,
+            "title": batch.title,
+            "kind": batch.kind,
+            "state": batch.state,
+            "need": batch.need,
+            "deadline": batch.deadline,
+            "closed_at": batch.closed_at,
+            "export_sha256": batch.export_sha256,
+        },
+        "progress": {
+            "items": len(items),
+            "done": full,
+            "answers": len(everything),
+            "answers_left": left,
+            "seconds_left": _seconds_left(everything, left, now),
+            "skips": skips,
+        },
         "labels": _label_counts(everything, labels.names),
         "decisions": dict(Counter(x.source for x in decisions.values())),
         "agreement": as_plain(measured),
@@ -128,9 +142,13 @@ def _person(name: str, given: list[Any], items: dict[int, Any], measured: Agreem
     right = sum(a.kind == "label" and sorted(json.loads(a.labels_json)) == sorted(wanted) for a, wanted in gold)
     kappas = [m.value for pair, m in measured.kappa_of_pair.items() if name in pair and m.value is not None]
     return {
-        "name": name, "answers": len(given), "median_seconds": median(timed) if timed else None,
-        "too_fast": sum(s < TOO_FAST_S for s in timed), "unsure": sum(a.kind == "unsure" for a in given),
-        "flagged": sum(bool(a.flagged) for a in given), "gold": asdict(share(right, len(gold))),
+        "name": name,
+        "answers": len(given),
+        "median_seconds": median(timed) if timed else None,
+        "too_fast": sum(s < TOO_FAST_S for s in timed),
+        "unsure": sum(a.kind == "unsure" for a in given),
+        "flagged": sum(bool(a.flagged) for a in given),
+        "gold": asdict(share(right, len(gold))),
         "mean_kappa": sum(kappas) / len(kappas) if kappas else None,
     }
 
@@ -141,7 +159,8 @@ def _tagger(
     """Accuracy of the suggestion on decided items: on the random share, and on all items weighted by 1/p_selected."""
     judged = [
         (items[i], suggested[i]["suggestion"], suggested[i]["suggestion_score"], x)
-        for i, x in decisions.items() if i in suggested and x.kind == "label"
+        for i, x in decisions.items()
+        if i in suggested and x.kind == "label"
     ]
     random = [(s, x) for item, s, _, x in judged if item.is_random]
     by_label: dict[str, list[bool]] = defaultdict(list)
@@ -162,8 +181,10 @@ def _calibration(scored: list[tuple[float, bool]]) -> list[dict[str, Any]]:
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for score, hit in scored:
         bins[min(int(score * 10), 9)].append((score, hit))
-    return [{"from": b / 10, "n": len(x), "score": sum(s for s, _ in x) / len(x), "right": sum(h for _, h in x) / len(x)}
-            for b, x in sorted(bins.items())]
+    return [
+        {"from": b / 10, "n": len(x), "score": sum(s for s, _ in x) / len(x), "right": sum(h for _, h in x) / len(x)}
+        for b, x in sorted(bins.items())
+    ]
 
 
 def _false_drops(items: dict[int, Any], decisions: dict[int, Decision]) -> dict[str, Any]:
@@ -181,7 +202,8 @@ def as_plain(measured: Agreement) -> dict[str, Any]:
         return asdict(m)
 
     return {
-        "raw": plain(measured.raw), "alpha": plain(measured.alpha),
+        "raw": plain(measured.raw),
+        "alpha": plain(measured.alpha),
         "alpha_of_label": {label: plain(m) for label, m in measured.alpha_of_label.items()},
         "kappa_of_pair": [{"a": a, "b": b, **plain(m)} for (a, b), m in measured.kappa_of_pair.items()],
         "confusion": [{"a": a, "b": b, "n": n} for (a, b), n in measured.confusion.items()],

@@ -29,12 +29,14 @@ def _key() -> Column[int]:
     return Column("id", Integer, primary_key=True, autoincrement=True)
 
 
-def _item(**options: bool) -> Column[int]:
-    return Column("item_id", Integer, ForeignKey("item.id"), nullable=False, **options)
+def _item(*, primary_key: bool = False) -> Column[int]:
+    return Column("item_id", Integer, ForeignKey("item.id"), nullable=False, primary_key=primary_key)
 
 
-def _user(name: str = "user_id", **options: bool) -> Column[int]:
-    return Column(name, Integer, ForeignKey("account.id"), **options)
+def _user(name: str = "user_id", *, nullable: bool = True, primary_key: bool = False) -> Column[int]:
+    return Column(
+        name, Integer, ForeignKey("account.id"), nullable=nullable and not primary_key, primary_key=primary_key
+    )
 
 
 setting = Table("setting", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
@@ -66,7 +68,11 @@ session = Table(
     Column("expires_at", Float, nullable=False),
 )
 attempt = Table(  # failed logins, for the rate limit
-    "attempt", metadata, _key(), Column("key", String, nullable=False), Column("at", Float, nullable=False),
+    "attempt",
+    metadata,
+    _key(),
+    Column("key", String, nullable=False),
+    Column("at", Float, nullable=False),
     Index("attempt_key_at", "key", "at"),
 )
 
@@ -132,8 +138,12 @@ item = Table(
     UniqueConstraint("batch_id", "row_id"),
 )
 Index(
-    "item_open", item.c.batch_id, item.c.priority.desc(), item.c.id,
-    sqlite_where=text("done < need"), postgresql_where=text("done < need"),
+    "item_open",
+    item.c.batch_id,
+    item.c.priority.desc(),
+    item.c.id,
+    sqlite_where=text("done < need"),
+    postgresql_where=text("done < need"),
 )
 Index("item_by_key", item.c.item_key)
 
@@ -177,8 +187,12 @@ annotation = Table(
 )
 _live = text("superseded_by is null and kind <> 'skip' and kind <> 'undo'")
 Index(
-    "annotation_one_live", annotation.c.item_id, annotation.c.user_id, unique=True,
-    sqlite_where=_live, postgresql_where=_live,
+    "annotation_one_live",
+    annotation.c.item_id,
+    annotation.c.user_id,
+    unique=True,
+    sqlite_where=_live,
+    postgresql_where=_live,
 )
 Index("annotation_user_item", annotation.c.user_id, annotation.c.item_id)
 

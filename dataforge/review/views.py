@@ -25,13 +25,15 @@ HISTORY, PAGE = 10, 50
 STATUSES = ("", "open", "done", "mine", "skipped", "flagged", "unresolved", "adjudicated")
 
 ITEMS = sa.text("""
-select i.id, i.batch_id, i.row_id, i.item_key, i.text, i.context_json, i.instruct_json, i.meta_json, i.is_random, i.done, i.need,
+select i.id, i.batch_id, i.row_id, i.item_key, i.text, i.context_json, i.instruct_json, i.meta_json, i.is_random,
        b.kind, b.allow_multi, b.show_suggestions, b.state, s.label suggestion, s.score, s.source suggestion_by
   from item i join batch b on b.id = i.batch_id left join suggestion s on s.item_id = i.id
  where i.id in :ids order by i.id, s.source""").bindparams(sa.bindparam("ids", expanding=True))
 MINE = sa.text("""
 select id, item_id, kind, labels_json, instruct_json, note, reason, flagged, extra, created_at from annotation
- where item_id in :ids and user_id = :user and superseded_by is null order by id""").bindparams(sa.bindparam("ids", expanding=True))
+ where item_id in :ids and user_id = :user and superseded_by is null order by id""").bindparams(
+    sa.bindparam("ids", expanding=True)
+)
 
 
 def items_for(c: sa.Connection, ids: Sequence[int], user: User) -> list[dict[str, Any]]:
@@ -55,27 +57,47 @@ def item_for(c: sa.Connection, item_id: int, user: User) -> dict[str, Any]:
 def _item(row: Any, mine: Any) -> dict[str, Any]:
     instruct = json.loads(row.instruct_json or "{}")
     responses = instruct.pop("responses", None)
-    swapped = bool(responses) and int(row.item_key[-1], 16) % 2 == 1  # A and B in an order that the source cannot show in
+    swapped = (
+        bool(responses) and int(row.item_key[-1], 16) % 2 == 1
+    )  # A and B in an order that the source cannot show in
     return {
-        "id": row.id, "batch": row.batch_id, "row": row.row_id, "kind": row.kind, "state": row.state, "text": row.text,
-        "context": json.loads(row.context_json or "[]"), "meta": json.loads(row.meta_json or "{}"),
-        "instruct": instruct or None, "swapped": swapped,
+        "id": row.id,
+        "batch": row.batch_id,
+        "row": row.row_id,
+        "kind": row.kind,
+        "state": row.state,
+        "text": row.text,
+        "context": json.loads(row.context_json or "[]"),
+        "meta": json.loads(row.meta_json or "{}"),
+        "instruct": instruct or None,
+        "swapped": swapped,
         "responses": responses[::-1] if responses and swapped else responses,
-        "suggestion": _suggestion(row, mine), "mine": _answer(mine) if mine is not None else None,
+        "suggestion": _suggestion(row, mine),
+        "mine": _answer(mine) if mine is not None else None,
     }
 
 
 def _suggestion(row: Any, mine: Any) -> dict[str, Any] | None:
     answered = mine is not None and mine.kind != "skip"
     hidden = row.show_suggestions == "never" or (not answered and (row.show_suggestions == "after" or row.is_random))
-    return None if hidden or row.suggestion is None else {"label": row.suggestion, "score": row.score, "by": row.suggestion_by}
+    return (
+        None
+        if hidden or row.suggestion is None
+        else {"label": row.suggestion, "score": row.score, "by": row.suggestion_by}
+    )
 
 
 def _answer(row: Any) -> dict[str, Any]:
     return {
-        "id": row.id, "kind": row.kind, "labels": json.loads(row.labels_json), "note": row.note, "reason": row.reason,
-        "instruct": json.loads(row.instruct_json) if row.instruct_json else None, "flagged": bool(row.flagged),
-        "extra": bool(row.extra), "at": row.created_at,
+        "id": row.id,
+        "kind": row.kind,
+        "labels": json.loads(row.labels_json),
+        "note": row.note,
+        "reason": row.reason,
+        "instruct": json.loads(row.instruct_json) if row.instruct_json else None,
+        "flagged": bool(row.flagged),
+        "extra": bool(row.extra),
+        "at": row.created_at,
     }
 
 
@@ -83,23 +105,33 @@ def history(c: sa.Connection, batch_id: int, user: User) -> list[dict[str, Any]]
     """My last answers in a batch, newest first."""
     a = t.annotation
     rows = c.execute(
-        sa.select(a.c.id, a.c.item_id, a.c.kind, a.c.labels_json, a.c.created_at, t.item.c.text).join(t.item, t.item.c.id == a.c.item_id)
+        sa.select(a.c.id, a.c.item_id, a.c.kind, a.c.labels_json, a.c.created_at, t.item.c.text)
+        .join(t.item, t.item.c.id == a.c.item_id)
         .where(t.item.c.batch_id == batch_id, a.c.user_id == user.id, a.c.superseded_by.is_(None))
-        .order_by(a.c.id.desc()).limit(HISTORY)
+        .order_by(a.c.id.desc())
+        .limit(HISTORY)
     )
-    return [{"id": r.id, "item": r.item_id, "kind": r.kind, "labels": json.loads(r.labels_json), "at": r.created_at, "text": r.text[:120]}
-            for r in rows]
+    return [
+        {
+            "id": r.id,
+            "item": r.item_id,
+            "kind": r.kind,
+            "labels": json.loads(r.labels_json),
+            "at": r.created_at,
+            "text": r.text[:120],
+        }
+        for r in rows
+    ]
 
 
 def batches_for(c: sa.Connection, user: User) -> list[dict[str, Any]]:
     counts = sa.text("""
         select b.id, b.title, b.kind, b.state, b.need, b.deadline, b.lease_s, count(i.id) items,
                coalesce(sum(case when i.done >= i.need then 1 else 0 end), 0) done,
-               coalesce(sum(case when i.done < i.need and not exists (select 1 from annotation a where a.item_id = i.id
-                        and a.user_id = :user and a.superseded_by is null and a.kind <> 'skip') then 1 else 0 end), 0) for_me,
-               coalesce(sum(case when exists (select 1 from annotation a where a.item_id = i.id and a.user_id = :user
-                        and a.superseded_by is null and a.kind <> 'skip') then 1 else 0 end), 0) mine
-          from batch b left join item i on i.batch_id = b.id where b.state <> 'cancelled'
+               coalesce(sum(case when i.done < i.need and a.id is null then 1 else 0 end), 0) for_me, count(a.id) mine
+          from batch b left join item i on i.batch_id = b.id
+          left join annotation a on a.item_id = i.id and a.user_id = :user and a.superseded_by is null and a.kind <> 'skip'
+         where b.state <> 'cancelled'
          group by b.id, b.title, b.kind, b.state, b.need, b.deadline, b.lease_s, b.seeded_at
          order by case b.state when 'open' then 0 when 'closing' then 1 else 2 end, b.seeded_at desc, b.id desc""")
     return [dict(row) for row in c.execute(counts, {"user": user.id}).mappings()]
@@ -128,7 +160,12 @@ def search(c: sa.Connection, batch_id: int, user: User, filters: Filters) -> dic
     select = sa.select(t.item.c.id).where(*where).order_by(t.item.c.id).limit(PAGE).offset(max(0, filters.page) * PAGE)
     ids = list(c.scalars(select))
     label_set = labels_of(c, batch_row(c, batch_id).label_schema_id)
-    return {"total": int(total or 0), "page": filters.page, "size": PAGE, "items": _rows(c, batch_id, ids, user, label_set)}
+    return {
+        "total": int(total or 0),
+        "page": filters.page,
+        "size": PAGE,
+        "items": _rows(c, batch_id, ids, user, label_set),
+    }
 
 
 def _where(user: User, f: Filters) -> list[sa.ColumnElement[bool]]:
@@ -160,7 +197,9 @@ def _where(user: User, f: Filters) -> list[sa.ColumnElement[bool]]:
         same = a.c.labels_json.contains(sa.literal('"').concat(s.c.label).concat('"'))
         where.append(suggested.where(visible.where(a.c.kind == "label", sa.not_(same)).exists()).exists())
     if f.text:
-        where.append(sa.or_(i.c.text.icontains(f.text, autoescape=True), i.c.row_id.startswith(f.text, autoescape=True)))
+        where.append(
+            sa.or_(i.c.text.icontains(f.text, autoescape=True), i.c.row_id.startswith(f.text, autoescape=True))
+        )
     return where
 
 
@@ -172,9 +211,14 @@ def _status(status: str, mine: Any, visible: Any, user: User) -> sa.ColumnElemen
         a.c.item_id == i.c.id, a.c.superseded_by.is_(None), a.c.kind != "skip"
     )
     rules: dict[str, sa.ColumnElement[bool]] = {
-        "open": i.c.done < i.c.need, "done": i.c.done >= i.c.need, "mine": mine.where(a.c.kind != "skip").exists(),
-        "skipped": mine.where(a.c.kind == "skip").exists(), "flagged": votes.where(a.c.flagged).exists(),
-        "unresolved": sa.and_(distinct.scalar_subquery() > 1, sa.not_(decided.exists())) if user.is_lead else sa.false(),
+        "open": i.c.done < i.c.need,
+        "done": i.c.done >= i.c.need,
+        "mine": mine.where(a.c.kind != "skip").exists(),
+        "skipped": mine.where(a.c.kind == "skip").exists(),
+        "flagged": votes.where(a.c.flagged).exists(),
+        "unresolved": sa.and_(distinct.scalar_subquery() > 1, sa.not_(decided.exists()))
+        if user.is_lead
+        else sa.false(),
         "adjudicated": decided.where(d.c.source == "adjudicated").exists() if user.is_lead else sa.false(),
     }
     return rules.get(status, sa.true())
@@ -186,17 +230,27 @@ def _rows(c: sa.Connection, batch_id: int, ids: list[int], user: User, label_set
         return [{k: item[k] for k in ("id", "row", "text", "suggestion", "mine")} for item in shown]
     answers, decisions = answers_of(c, batch_id), decisions_of(c, batch_id)
     return [
-        {**{k: item[k] for k in ("id", "row", "text", "suggestion", "mine")},
-         "answers": [_seen(a, label_set) for a in answers.get(item["id"], [])],
-         "decision": {"source": decisions[item["id"]].source, "labels": list(decisions[item["id"]].labels)}}
+        {
+            **{k: item[k] for k in ("id", "row", "text", "suggestion", "mine")},
+            "answers": [_seen(a, label_set) for a in answers.get(item["id"], [])],
+            "decision": {"source": decisions[item["id"]].source, "labels": list(decisions[item["id"]].labels)},
+        }
         for item in shown
     ]
 
 
 def _seen(answer: Any, label_set: LabelSet) -> dict[str, Any]:
-    return {"name": answer.name, "kind": answer.kind, "labels": in_order(answer.labels_json, label_set), "note": answer.note,
-            "flagged": bool(answer.flagged), "seconds": answer.seconds, "at": answer.created_at, "reason": answer.reason,
-            "instruct": json.loads(answer.instruct_json) if answer.instruct_json else None}
+    return {
+        "name": answer.name,
+        "kind": answer.kind,
+        "labels": in_order(answer.labels_json, label_set),
+        "note": answer.note,
+        "flagged": bool(answer.flagged),
+        "seconds": answer.seconds,
+        "at": answer.created_at,
+        "reason": answer.reason,
+        "instruct": json.loads(answer.instruct_json) if answer.instruct_json else None,
+    }
 
 
 def to_adjudicate(c: sa.Connection, batch_id: int) -> list[tuple[int, float]]:
@@ -231,8 +285,15 @@ def adjudication(c: sa.Connection, item_id: int, user: User) -> dict[str, Any]:
     if item["swapped"]:  # people saw A and B in their own order; a lead sees the stored one
         item["responses"] = item["responses"][::-1]
     return {
-        **item, "answers": [_seen(a, label_set) for a in answers_of(c, item["batch"]).get(item_id, [])],
-        "suggestion": {"label": suggestion.label, "score": suggestion.score, "by": suggestion.source} if suggestion else None,
-        "decision": {"source": decision.source, "kind": decision.kind, "note": decision.note,
-                     "labels": json.loads(stored.labels_json) if stored else list(decision.labels)},
+        **item,
+        "answers": [_seen(a, label_set) for a in answers_of(c, item["batch"]).get(item_id, [])],
+        "suggestion": {"label": suggestion.label, "score": suggestion.score, "by": suggestion.source}
+        if suggestion
+        else None,
+        "decision": {
+            "source": decision.source,
+            "kind": decision.kind,
+            "note": decision.note,
+            "labels": json.loads(stored.labels_json) if stored else list(decision.labels),
+        },
     }

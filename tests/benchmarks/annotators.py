@@ -51,7 +51,9 @@ class Tally:
 def prepare(folder: Path, items: int, people: int) -> tuple[Database, list[str]]:
     """A seeded database and a login token for each person."""
     database = open_database(folder / "review.sqlite")
-    rows = pa.table({"id": [f"{k:032x}" for k in range(items)], "text": [f"invented text number {k}" for k in range(items)]})
+    rows = pa.table(
+        {"id": [f"{k:032x}" for k in range(items)], "text": [f"invented text number {k}" for k in range(items)]}
+    )
     seed(database, rows, BatchSpec("load", kind="dropped", need=NEED, lease_s=60))
     return database, [auth.add_user(database, f"person{k}") for k in range(people)]
 
@@ -77,7 +79,9 @@ async def until_up(base: str) -> None:
     raise RuntimeError("the server does not answer")
 
 
-async def send(client: httpx.AsyncClient, tally: Tally, kind: str, path: str, body: dict[str, object]) -> httpx.Response | None:
+async def send(
+    client: httpx.AsyncClient, tally: Tally, kind: str, path: str, body: dict[str, object]
+) -> httpx.Response | None:
     """The answer, tried again until there is one; None when the test ends first."""
     while not tally.stop:
         started = time.perf_counter()
@@ -124,15 +128,25 @@ def check(database: Database, tally: Tally) -> dict[str, object]:
     a, i = t.annotation, t.item
     with database.read() as c:
         stored = list(c.scalars(sa.select(a.c.client_key)))
-        pairs = c.execute(sa.select(a.c.item_id, a.c.user_id).where(a.c.superseded_by.is_(None), a.c.kind != "skip")).all()
+        pairs = c.execute(
+            sa.select(a.c.item_id, a.c.user_id).where(a.c.superseded_by.is_(None), a.c.kind != "skip")
+        ).all()
         over = c.scalar(sa.select(sa.func.count()).select_from(i).where(i.c.done > i.c.need))
-        live = sa.select(sa.func.count()).select_from(a).where(a.c.item_id == i.c.id, a.c.extra.is_(False), a.c.superseded_by.is_(None))
+        live = (
+            sa.select(sa.func.count())
+            .select_from(a)
+            .where(a.c.item_id == i.c.id, a.c.extra.is_(False), a.c.superseded_by.is_(None))
+        )
         wrong = c.scalar(sa.select(sa.func.count()).select_from(i).where(i.c.done != live.scalar_subquery()))
         ok = c.exec_driver_sql("pragma integrity_check").scalar()
     return {
-        "acknowledged": len(tally.acknowledged), "stored": len(stored), "lost": len(tally.acknowledged - set(stored)),
-        "stored_twice": len(stored) - len(set(stored)), "double_assignments": len(pairs) - len(set(pairs)) + int(over or 0),
-        "wrong_counts": int(wrong or 0), "integrity": ok,
+        "acknowledged": len(tally.acknowledged),
+        "stored": len(stored),
+        "lost": len(tally.acknowledged - set(stored)),
+        "stored_twice": len(stored) - len(set(stored)),
+        "double_assignments": len(pairs) - len(set(pairs)) + int(over or 0),
+        "wrong_counts": int(wrong or 0),
+        "integrity": ok,
     }
 
 
@@ -172,11 +186,21 @@ async def load(folder: Path, people: int, think: float, seconds: float, items: i
         server.terminate()
         _, _, used = os.wait4(server.pid, 0)
     every = tally.seconds["claim"] + tally.seconds["answer"]
-    figures = {f"{kind}_{name}_ms": quantile_ms(tally.seconds[kind], q)
-               for kind in ("claim", "answer") for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
-    return {"annotators": people, "think_s": think, "requests_per_s": round(len(every) / elapsed),
-            "server_cpu_ms_per_request": round(1000 * (used.ru_utime + used.ru_stime) / max(len(every), 1), 2), "p95_ms": quantile_ms(every, 0.95),
-            **figures, "fsync_ms": fsync_ms(folder), **check(database, tally)}
+    figures = {
+        f"{kind}_{name}_ms": quantile_ms(tally.seconds[kind], q)
+        for kind in ("claim", "answer")
+        for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+    }
+    return {
+        "annotators": people,
+        "think_s": think,
+        "requests_per_s": round(len(every) / elapsed),
+        "server_cpu_ms_per_request": round(1000 * (used.ru_utime + used.ru_stime) / max(len(every), 1), 2),
+        "p95_ms": quantile_ms(every, 0.95),
+        **figures,
+        "fsync_ms": fsync_ms(folder),
+        **check(database, tally),
+    }
 
 
 async def kill(folder: Path, kills: int, people: int = 6, seed_: int = 1) -> dict[str, object]:
@@ -212,7 +236,11 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="review-load-") as name:
         folder = Path(name)
-        run = kill(folder, given.kills) if given.kills else load(folder, given.annotators, given.think, given.seconds, given.items)
+        run = (
+            kill(folder, given.kills)
+            if given.kills
+            else load(folder, given.annotators, given.think, given.seconds, given.items)
+        )
         print(json.dumps(asyncio.run(run), indent=1))
 
 

@@ -17,7 +17,9 @@ class Web:
         self.app = create_app(database, **options)
 
     def client(self, name=None):
-        client = TestClient(self.app, base_url=options_base(self.app), follow_redirects=False, raise_server_exceptions=False)
+        client = TestClient(
+            self.app, base_url=options_base(self.app), follow_redirects=False, raise_server_exceptions=False
+        )
         client.headers.update({**OURS, "Origin": options_base(self.app)})
         if name:
             answer = client.post("/api/v1/session", json={"token": auth.new_link(self.database, name)})
@@ -31,7 +33,9 @@ class Web:
     def state(self):
         """Everything that a refused request must leave as it was."""
         with self.database.read() as c:
-            return {x.name: c.execute(sa.select(x)).all() for x in (t.annotation, t.decision, t.batch, t.account, t.item)}
+            return {
+                x.name: c.execute(sa.select(x)).all() for x in (t.annotation, t.decision, t.batch, t.account, t.item)
+            }
 
 
 def options_base(app):

@@ -113,14 +113,21 @@ def postgres():
     user = _unprivileged(folder)
     run = {"check": True, "capture_output": True, "user": user, "cwd": folder, "env": {**os.environ, "LC_ALL": "C"}}
     try:
-        subprocess.run([programs / "initdb", "-D", folder / "data", "-U", "review", "-A", "trust", "--no-sync", "-E", "UTF8"], **run)
+        subprocess.run(
+            [programs / "initdb", "-D", folder / "data", "-U", "review", "-A", "trust", "--no-sync", "-E", "UTF8"],
+            **run,
+        )
         port = _free_port()
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200"
+        options = (
+            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200"
+        )
         log = folder / "log"
         subprocess.run([programs / "pg_ctl", "-D", folder / "data", "-w", "-l", log, "-o", options, "start"], **run)
         yield f"postgresql://review@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"], **{**run, "check": False})
+        subprocess.run(
+            [programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"], **{**run, "check": False}
+        )
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -15,8 +15,17 @@ from dataforge.review import tables as t
 from dataforge.review.problems import Unauthenticated
 
 HOSTILE = [
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "javascript:alert(1)", "</textarea><b>x", "{{7*7}}", "{% raw %}",
-    "\x1b[31mred", "a\u202eb", "</script><!--", "'; drop table item; --", "w" * 1_000_000,
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "javascript:alert(1)",
+    "</textarea><b>x",
+    "{{7*7}}",
+    "{% raw %}",
+    "\x1b[31mred",
+    "a\u202eb",
+    "</script><!--",
+    "'; drop table item; --",
+    "w" * 1_000_000,
 ]
 
 
@@ -47,15 +56,22 @@ def test_annotator_labels_and_lead_adjudicates_and_closes(web, make_batch):
     for who, labels in (("ana", ("questions", "questions")), ("bo", ("questions", "other"))):
         client = web.client(who)
         for item, label in zip(claimed(client, batch), labels, strict=True):
-            got = client.post(f"/api/v1/items/{item['id']}/answers", json=answer(label, f"{who}-{item['id']}-key", seconds=1.5))
+            got = client.post(
+                f"/api/v1/items/{item['id']}/answers", json=answer(label, f"{who}-{item['id']}-key", seconds=1.5)
+            )
             assert got.status_code == 200 and got.json()["saved_at"]
     lead = web.client("lea")
     page = lead.get(f"/b/{batch}/stats").text
     assert "1 agreed, 0 adjudicated, 1 unresolved" in page
     refused = lead.post(f"/api/v1/batches/{batch}/close", json={})
     assert (refused.status_code, refused.json()["kind"]) == (409, "unresolved")
-    (open_item,) = json.loads(re.search(r'id="setup">(.*?)</script>', lead.get(f"/b/{batch}/adjudicate").text)[1])["waiting"]
-    assert [a["labels"] for a in lead.get(f"/api/v1/items/{open_item}/adjudication").json()["answers"]] == [["questions"], ["other"]]
+    (open_item,) = json.loads(re.search(r'id="setup">(.*?)</script>', lead.get(f"/b/{batch}/adjudicate").text)[1])[
+        "waiting"
+    ]
+    assert [a["labels"] for a in lead.get(f"/api/v1/items/{open_item}/adjudication").json()["answers"]] == [
+        ["questions"],
+        ["other"],
+    ]
     lead.post(f"/api/v1/items/{open_item}/decision", json={"labels": ["other"], "error_category": "edge_case"})
     closed = lead.post(f"/api/v1/batches/{batch}/close", json={}).json()
     assert (closed["state"], closed["sentence"]) == ("closed", "1 agreed, 1 adjudicated, 0 unresolved")
@@ -86,10 +102,20 @@ def test_history_search_and_pages_answer(lite, make_batch):
     assert found(lead, text=row_id(2)) == [row_id(2)]
     assert found(lead, differs=True) == found(lead, label="other") == found(lead, annotator="ana") == [row_id(0)]
     assert found(lead, suggestion="other", score_from=0.45) == [row_id(1)]
-    assert found(client, suggestion="other") == [] and found(client, suggestion="questions") == [row_id(0)]  # not before the own answer
+    assert found(client, suggestion="other") == [] and found(client, suggestion="questions") == [
+        row_id(0)
+    ]  # not before the own answer
     assert found(client, differs=True) == [row_id(0)] and found(lead, differs=True, annotator="bo") == []
     assert found(lite.client("cy")) == []  # items that were never handed out to cy
-    for path in ("/", f"/b/{batch}/next", f"/b/{batch}/review", f"/b/{batch}/adjudicate", f"/b/{batch}/stats", "/admin/users", "/guidelines/1"):
+    for path in (
+        "/",
+        f"/b/{batch}/next",
+        f"/b/{batch}/review",
+        f"/b/{batch}/adjudicate",
+        f"/b/{batch}/stats",
+        "/admin/users",
+        "/guidelines/1",
+    ):
         assert lead.get(path).status_code == 200, path
     assert (lead.get("/healthz").text, lead.get("/readyz").text) == ("ok", "ready")
     assert "dataforge_review_answers_total 1" in lead.get("/metrics").text
@@ -105,7 +131,9 @@ def test_bulk_label_adds_the_leads_answer_and_overwrites_nobody(lite, make_batch
     assert lead.post(f"/api/v1/batches/{batch}/bulk", json=body).json() == {"added": 0}
     with lite.database.read() as c:
         assert sorted(c.execute(sa.select(t.annotation.c.labels_json, t.annotation.c.extra)).all()) == [
-            ('["other"]', False), ('["other"]', True), ('["questions"]', False),
+            ('["other"]', False),
+            ('["other"]', True),
+            ('["questions"]', False),
         ]
 
 
@@ -133,8 +161,12 @@ def test_suggestions_are_held_back_on_random_items_and_where_the_batch_says_so(l
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_leaves_as_data_and_never_as_markup(lite, make_batch, text):
-    rows = sample(1).to_pylist()[0] | {"text": text, "channel": text[:1000], "speaker": text[:1000],
-                                       "context": [{"speaker": text[:1000], "text": text, "after": False}]}
+    rows = sample(1).to_pylist()[0] | {
+        "text": text,
+        "channel": text[:1000],
+        "speaker": text[:1000],
+        "context": [{"speaker": text[:1000], "text": text, "after": False}],
+    }
     import pyarrow as pa
 
     batch = make_batch(lite.database, rows=pa.Table.from_pylist([rows]), title="t " + text[:150])
@@ -145,8 +177,13 @@ def test_hostile_text_leaves_as_data_and_never_as_markup(lite, make_batch, text)
         page = lead.get(path)
         scripts = re.findall(r"<script[^>]*>", page.text)
         assert all('src="/static/' in tag or 'id="setup"' in tag for tag in scripts), path
-        assert "<img" not in page.text and "49" not in re.sub(r"\d{3,}", "", page.text.split("<main")[1].split("dim")[0])
-        assert "default-src 'none'" in page.headers["content-security-policy"] and "unsafe" not in page.headers["content-security-policy"]
+        assert "<img" not in page.text and "49" not in re.sub(
+            r"\d{3,}", "", page.text.split("<main")[1].split("dim")[0]
+        )
+        assert (
+            "default-src 'none'" in page.headers["content-security-policy"]
+            and "unsafe" not in page.headers["content-security-policy"]
+        )
 
 
 def test_every_answer_has_the_headers(lite):
@@ -154,7 +191,9 @@ def test_every_answer_has_the_headers(lite):
     for path in ("/login", "/", "/nothing", "/api/v1/batches", "/api/v1/nothing", "/static/page.js", "/healthz"):
         headers = client.get(path).headers
         assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer"), path
-        assert "frame-ancestors 'none'" in headers["content-security-policy"] and "cross-origin-opener-policy" in headers
+        assert (
+            "frame-ancestors 'none'" in headers["content-security-policy"] and "cross-origin-opener-policy" in headers
+        )
         assert headers["cache-control"] == ("no-cache" if path.startswith("/static") else "no-store")
 
 
@@ -177,7 +216,11 @@ def test_taken_slot_is_409_and_the_text_may_be_sent_as_extra(web, make_batch, cl
     clock.pass_(301)
     assert [x["id"] for x in claimed(bo, batch)] == [item["id"]]
     refused = ana.post(f"/api/v1/items/{item['id']}/answers", json=answer())
-    assert (refused.status_code, refused.json()["kind"], refused.headers["content-type"]) == (409, "taken", "application/problem+json")
+    assert (refused.status_code, refused.json()["kind"], refused.headers["content-type"]) == (
+        409,
+        "taken",
+        "application/problem+json",
+    )
     assert ana.post(f"/api/v1/items/{item['id']}/answers", json=answer(extra=True)).json()["extra"]
     assert ana.post(f"/api/v1/leases/{item['id']}/renew").status_code == 409
 
@@ -185,13 +228,21 @@ def test_taken_slot_is_409_and_the_text_may_be_sent_as_extra(web, make_batch, cl
 # --- E4: who may do what ---
 
 WRITES = [
-    ("POST", "/api/v1/batches/1/claim", {"n": 1}), ("POST", "/api/v1/items/1/answers", answer()), ("DELETE", "/api/v1/answers/1", None),
-    ("POST", "/api/v1/leases/1/renew", None), ("POST", "/api/v1/items/1/decision", {"labels": ["other"]}),
-    ("DELETE", "/api/v1/items/1/decision", None), ("POST", "/api/v1/batches/1/close", {"allow_unresolved": True, "now": True}),
+    ("POST", "/api/v1/batches/1/claim", {"n": 1}),
+    ("POST", "/api/v1/items/1/answers", answer()),
+    ("DELETE", "/api/v1/answers/1", None),
+    ("POST", "/api/v1/leases/1/renew", None),
+    ("POST", "/api/v1/items/1/decision", {"labels": ["other"]}),
+    ("DELETE", "/api/v1/items/1/decision", None),
+    ("POST", "/api/v1/batches/1/close", {"allow_unresolved": True, "now": True}),
     ("POST", "/api/v1/batches/1/bulk", {"item_ids": [1], "label": "other", "client_key": "12345678"}),
-    ("POST", "/api/v1/users", {"name": "eve", "role": "lead"}), ("POST", "/api/v1/users/lea/link", None), ("DELETE", "/api/v1/users/bo", None),
-    ("PUT", "/api/v1/passphrase", {"passphrase": "a long enough one"}), ("POST", "/api/v1/batches/1/import", None),
-    ("DELETE", "/api/v1/session", None), ("POST", "/api/v1/batches/1/search", {}),
+    ("POST", "/api/v1/users", {"name": "eve", "role": "lead"}),
+    ("POST", "/api/v1/users/lea/link", None),
+    ("DELETE", "/api/v1/users/bo", None),
+    ("PUT", "/api/v1/passphrase", {"passphrase": "a long enough one"}),
+    ("POST", "/api/v1/batches/1/import", None),
+    ("DELETE", "/api/v1/session", None),
+    ("POST", "/api/v1/batches/1/search", {}),
 ]
 LEAD_ONLY = [w for w in WRITES if re.search("decision|close|bulk|users|import", w[1])]
 
@@ -211,8 +262,12 @@ def test_writes_need_own_origin_own_header_and_a_session(busy, method, path, bod
     lead = busy.client("lea")
     before = busy.state()
     for headers, status in [
-        ({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Origin": ""}, 403), ({"X-Dataforge": ""}, 403),
-        ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Origin": "https://evil.example", "Host": "evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"X-Dataforge": ""}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://evil.example", "Host": "evil.example"}, 421),
     ]:
         assert lead.request(method, path, json=body, headers=headers).status_code == status, headers
     assert busy.client().request(method, path, json=body).status_code == 401
@@ -228,8 +283,19 @@ def test_annotator_cannot_do_what_a_lead_may(busy, method, path, body):
     assert busy.state() == before
 
 
-@pytest.mark.parametrize("path", ["/b/1/stats", "/b/1/adjudicate", "/admin/users", "/api/v1/batches/1/stats", "/api/v1/batches/1/export",
-                                  "/api/v1/items/1/adjudication", "/api/v1/users", "/api/v1/batches/1/preview"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/b/1/stats",
+        "/b/1/adjudicate",
+        "/admin/users",
+        "/api/v1/batches/1/stats",
+        "/api/v1/batches/1/export",
+        "/api/v1/items/1/adjudication",
+        "/api/v1/users",
+        "/api/v1/batches/1/preview",
+    ],
+)
 def test_annotator_sees_no_page_of_a_lead(busy, path):
     assert busy.client("ana").get(path).status_code == 403
 
@@ -255,7 +321,10 @@ def test_items_of_others_are_not_found(busy):
 @pytest.mark.parametrize("field", [{"annotator": "bo"}, {"user_id": 2}, {"gold": True}, {"done": 9}, {"created_at": 0}])
 def test_fields_that_no_form_offers_are_refused(busy, field):
     before = busy.state()
-    assert busy.client("ana").post("/api/v1/items/2/answers", json=answer(key="mass-assignment", **field)).status_code == 400
+    assert (
+        busy.client("ana").post("/api/v1/items/2/answers", json=answer(key="mass-assignment", **field)).status_code
+        == 400
+    )
     assert busy.state() == before
 
 
@@ -326,7 +395,10 @@ def test_passphrase_login_and_a_limit_on_guessing(lite, clock):
 
 
 def test_unknown_name_and_wrong_passphrase_look_the_same(lite):
-    words = [lite.client().post("/api/v1/session", json={"name": n, "passphrase": "x"}).text for n in ("ana", "nobody", "' or 1=1 --")]
+    words = [
+        lite.client().post("/api/v1/session", json={"name": n, "passphrase": "x"}).text
+        for n in ("ana", "nobody", "' or 1=1 --")
+    ]
     assert len(set(words)) == 1
 
 
@@ -347,7 +419,16 @@ def test_forwarded_user_counts_only_behind_the_configured_proxy(lite):
 
 # --- E5: injection, sizes, slowness ---
 
-INJECTIONS = ["' or 1=1 --", "\"; drop table item; --", "%' union select pass_hash from account --", "\\", "%", "_", "\0", "../../etc/passwd"]
+INJECTIONS = [
+    "' or 1=1 --",
+    '"; drop table item; --',
+    "%' union select pass_hash from account --",
+    "\\",
+    "%",
+    "_",
+    "\0",
+    "../../etc/passwd",
+]
 
 
 def test_sql_in_any_text_field_is_only_text(web, make_batch):
@@ -362,17 +443,42 @@ def test_sql_in_any_text_field_is_only_text(web, make_batch):
         assert lead.post(f"/api/v1/items/{item['id']}/answers", json=answer(text)).status_code == 400
     lead.post(f"/api/v1/items/{item['id']}/answers", json=answer(key=INJECTIONS[1], note=INJECTIONS[2]))
     with web.database.read() as c:
-        assert c.execute(sa.select(t.annotation.c.client_key, t.annotation.c.note)).all() == [(INJECTIONS[1], INJECTIONS[2])]
+        assert c.execute(sa.select(t.annotation.c.client_key, t.annotation.c.note)).all() == [
+            (INJECTIONS[1], INJECTIONS[2])
+        ]
     assert web.count(t.item) == 2
 
 
-@pytest.mark.parametrize("path", ["/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/b/../../etc/passwd/next",
-                                  "/b/99999999999999999999/next", "/i/-1", "/api/v1/batches/1/export?format=../../x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/..%2fapp.py",
+        "/static/%2e%2e/app.py",
+        "/b/../../etc/passwd/next",
+        "/b/99999999999999999999/next",
+        "/i/-1",
+        "/api/v1/batches/1/export?format=../../x",
+    ],
+)
 def test_paths_that_climb_or_overflow_find_nothing(lite, path):
     assert lite.client("lea").get(path).status_code in (400, 404)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b'{"n": "1"}', b'{"n": true}', b"[" * 100_000, b"\xff\xfe", b'{"n": 1e400}', b'{"n": null, "x": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'"x"',
+        b'{"n": "1"}',
+        b'{"n": true}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"n": 1e400}',
+        b'{"n": null, "x": 1}',
+    ],
+)
 def test_malformed_bodies_are_400(lite, make_batch, body):
     make_batch(lite.database, 1)
     assert lite.client("ana").post("/api/v1/batches/1/claim", content=body).status_code == 400
@@ -387,7 +493,9 @@ def test_large_bodies_are_413_before_they_are_read(lite):
             yield b"x" * (1 << 20)
 
     assert client.post("/api/v1/batches/1/claim", content=endless()).status_code == 413
-    assert lite.client().post("/api/v1/batches/1/import", content=b"x" * (guard.BODY_LIMIT + 1)).status_code == 413  # not logged in
+    assert (
+        lite.client().post("/api/v1/batches/1/import", content=b"x" * (guard.BODY_LIMIT + 1)).status_code == 413
+    )  # not logged in
 
 
 def test_slow_bodies_are_408(lite, monkeypatch):
@@ -404,8 +512,19 @@ def test_slow_bodies_are_408(lite, monkeypatch):
         sent.append(message)
 
     headers = [(b"host", b"localhost"), (b"origin", BASE.encode()), (b"x-dataforge", b"1")]
-    scope = {"type": "http", "method": "POST", "path": "/api/v1/session", "headers": headers, "query_string": b"", "client": ("1.2.3.4", 1),
-             "http_version": "1.1", "scheme": "http", "server": ("localhost", 80), "root_path": "", "raw_path": b"/api/v1/session"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/session",
+        "headers": headers,
+        "query_string": b"",
+        "client": ("1.2.3.4", 1),
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("localhost", 80),
+        "root_path": "",
+        "raw_path": b"/api/v1/session",
+    }
     import anyio
 
     started = time.monotonic()

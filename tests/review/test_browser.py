@@ -70,7 +70,10 @@ def visit(chrome, server, database):
         page.on("dialog", lambda d: (page.troubles.append("dialog"), d.dismiss()))
         page.on("pageerror", lambda e: page.troubles.append(str(e)))
         page.on("console", lambda m: page.troubles.append(m.text) if "Content Security Policy" in m.text else None)
-        page.on("request", lambda r: page.troubles.append(r.url) if not r.url.startswith((server.base, "data:", "blob:")) else None)
+        page.on(
+            "request",
+            lambda r: page.troubles.append(r.url) if not r.url.startswith((server.base, "data:", "blob:")) else None,
+        )
         page.goto(f"{server.base}/login#{auth.new_link(database, name)}")
         page.wait_for_url(server.base + "/")
         page.goto(server.base + path)
@@ -91,12 +94,18 @@ def on_item(page):
 
 
 def next_item(page, before):
-    page.wait_for_function("t => document.getElementById('target').innerText !== t || document.getElementById('desk').hidden", arg=before)
-    page.wait_for_function("() => !document.getElementById('desk').hasAttribute('aria-busy') || document.getElementById('desk').hidden")
+    page.wait_for_function(
+        "t => document.getElementById('target').innerText !== t || document.getElementById('desk').hidden", arg=before
+    )
+    page.wait_for_function(
+        "() => !document.getElementById('desk').hasAttribute('aria-busy') || document.getElementById('desk').hidden"
+    )
 
 
 def all_sent(page):
-    page.wait_for_function("() => Object.keys(localStorage).filter(k => k.endsWith(':outbox')).every(k => localStorage[k] === '[]')")
+    page.wait_for_function(
+        "() => Object.keys(localStorage).filter(k => k.endsWith(':outbox')).every(k => localStorage[k] === '[]')"
+    )
 
 
 def live(database, user, batch):
@@ -105,7 +114,8 @@ def live(database, user, batch):
         rows = c.execute(
             sa.select(t.item.c.row_id, a.c.kind, a.c.labels_json, a.c.note, a.c.flagged, a.c.reason, a.c.instruct_json)
             .join(t.item, t.item.c.id == a.c.item_id)
-            .where(t.item.c.batch_id == batch, a.c.user_id == user, a.c.superseded_by.is_(None)).order_by(t.item.c.row_id)
+            .where(t.item.c.batch_id == batch, a.c.user_id == user, a.c.superseded_by.is_(None))
+            .order_by(t.item.c.row_id)
         ).all()
     return rows
 
@@ -131,10 +141,14 @@ def test_twenty_items_by_keyboard_through_a_killed_server_then_adjudicated_and_c
         next_item(page, text)
     page.locator("#empty-title", has_text="All done").wait_for()
     all_sent(page)
-    assert {r.row_id: json.loads(r.labels_json)[0] for r in live(database, people["ana"], batch)} == {row_id(k): given[f"text {k}"] for k in range(20)}
+    assert {r.row_id: json.loads(r.labels_json)[0] for r in live(database, people["ana"], batch)} == {
+        row_id(k): given[f"text {k}"] for k in range(20)
+    }
     with database.read() as c:
         ours = t.item.c.batch_id == batch
-        answers = sa.select(sa.func.count()).select_from(t.annotation).join(t.item, t.item.c.id == t.annotation.c.item_id)
+        answers = (
+            sa.select(sa.func.count()).select_from(t.annotation).join(t.item, t.item.c.id == t.annotation.c.item_id)
+        )
         assert c.scalar(answers.where(ours)) == 40
         assert set(c.scalars(sa.select(t.item.c.done).where(ours))) == {2}
     assert page.troubles == []
@@ -189,11 +203,16 @@ def test_undo_flag_reject_unsure_skip_and_notes_by_keyboard(visit, database, peo
     page.keyboard.press("3")
     page.locator("#empty-title").wait_for()
     all_sent(page)
-    got = {row.row_id: (row.kind, row.labels_json, row.note, bool(row.flagged), row.reason) for row in live(database, people["ana"], batch)}
+    got = {
+        row.row_id: (row.kind, row.labels_json, row.note, bool(row.flagged), row.reason)
+        for row in live(database, people["ana"], batch)
+    }
     rows = [row_id(int(text.split()[1])) for text in (first, second, third, fourth, fifth)]
     assert [got[r] for r in rows] == [
-        ("label", '["other"]', None, False, None), ("flag", "[]", "Which rule holds here?", True, None),
-        ("reject", "[]", None, False, "personal_data"), ("unsure", "[]", None, False, None),
+        ("label", '["other"]', None, False, None),
+        ("flag", "[]", "Which rule holds here?", True, None),
+        ("reject", "[]", None, False, "personal_data"),
+        ("unsure", "[]", None, False, None),
         ("label", '["directives"]', "3 dogs? q", False, None),
     ]
     assert page.troubles == []
@@ -201,7 +220,9 @@ def test_undo_flag_reject_unsure_skip_and_notes_by_keyboard(visit, database, peo
 
 def test_instruct_triple_is_edited_and_history_reopens_it(visit, database, people, make_batch):
     triple = {"instruction": "Say it", "input": "in", "output": "hi! run it"}
-    batch = make_batch(database, rows=sample(2, instruct=[triple] * 2), kind="instruct", label_set="", guideline="", need=1)
+    batch = make_batch(
+        database, rows=sample(2, instruct=[triple] * 2), kind="instruct", label_set="", guideline="", need=1
+    )
     page = visit("ana", f"/b/{batch}/next")
     first = on_item(page)
     page.keyboard.press("i")
@@ -281,15 +302,27 @@ def test_session_that_ends_in_mid_form_keeps_the_form_and_the_answer(visit, data
     assert [(r.labels_json, r.note) for r in live(database, people["ana"], batch)] == [('["other"]', "kept")]
 
 
-HOSTILE = ["<script>alert(1)</script><img src=//evil.example/x onerror=alert(1)>", "</textarea></script><b>{{7*7}}</b> javascript:alert(1)",
-           "\x1b[31m a\u202eb <EMAIL_ADDRESS>", "w" * 1_000_000]
+HOSTILE = [
+    "<script>alert(1)</script><img src=//evil.example/x onerror=alert(1)>",
+    "</textarea></script><b>{{7*7}}</b> javascript:alert(1)",
+    "\x1b[31m a\u202eb <EMAIL_ADDRESS>",
+    "w" * 1_000_000,
+]
 
 
 def test_hostile_text_runs_nothing_and_asks_nobody(visit, database, people, make_batch):
     rows = [
-        {"id": row_id(k), "text": text, "speaker": text[:500], "channel": text[:500], "act": "other", "act_by": text[:100], "act_score": 0.5,
-         "context": [{"speaker": text[:500], "text": text[:500], "after": bool(k % 2)}],
-         "instruct": {"instruction": text[:5000], "input": text[:5000], "output": text[:5000]}}
+        {
+            "id": row_id(k),
+            "text": text,
+            "speaker": text[:500],
+            "channel": text[:500],
+            "act": "other",
+            "act_by": text[:100],
+            "act_score": 0.5,
+            "context": [{"speaker": text[:500], "text": text[:500], "after": bool(k % 2)}],
+            "instruct": {"instruction": text[:5000], "input": text[:5000], "output": text[:5000]},
+        }
         for k, text in enumerate(HOSTILE)
     ]
     batch = make_batch(database, rows=pa.Table.from_pylist(rows), title=HOSTILE[0])
@@ -299,7 +332,14 @@ def test_hostile_text_runs_nothing_and_asks_nobody(visit, database, people, make
     with database.read() as c:
         items = c.scalars(sa.select(t.item.c.id).where(t.item.c.batch_id == batch).order_by(t.item.c.row_id)).all()
     page = visit("lea", "/")
-    for path in ("/", f"/b/{batch}/review", f"/b/{batch}/adjudicate", f"/b/{batch}/stats", "/admin/users", *(f"/i/{k}" for k in items)):
+    for path in (
+        "/",
+        f"/b/{batch}/review",
+        f"/b/{batch}/adjudicate",
+        f"/b/{batch}/stats",
+        "/admin/users",
+        *(f"/i/{k}" for k in items),
+    ):
         page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/")[2] + path, wait_until="networkidle")
         assert page.evaluate("document.querySelectorAll('#main script, #main img, #target b').length") == 0, path
     page.goto(page.url.rsplit("/", 1)[0] + f"/{items[2]}")
@@ -309,16 +349,22 @@ def test_hostile_text_runs_nothing_and_asks_nobody(visit, database, people, make
     assert page.troubles == []
 
 
-NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, [role=group], section[aria-label], dialog, progress')]
+NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, [role=group], dialog, progress')]
   .filter(e => e.offsetParent && e.tabIndex >= 0 || e.matches('progress'))
   .filter(e => !(e.getAttribute('aria-label') || e.labels?.length || e.innerText?.trim() ||
-                 (e.getAttribute('aria-labelledby') || '').split(' ').some(i => i && document.getElementById(i)?.innerText.trim())))
+                 document.getElementById(e.getAttribute('aria-labelledby'))?.innerText.trim()))
   .map(e => e.outerHTML.slice(0, 120))"""
 FAINT = """() => {
   const lin = c => { c /= 255; return c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4; };
   const lum = ([r, g, b]) => .2126 * lin(r) + .7152 * lin(g) + .0722 * lin(b);
   const rgb = s => (s.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
   const bad = [];
   for (const e of document.querySelectorAll('body *')) {
     const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
@@ -332,14 +378,25 @@ FAINT = """() => {
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_every_control_has_a_name_every_text_has_contrast_and_nothing_overflows(visit, database, people, make_batch, width, scheme):
-    rows = sample(3, act=["other"] * 3, act_score=[0.7] * 3, context=[[{"speaker": "mira", "text": "before", "after": False}]] * 3)
+def test_every_control_has_a_name_every_text_has_contrast_and_nothing_overflows(
+    visit, database, people, make_batch, width, scheme
+):
+    rows = sample(
+        3, act=["other"] * 3, act_score=[0.7] * 3, context=[[{"speaker": "mira", "text": "before", "after": False}]] * 3
+    )
     batch = make_batch(database, rows=rows)
     for who, label in (("bo", "other"), ("cy", "questions")):
         for item in claim(database, batch, people[who], 2).item_ids:
             submit(database, item, people[who], Answer(f"{who}-key-{item}", labels=(label,), note="a note"))
     page = visit("lea", "/", color_scheme=scheme, viewport={"width": width, "height": 740}, reduced_motion="reduce")
-    for path in ("/", f"/b/{batch}/next", f"/b/{batch}/review", f"/b/{batch}/adjudicate", f"/b/{batch}/stats", "/admin/users"):
+    for path in (
+        "/",
+        f"/b/{batch}/next",
+        f"/b/{batch}/review",
+        f"/b/{batch}/adjudicate",
+        f"/b/{batch}/stats",
+        "/admin/users",
+    ):
         page.goto("/".join(page.url.split("/")[:3]) + path, wait_until="networkidle")
         assert page.evaluate(NAMELESS) == [], path
         assert page.evaluate(FAINT) == [], path
@@ -348,8 +405,17 @@ def test_every_control_has_a_name_every_text_has_contrast_and_nothing_overflows(
     reached = []
     for _ in range(30):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.dataset.label || document.activeElement.dataset.do || document.activeElement.id"))
+        reached.append(
+            page.evaluate(
+                "document.activeElement.dataset.label || document.activeElement.dataset.do || document.activeElement.id"
+            )
+        )
     assert [x for x in reached if x in ("questions", "directives", "other", "skip", "note", "submit")][:6] == [
-        "questions", "directives", "other", "skip", "note", "submit",
+        "questions",
+        "directives",
+        "other",
+        "skip",
+        "note",
+        "submit",
     ]
     assert page.troubles == []

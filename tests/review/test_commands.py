@@ -71,7 +71,12 @@ def test_forgotten_rows_leave_no_byte_in_the_file(where, sqlite, make_batch, tmp
 
     batch = make_batch(sqlite, rows=pa.Table.from_pylist(rows))
     for item in claim(sqlite, batch, people["ana"], 2).item_ids:
-        submit(sqlite, item, people["ana"], Answer(f"key-number-{item}", labels=("other",), note="CANARY-4711 noted" if item == 1 else ""))
+        submit(
+            sqlite,
+            item,
+            people["ana"],
+            Answer(f"key-number-{item}", labels=("other",), note="CANARY-4711 noted" if item == 1 else ""),
+        )
     sqlite.dispose()
     assert commands.forget_rows(where, [row_id(0), row_id(9)]) == 1
     assert not any(b"CANARY-4711" in path.read_bytes() for path in tmp_path.glob("review.sqlite*"))
@@ -120,7 +125,10 @@ def test_database_of_another_version_is_refused(where):
 
 def test_pragmas_that_keep_acknowledged_answers(sqlite):
     with sqlite.read() as c:
-        values = {name: c.exec_driver_sql(f"pragma {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")}
+        values = {
+            name: c.exec_driver_sql(f"pragma {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+        }
     assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 
 

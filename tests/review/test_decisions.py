@@ -200,7 +200,8 @@ def test_answers_file_closes_the_batch_and_rows_come_sorted_with_the_rest_droppe
     assert rows.kept.column("decided_by").to_pylist() == ["unanimous", "single"]
     assert rows.kept.column("suggestion_score").to_pylist() == [0.5, 0.7]
     assert list(zip(rows.dropped["id"].to_pylist(), rows.dropped["reason"].to_pylist(), strict=True)) == [
-        (row_id(1), "unresolved"), (row_id(3), "unanswered"),
+        (row_id(1), "unresolved"),
+        (row_id(3), "unanswered"),
     ]
     assert file.counted() == 4
     labels.seed(sample(4, act=["other", "other", "questions", "other"], act_score=[0.5, 0.6, 0.7, 0.8]))
@@ -211,7 +212,13 @@ def test_digest_is_a_function_of_sample_and_answers(labels, tmp_path, label_file
     path = answers_file(tmp_path, {"id": row_id(0), "label": "other", "annotator": "ana"})
     one = with_answers(labels, path)
     one.seed(sample(2))
-    two = Labels(title=one.title, label_set=label_file, guideline="speech_acts", database=str(tmp_path / "again.sqlite"), answers=path)
+    two = Labels(
+        title=one.title,
+        label_set=label_file,
+        guideline="speech_acts",
+        database=str(tmp_path / "again.sqlite"),
+        answers=path,
+    )
     two.seed(sample(2).take([1, 0]))
     assert one.digest() == two.digest()
 
@@ -237,7 +244,9 @@ def test_changed_answers_file_is_another_batch(labels, tmp_path):
 )
 def test_bad_answers_name_file_and_line(tmp_path, label_file, record, row, message):
     path = answers_file(tmp_path, {"id": row_id(0), "label": "other", "annotator": "ana"}, record)
-    labels = Labels(title="x", label_set=label_file, guideline="speech_acts", database=str(tmp_path / "r.sqlite"), answers=path)
+    labels = Labels(
+        title="x", label_set=label_file, guideline="speech_acts", database=str(tmp_path / "r.sqlite"), answers=path
+    )
     with pytest.raises(DataforgeError, match=message) as problem:
         labels.seed(sample(2))
     assert (problem.value.file, problem.value.row, problem.value.exit_code) == (path, row, 3)
@@ -251,11 +260,50 @@ def test_missing_answers_file_is_an_input_error(labels):
 
 
 def test_missed_deadline_fails_the_run_where_the_config_says_so(tmp_path, label_file):
-    labels = Labels(title="x", label_set=label_file, guideline="speech_acts", database=str(tmp_path / "r.sqlite"),
-                    deadline=1.0, on_deadline="fail")
+    labels = Labels(
+        title="x",
+        label_set=label_file,
+        guideline="speech_acts",
+        database=str(tmp_path / "r.sqlite"),
+        deadline=1.0,
+        on_deadline="fail",
+    )
     labels.seed(sample(1))
     with pytest.raises(GateError, match="0 of 1 labelled"):
         labels.digest()
+
+
+def test_rows_of_the_sampling_step_keep_share_gold_and_neighbours(sqlite, make_batch):
+    import pyarrow as pa
+
+    from dataforge.operators.sample import SAMPLE
+
+    row = {
+        "id": row_id(0),
+        "source": "chat",
+        "text": "Is it?",
+        "act": "questions",
+        "act_score": 0.5,
+        "stratum": "questions/chat",
+        "share": "random",
+        "p_selected": 0.25,
+        "priority": 3,
+        "gold_label": "questions",
+        "prev_text": "before",
+        "prev_same_speaker": True,
+        "next_text": None,
+        "next_same_speaker": None,
+    }
+    make_batch(sqlite, rows=pa.Table.from_pylist([row], SAMPLE))
+    with sqlite.read() as c:
+        item = c.execute(sa.select(t.item)).one()
+    assert (bool(item.is_random), item.p_selected, item.priority, json.loads(item.gold_json)) == (
+        True,
+        0.25,
+        -3.0,
+        ["questions"],
+    )
+    assert json.loads(item.context_json) == [{"speaker": "same speaker", "text": "before", "after": False}]
 
 
 def test_gold_outside_the_label_set_is_refused(sqlite, make_batch):
@@ -263,7 +311,9 @@ def test_gold_outside_the_label_set_is_refused(sqlite, make_batch):
         make_batch(sqlite, rows=sample(1, gold=["nonsense"]))
 
 
-@pytest.mark.parametrize("spec", [{"need": 0}, {"show_suggestions": "maybe"}, {"kind": "x"}, {"on_deadline": "x"}, {"title": " "}])
+@pytest.mark.parametrize(
+    "spec", [{"need": 0}, {"show_suggestions": "maybe"}, {"kind": "x"}, {"on_deadline": "x"}, {"title": " "}]
+)
 def test_settings_out_of_range_are_config_errors(sqlite, make_batch, spec):
     with pytest.raises(ConfigError):
         make_batch(sqlite, 1, **spec)
@@ -271,11 +321,22 @@ def test_settings_out_of_range_are_config_errors(sqlite, make_batch, spec):
 
 def test_stats_show_progress_people_gold_and_the_tagger_on_the_random_share(sqlite, make_batch):
     people = make_people(sqlite)
-    rows = sample(3, gold=["questions", None, None], random=[False, True, True], act=["other", "questions", "other"], p_selected=[1.0, 0.5, 0.5])
+    rows = sample(
+        3,
+        gold=["questions", None, None],
+        random=[False, True, True],
+        act=["other", "questions", "other"],
+        p_selected=[1.0, 0.5, 0.5],
+    )
     batch = make_batch(sqlite, rows=rows)
     for who in ("ana", "bo"):
         for item in claim(sqlite, batch, people[who], 3).item_ids:
-            submit(sqlite, item, people[who], Answer(uuid.uuid4().hex, labels=("questions",), seconds=0.5 if who == "bo" else 4))
+            submit(
+                sqlite,
+                item,
+                people[who],
+                Answer(uuid.uuid4().hex, labels=("questions",), seconds=0.5 if who == "bo" else 4),
+            )
     from dataforge.review.stats import stats
 
     got = stats(sqlite, batch)
@@ -288,7 +349,9 @@ def test_stats_show_progress_people_gold_and_the_tagger_on_the_random_share(sqli
 
 def test_audit_of_drops_measures_the_false_drop_rate(sqlite, make_batch):
     people = make_people(sqlite)
-    batch = make_batch(sqlite, rows=sample(2, reason=["too_few_words"] * 2), kind="dropped", label_set="", guideline="", need=1)
+    batch = make_batch(
+        sqlite, rows=sample(2, reason=["too_few_words"] * 2), kind="dropped", label_set="", guideline="", need=1
+    )
     for item, label in zip(claim(sqlite, batch, people["ana"], 2).item_ids, ("wrong", "right"), strict=True):
         submit(sqlite, item, people["ana"], Answer(uuid.uuid4().hex, labels=(label,)))
     from dataforge.review.stats import stats

@@ -32,7 +32,12 @@ def filled(sqlite, make_batch):
         for item, answer in zip(items, given, strict=True):
             if answer:
                 labels = (answer[1],) if answer[1] else ()
-                submit(sqlite, item, people[who], Answer(uuid.uuid4().hex, answer[0], labels, seconds=2.25, flagged=answer[0] == "flag"))
+                submit(
+                    sqlite,
+                    item,
+                    people[who],
+                    Answer(uuid.uuid4().hex, answer[0], labels, seconds=2.25, flagged=answer[0] == "flag"),
+                )
     adjudicate(sqlite, 2, people["lea"], Decision("label", ("directives",), "", 0, error_category="edge_case"))
     return batch
 
@@ -83,7 +88,10 @@ def test_label_studio_tasks_and_their_interface(sqlite, filled, tmp_path):
     with sqlite.read() as c:
         tasks = json.loads("".join(formats.export_text(c, filled, "label-studio")))
     assert tasks[0]["annotations"][0]["result"][0] == {
-        "from_name": "act", "to_name": "text", "type": "choices", "value": {"choices": ["questions"]},
+        "from_name": "act",
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": ["questions"]},
     }
     assert tasks[0]["predictions"][0]["score"] == 0.5
     assert [a["ground_truth"] for a in tasks[1]["annotations"]] == [False, False, True]
@@ -103,13 +111,19 @@ def test_parquet_loads_as_a_dataset_with_class_labels(sqlite, filled, tmp_path, 
     assert pq.read_table(path).column("labels_all").to_pylist()[0][0]["seconds"] == 2.25
 
 
-@pytest.mark.parametrize(("cell", "safe"), [("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("\tx", "'\tx"), ("a=1", "a=1"), (3, 3)])
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("\tx", "'\tx"), ("a=1", "a=1"), (3, 3)],
+)
 def test_csv_cells_are_no_formulas(cell, safe):
     assert formats.harmless(cell) == safe
 
 
 @pytest.mark.parametrize("name", BRIDGES)
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"[1]", b'{"a": 1}', b"\xff\xfe\x00", b'{"meta": {"id": 3}}', b'[{"data": {"text": "x"}}]'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"[1]", b'{"a": 1}', b"\xff\xfe\x00", b'{"meta": {"id": 3}}', b'[{"data": {"text": "x"}}]'],
+)
 def test_foreign_files_give_nothing_or_a_named_error(sqlite, make_batch, tmp_path, name, content):
     path = tmp_path / "foreign"
     path.write_bytes(content)
@@ -132,3 +146,17 @@ def test_answer_of_another_label_set_is_refused(sqlite, filled, make_batch, tmp_
 def test_export_is_the_same_bytes_each_time(sqlite, filled):
     with sqlite.read() as c:
         assert export_sha256(c, filled) == export_sha256(c, filled)
+
+
+def test_doccano_lines_with_the_meta_at_the_top_level_are_read(sqlite, filled, make_batch, tmp_path):
+    out = tmp_path / "out.jsonl"
+    commands.export(str(tmp_path / "review.sqlite"), out, batch=filled, format="doccano")
+    flat = []
+    for line in out.read_text().splitlines():
+        record = json.loads(line)
+        flat.append(json.dumps({**record.pop("meta"), **record}))
+    out.write_text("\n".join(flat))
+    other = open_database(tmp_path / "other.sqlite")
+    batch = make_batch(other, rows=sample(5, act=["other"] * 5, act_score=[0.5] * 5))
+    assert commands.import_file(str(tmp_path / "other.sqlite"), out, batch=batch, format="doccano").answers == 8
+    other.dispose()

@@ -41,8 +41,8 @@ def test_seeding_twice_seeds_once(database, make_batch):
     assert count(database, t.item) == 5
 
 
-def test_claim_gives_the_highest_priority_first(database, make_batch, people):
-    batch = make_batch(database, rows=sample(3, priority=[0.1, 0.9, 0.5]))
+def test_claim_gives_priority_zero_first(database, make_batch, people):
+    batch = make_batch(database, rows=sample(3, priority=[2, 0, 1]))
     with database.read() as c:
         by_row = dict(c.execute(sa.select(t.item.c.id, t.item.c.row_id)).tuples().all())
     got = [by_row[i] for i in claim(database, batch, people["ana"], 3).item_ids]
@@ -122,7 +122,10 @@ def test_two_tabs_with_different_answers_ask_which_one_holds(database, make_batc
         submit(database, item, people["ana"], says("other"))
     assert (problem.value.kind, problem.value.extra) == ("already-answered", {"answer_id": first.answer_id})
     submit(database, item, people["ana"], says("other", replaces=first.answer_id))
-    assert (count(database, t.annotation), count(database, t.annotation, t.annotation.c.superseded_by.is_(None))) == (2, 1)
+    assert (count(database, t.annotation), count(database, t.annotation, t.annotation.c.superseded_by.is_(None))) == (
+        2,
+        1,
+    )
     assert done_of(database) == [1]
 
 
@@ -201,7 +204,10 @@ def test_nobody_answers_or_undoes_for_another(database, make_batch, people):
     batch = make_batch(database, 1)
     (item,) = claim(database, batch, people["ana"], 1).item_ids
     saved = submit(database, item, people["ana"], says(key="key-of-ana"))
-    for attempt in (lambda: submit(database, item, people["cy"], says()), lambda: undo(database, saved.answer_id, people["cy"])):
+    for attempt in (
+        lambda: submit(database, item, people["cy"], says()),
+        lambda: undo(database, saved.answer_id, people["cy"]),
+    ):
         with pytest.raises(NotFound):
             attempt()
     claim(database, batch, people["bo"], 1)
