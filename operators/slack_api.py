@@ -154,7 +154,8 @@ class SlackApi:
         return waited + max(wait, 1.0)
 
     def _backoff(self, failures: int) -> float:
-        return min(self.pace.backoff_cap_s, self.pace.backoff_s * 2 ** (failures - 1)) * (0.5 + self.clock.jitter())
+        longest = min(self.pace.backoff_cap_s, self.pace.backoff_s * 2.0 ** (failures - 1))
+        return longest * (0.5 + self.clock.jitter())
 
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -236,8 +237,8 @@ def sdk_transport(token: str, *, base_url: str = "https://slack.com/api/", timeo
         except (SlackClientError, AttributeError, ValueError):  # what it raises for bodies of another form
             return Answer(200, {}, None)
         body = response.data if isinstance(response.data, dict) else None
-        error = (body or {}).get("error")
-        if body is not None and not body.get("ok") and not (isinstance(error, str) and ERROR_NAME.fullmatch(error)):
+        name = (body or {}).get("error")
+        if body is not None and not body.get("ok") and not (isinstance(name, str) and ERROR_NAME.fullmatch(name)):
             body = None  # slack_sdk puts an unparsable body into `error`
         return Answer(response.status_code, {k.lower(): _first(v) for k, v in response.headers.items()}, body)
 

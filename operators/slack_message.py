@@ -239,7 +239,8 @@ class MessageReader:
             if not isinstance(item, dict) or not isinstance(item.get("name"), str):
                 continue
             name = item["name"].split("::")[0].lower()
-            users = [u for u in item.get("users") or [] if isinstance(u, str)] if item.get("users") else []
+            found = item.get("users")
+            users = [user for user in found if isinstance(user, str)] if isinstance(found, list) else []
             gone = sum(self.people.is_opted_out(u) for u in users)
             claimed = item.get("count") if isinstance(item.get("count"), int) else 0
             count = min(max(claimed or 0, len(users)) - gone, 2**31 - 1)

@@ -83,7 +83,7 @@ def save(path: Path, value: Any) -> None:
 
 def read_page(folder: Path, number: int) -> dict[str, Any]:
     try:
-        page = orjson.loads((folder / page_name(number)).read_bytes())
+        page: dict[str, Any] = orjson.loads((folder / page_name(number)).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise CorruptError("a committed page is missing or damaged", file=page_name(number)) from error
     return page

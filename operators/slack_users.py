@@ -170,7 +170,8 @@ class Names:
     _longest: dict[str, int] = field(default_factory=dict)
 
     def learn(self, user: dict[str, Any], hidden: str) -> None:
-        profile = user.get("profile") if isinstance(user.get("profile"), dict) else {}
+        found = user.get("profile")
+        profile: dict[str, Any] = found if isinstance(found, dict) else {}
         for name in _strings(user, profile, ("real_name", "real_name_normalized")) + _past(profile):
             self._add(name, hidden)
         for name in _strings({}, profile, ("first_name", "last_name")):

@@ -336,6 +336,32 @@ def test_the_digest_follows_what_is_read_and_nothing_else(tmp_path):
     assert export(tmp_path, {"general/2024-01-01.json": [message(text="new")]}).digest() != before
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+_FIELDS = """
+user text subtype thread_ts parent_user_id edited reactions blocks attachments files file comment bot_id app_id team
+user_team source_team user_profile is_stranger reply_count replies message
+"""
+FIELDS = _FIELDS.split()
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8), st.sampled_from(["", "file_share", "message_changed"])
+)
+def test_a_message_of_any_form_is_one_row(fields, subtype):
+    people = people_of(USERS, key=b"0" * 16)
+    channels = channels_of([("public", CHANNELS[0])], [], key=b"0" * 16)
+    reader = MessageReader("chat", people, channels, MessageRules(bots="keep", external="keep"), lambda text: text)
+    raw = json.dumps([message() | fields | ({"subtype": subtype} if subtype else {})]).encode()
+    rows = list(reader.rows(raw, channels.by_id["C1"], "general/2024-01-01.json"))
+    pieces = [piece for row in rows for piece in (row.kept, row.dropped, row.quarantined) if piece is not None]
+    assert sum(piece.num_rows for piece in pieces) == 1
+
+
 DAY = b'[{"type":"message","ts":"1700000000.000100","user":"U1","text":"a \\"b\\" [c], {d} \\\\"},{"ts":"2.2"}]'
 
 
