@@ -30,7 +30,7 @@ LONGEST = 8  # tokens of a phrase; longer ones are refused
 # Bits 0-63: what a segment looks like and what stands around it. Bits from 64 on belong to cues.
 SHAPES = ["asks", "cries", "trails", "comma_end", "no_stop", "dash_end", "quote", "url", "mention", "tag", "number"]
 SHAPES += ["emoji", "capitals", "empty", "all_skip", "one_word", "two_words", "short", "medium", "long"]
-SHAPES += ["only", "first", "last", "ideographs", "cut", "asks_somewhere", "not_english"]
+SHAPES += ["only", "first", "last", "ideographs", "asks_somewhere", "not_english"]
 AROUND = ["has_before", "before_same", "before_other"]
 AROUND += [f"before_other_{act}" for act in ACTS] + [f"before_same_{act}" for act in ACTS]
 AROUND += ["has_after", "after_same", "after_other", "after_other_yes_no"]
@@ -72,28 +72,34 @@ def expand(pattern: str) -> list[str]:
     pieces = [piece.split("|") for piece in re.split(r"\(([^()]*)\)", pattern)]
     if pattern.count("(") != pattern.count(")") or "|" not in pattern:
         return [pattern]  # a bracket of its own is a sign, as in ":)"
+    if re.search(r"\([^()]*\(", pattern):
+        raise ConfigError(f"nested brackets in the phrase {pattern}", hint="write two phrases")
     return [" ".join("".join(choice).split()) for choice in itertools.product(*pieces)]
 
 
 def without_apostrophe(phrase: str) -> list[str]:
     """Chat leaves apostrophes out: "don't" -> "dont". Not where another word results: "i'll" -> "ill"."""
+    if "'" not in phrase:
+        return [phrase]
     bare = phrase.replace("'", "")
     clash = {"ill", "well", "were", "shell", "hell", "id", "wed", "its", "shed", "whore", "cant", "wont"}
     risky = any("'" in word and word.replace("'", "") in clash - {"its", "cant", "wont"} for word in phrase.split())
     return [phrase] if bare == phrase or risky or len(bare) < 2 else [phrase, bare]
 
 
-def phrase_hash(text: str) -> int:
-    """Hash of a phrase as the scanner folds it, 0 if it has no tokens or more than LONGEST."""
+def phrase_hashes(phrases: list[str]) -> list[int]:
+    """Hashes of phrases as the scanner folds them, 0 for one without tokens or with more than LONGEST."""
     from dataforge.operators import acts_scan
 
-    return int(acts_scan.hash_phrase(np.frombuffer(text.lower().encode(), np.uint8), LONGEST))
+    parts = [phrase.lower().encode() for phrase in phrases]
+    offsets = np.cumsum([0, *map(len, parts)])
+    return [int(h) for h in acts_scan.hash_phrases(np.frombuffer(b"".join(parts), np.uint8), offsets, LONGEST)]
 
 
 def digest(folder: Path = FOLDER) -> str:
-    """Hex sha256 over the YAML files of a lexicon folder, by name."""
+    """Hex sha256 over the files of a lexicon folder that the tagger reads, by name."""
     state = hashlib.sha256()
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted([folder / "cues.yaml", folder / "rules.yaml", *folder.glob("lexicon.*.yaml")]):
         state.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return state.hexdigest()
 
@@ -132,11 +138,11 @@ def collect(folder: Path, cues: tuple[str, ...]) -> dict[int, set[tuple[int, int
         for cue, patterns in (read_yaml(path) or {}).items() if path.exists() else ():
             if cue not in cues:
                 raise ConfigError(f"unknown cue {cue}", file=path.name, hint="describe it in cues.yaml")
-            for pattern in patterns:
-                for phrase in itertools.chain.from_iterable(map(without_apostrophe, expand(str(pattern)))):
-                    key = phrase_hash(phrase)
-                    if key:
-                        found.setdefault(key, set()).add((language, cues.index(cue)))
+            expanded = itertools.chain.from_iterable(map(expand, map(str, patterns)))
+            phrases = list(itertools.chain.from_iterable(map(without_apostrophe, expanded)))
+            pair = (language, cues.index(cue))
+            for key in filter(None, phrase_hashes(phrases)):
+                found.setdefault(key, set()).add(pair)
     return found
 
 

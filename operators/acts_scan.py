@@ -31,7 +31,7 @@ ASKS, CRIES, TRAILS, COMMA_END, NO_STOP, DASH_END, QUOTE = (
 URL, MENTION, TAG, NUMBER, EMOJI = (BITS[n] for n in ("url", "mention", "tag", "number", "emoji"))
 CAPITALS, EMPTY, ALL_SKIP, ONE_WORD = (BITS[n] for n in ("capitals", "empty", "all_skip", "one_word"))
 ONLY, FIRST, LAST, IDEOGRAPHS = (BITS[n] for n in ("only", "first", "last", "ideographs"))
-CUT, ASKS_SOMEWHERE, NOT_ENGLISH = (BITS[n] for n in ("cut", "asks_somewhere", "not_english"))
+ASKS_SOMEWHERE, NOT_ENGLISH = BITS["asks_somewhere"], BITS["not_english"]
 
 
 def new_bench() -> Bench:
@@ -74,19 +74,22 @@ def is_content(kind: int) -> bool:
 
 
 @njit(cache=True)
-def hash_phrase(data: np.ndarray, longest: int) -> int:
-    """Folded hash of a phrase's content tokens (repetitions count once); one sign alone is hashed as that sign."""
+def hash_phrases(data: np.ndarray, offsets: np.ndarray, longest: int) -> np.ndarray:
+    """Folded hashes of phrases' content tokens (repetitions count once); one sign alone is hashed as that sign."""
     n = tk.MAX_TOKENS + 2
     hashes, kinds = np.zeros(n, np.uint64), np.zeros(n, np.int8)
     flags, begins = np.zeros(n, np.int16), np.zeros(n, np.int64)
-    count = tk.tokenize(data, 0, data.size, hashes, kinds, flags, begins)
-    state, length, before = np.uint64(0), 0, np.uint64(0)
-    for i in range(count):
-        if (is_content(kinds[i]) or count == 1) and not (length and hashes[i] == before and kinds[i] == tk.WORD):
-            state = fold(state, hashes[i])
-            length += 1
-            before = hashes[i]
-    return state if 0 < length <= longest else np.uint64(0)
+    out = np.zeros(offsets.size - 1, np.uint64)
+    for k in range(offsets.size - 1):
+        count = tk.tokenize(data, offsets[k], offsets[k + 1], hashes, kinds, flags, begins)
+        state, length, before = np.uint64(0), 0, np.uint64(0)
+        for i in range(count):
+            if (is_content(kinds[i]) or count == 1) and not (length and hashes[i] == before and kinds[i] == tk.WORD):
+                state = fold(state, hashes[i])
+                length += 1
+                before = hashes[i]
+        out[k] = state if 0 < length <= longest else np.uint64(0)
+    return out
 
 
 @njit(cache=True)

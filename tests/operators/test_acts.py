@@ -103,3 +103,31 @@ def test_unknown_context_is_refused() -> None:
 def test_ambiguity_is_zero_when_sure_and_one_when_not() -> None:
     sure, unsure = [1.0] + [0.0] * 7, [0.125] * 8
     assert [round(float(value), 6) for value in ambiguity([sure, unsure])] == [0.0, 1.0]
+
+
+def test_the_shipped_model_reads_what_the_rules_read() -> None:
+    rows = tag([text for text, _ in EXAMPLES], model="shipped")
+    assert {row["act_by"] for row in rows} == {"model"}
+    agreed = sum(row["act"] == act for row, (_, act) in zip(rows, EXAMPLES, strict=True))
+    assert agreed >= 0.9 * len(EXAMPLES)
+
+
+def test_spelling_of_transcripts_and_chat_does_not_matter() -> None:
+    texts = ["I don't know", "i do n't know", "I DON’T KNOW", "i dont know", "i do n't knowww", "um I I don't know"]
+    assert {row["act"] for row in tag(texts)} == {"representatives"}
+
+
+def test_hostile_text_is_tagged_like_any_other() -> None:
+    texts = [
+        "\x00\x1b[31m",
+        "<" * 5000,
+        "@" * 300,
+        ":" * 300,
+        "a" * 100_000,
+        "\u202e\ufeff",
+        "🏳️‍🌈" * 50,
+        "'" * 99,
+        "n't",
+        "'s",
+    ]
+    assert all(row["act"] in ACTS for row in tag([*texts, "? " * 2000, "x. " * 2000], model="shipped"))
