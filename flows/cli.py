@@ -70,8 +70,8 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if verbose:
             raise
-        what = f"unexpected {type(error).__name__}"
-        bug = DataforgeError(what, code="UNEXPECTED", hint="run again with -v and report the trace", exit_code=EXIT_UNEXPECTED)
+        what, hint = f"unexpected {type(error).__name__}", "run again with -v and report the trace"
+        bug = DataforgeError(what, code="UNEXPECTED", hint=hint, exit_code=EXIT_UNEXPECTED)
         return report_error(bug, arguments, as_json=as_json)
 
 

@@ -65,21 +65,27 @@ class SourceConfig(Section):
     """Where rows come from. `key`, `text`, `uri`, `created` name columns of the input."""
 
     name: Name
+    """Name of the source; row ids hash it, so renaming a source renames its rows."""
     kind: Literal["jsonl", "parquet", "csv", "text", "warc", "slack_export", "slack_api"]
+    """What the input is."""
     path: str = ""
     """A file, a folder or a glob; for slack_api not needed."""
     text: str = "text"
+    """Column that holds the text."""
     key: str | None = None
     """Column that identifies a row; without one a row is known by its text and which copy of it it is."""
     uri: str | None = None
+    """Column with the address that a row came from."""
     created: str | None = None
+    """Column with the time a row was made: ISO date or seconds since 1970."""
     licence: str | None = None
+    """SPDX name; goes with every row and into the card."""
     split: Literal["file", "paragraphs", "lines"] = "file"
     """Text files: what is one document."""
     encoding: str = "utf-8"
     """Text files: utf-8, auto, or the name of a codec."""
     delimiter: str = "auto"
-    """CSV files."""
+    """CSV files: the sign between fields; auto: tab for .tsv, else comma."""
     extractor: Literal["trafilatura", "resiliparse", "none"] = "trafilatura"
     """WARC files: how text is taken out of HTML."""
     focus: Literal["balanced", "precision", "recall"] = "balanced"
@@ -98,33 +104,46 @@ class IngestConfig(Section):
     parts: Literal["auto"] | Annotated[int, AfterValidator(_power_of_two)] = "auto"
     """auto: the smallest power of two with at most 64 MiB of decompressed input a part, at least 8."""
     max_bad_rows: Count = 0
+    """Unreadable rows that a run may quarantine; one more ends it with exit code 4, after all were read."""
     max_bad_files: Count = 0
+    """Damaged files that a run may leave out whole; one more ends it with exit code 3."""
     max_row_bytes: Positive = 16 << 20
+    """A longer row is quarantined (bytes, before decoding)."""
 
 
 class SlackConfig(Section):
     """Whose messages are read, and under which names people appear."""
 
     key: SecretPlace | None = None
-    """Key of the pseudonyms; `dataforge init` makes one."""
+    """Key of the pseudonyms of people, at least 16 bytes; `dataforge init` makes one. Reading Slack needs it."""
     private: bool = False
+    """Read private channels."""
     dms: bool = False
+    """Read direct messages of two people."""
     group_dms: bool = False
+    """Read direct messages of several people."""
     channels: tuple[str, ...] = ()
     """Only these, by name or id; empty: all that are switched on."""
     opt_out_users: tuple[str, ...] = ()
+    """Ids of people whose messages are never read; names stay out of texts too."""
     opt_out_channels: tuple[str, ...] = ()
+    """Names or ids of channels that are never read."""
     bots: Literal["drop", "keep"] = "drop"
+    """Messages of bots and integrations."""
     external: Literal["drop", "keep"] = "drop"
+    """Messages of people of other companies in shared channels."""
     markup: Literal["plain", "markdown"] = "plain"
+    """How bold, italic and strike are written: not at all, or as Markdown."""
     urls: Literal["label", "url", "both", "domain"] = "domain"
     """Links: their label, the URL, both, or label and domain."""
     token: SecretPlace | None = None
-    """For `dataforge slack pull`."""
+    """Token of the Slack app, for `dataforge slack pull`."""
     tier: Annotated[int, Field(ge=1, le=4)] = 3
     """Rate-limit tier of history and replies; 1 for apps outside the Marketplace."""
     lookback_days: Count = 30
+    """How far a pull goes back behind the newest message, for edits, deletions and late replies."""
     max_wait_s: Positive = 900
+    """Longest wait for a rate limit, in seconds; above it the pull stops with exit code 6 and can go on."""
 
 
 class CleanConfig(Section):
@@ -133,7 +152,9 @@ class CleanConfig(Section):
     encoding: bool = True
     """Undo text that was decoded with the wrong encoding (ftfy)."""
     normalize: Literal["NFC", "NFKC", "none"] = "NFC"
+    """Unicode normal form."""
     whitespace: Literal["keep", "lines", "collapse"] = "lines"
+    """keep: as it is; lines: spaces inside lines and blank lines are tidied; collapse: runs of spaces too."""
     line_rules: Literal["none", "c4", "c4_any_end", "dclm"] = "none"
     """Lines that a preset removes from the text."""
     max_removed: Share = 0.5
@@ -156,6 +177,7 @@ class LanguageConfig(Section):
     keep: tuple[str, ...] = ()
     """ISO 639-1 codes, e.g. [en, de]; empty: all."""
     min_score: Share = 0.65
+    """With keep: a text is dropped only if its language is at least this sure (0 to 1)."""
     min_letters: Count = 20
     """Texts with fewer letters are never dropped for their language."""
 
@@ -164,13 +186,19 @@ class DedupeConfig(Section):
     """Exact and near duplicates; near ones are verified by the true Jaccard similarity of their shingles."""
 
     exact: Literal["document", "none"] = "document"
+    """Drop documents whose text is the same."""
     near: bool = True
+    """Also look for near-duplicates."""
     bands: tuple[Positive, Positive] = (18, 7)
     """Bands × rows of a signature of 128 values; `dataforge plan` shows the chance of finding a pair."""
     shingle: Literal["words", "characters"] = "words"
+    """What near-duplicates share: runs of words or of characters."""
     n: Positive = 5
+    """Length of a shingle, in words or characters."""
     threshold: Annotated[Share, Field(gt=0)] = 0.8
+    """Smallest Jaccard similarity of near-duplicates (above 0, up to 1)."""
     keep: tuple[Literal["longest", "newest", "source_priority", "smallest_id"], ...] = ("longest", "smallest_id")
+    """Which row of a cluster stays: the first rule that tells two rows apart decides."""
 
     @field_validator("bands")
     @classmethod
@@ -184,17 +212,17 @@ class PiiConfig(Section):
     """Personal data and secrets: found as spans, acted on once."""
 
     action: Literal["mask", "pseudonym", "drop"] = "mask"
+    """mask writes `<EMAIL_ADDRESS>`; pseudonym writes keyed stand-ins; drop leaves the row out."""
     key: SecretPlace | None = None
-    """Needed by pseudonym."""
+    """Key of the pseudonyms, at least 16 bytes; needed by pseudonym."""
+    drop_above: Count = 0
+    """With drop: a row with at most so many spans is masked, one with more is left out."""
     kinds: tuple[str, ...] = ()
-    """Empty: all structured kinds and secrets."""
-    regions: tuple[str, ...] = ()
-    """Countries whose national phone numbers are recognised; empty: a broad list."""
+    """What is looked for; empty: all structured kinds and secrets. Names of people only if named here or by `ner`."""
+    private_addresses: bool = False
+    """Also IP addresses of private ranges."""
     ner: str = ""
-    """Path of a spaCy model or name of a Presidio engine for names of people and places (extra `ner`)."""
-    min_score: Share = 0.5
-    max_spans: Count = 0
-    """With drop: a text with at most so many spans is masked, one with more is dropped."""
+    """Names of people, organisations, places: spacy:MODEL (a path) or presidio:LANGUAGE; extra `ner`."""
 
     @model_validator(mode="after")
     def _needs_key(self) -> PiiConfig:
@@ -218,17 +246,23 @@ class ReviewConfig(Section):
     """The labeling step."""
 
     enabled: bool = False
+    """Stop after seeding the queue (exit code 5) until a batch of labels is closed."""
     need: Positive = 2
+    """Answers per row, of different people (1 to 20)."""
     size: Positive = 200
+    """Rows in the sample."""
     database: str | None = None
     """Path or PostgreSQL URL; default {store}/review.sqlite."""
     answers: str | None = None
     """JSONL of id, label, annotator: imported after seeding, closes the batch."""
     on_deadline: Literal["wait", "close_resolved", "fail"] = "wait"
+    """What happens to an open batch at the deadline."""
     deadline: str | None = None
     """ISO date and time, UTC."""
     show_suggestions: Literal["always", "after", "never"] = "always"
+    """When annotators see the tagger's label: at once, after their own answer, or not at all."""
     lease_s: Positive = 300
+    """Seconds for which one annotator holds a row (10 to 86400)."""
     link: str = ""
     """Where annotators find the page; shown in messages and artifacts."""
 
@@ -237,24 +271,36 @@ class ConversationsConfig(Section):
     """Messages → conversations."""
 
     gap_s: Positive = 900
+    """Silence that ends the talk of a channel, in seconds."""
     merge_s: Count = 120
+    """Pause within one turn of a person, in seconds."""
 
 
 class InstructConfig(Section):
     """Conversations → training pairs."""
 
     template: Literal["book", "alpaca"] = "book"
+    """How a pair is rendered: `###Instruction` (book) or `### Instruction:` (alpaca)."""
     answers: Literal["one", "all"] = "one"
+    """The best answer to a question, or one pair per answer."""
     require_resolved: bool = False
+    """Only answers that a reaction or thanks accepted."""
     allow_disputed: bool = False
+    """Also answers that someone rejected."""
     allow_orphans: bool = False
+    """Also threads whose first message is missing."""
     expressives: Literal["drop", "keep"] = "drop"
+    """Thanks, greetings and jokes as answers."""
     min_words: Count = 3
+    """Words of an answer."""
     min_score: Share = 0.5
+    """How surely the messages of a conversation belong together (0 to 1)."""
     max_history_tokens: Count = 512
+    """What came before the question, cut to so many tokens; four bytes count as one."""
     persona: str = ""
     """Pseudonym or id of the one user whose replies become the assistant's turns."""
     team: tuple[str, ...] = ()
+    """Pseudonyms of the only people whose answers count; empty: anyone."""
     consent: str = ""
     """With persona: where that person's consent is on file."""
 
@@ -263,37 +309,52 @@ class SplitConfig(Section):
     """Which rows are held out."""
 
     salt: str = "dataforge"
+    """Another salt draws other rows for validation and test."""
 
 
 class TokenizerConfig(Section):
     """Train one, or name one."""
 
     kind: Literal["bpe", "sentencepiece_bpe", "sentencepiece_unigram"] = "bpe"
+    """What is trained."""
     path: str | None = None
-    """A tokenizer.json, a folder with vocab.json and merges.txt, a .tiktoken or a SentencePiece .model; else one is trained."""
+    """A tokenizer.json, a folder with vocab.json and merges.txt, a .tiktoken or a SentencePiece .model; null: train."""
     vocab_size: Annotated[int, Field(ge=300, le=1_000_000)] = 8000
+    """Entries of the vocabulary, special tokens included (300 to 1,000,000)."""
     min_frequency: Positive = 2
+    """bpe: how often a pair must occur to be merged."""
     pattern: Literal["gpt2", "cl100k", "llama3", "qwen2", "o200k"] = "llama3"
+    """bpe: how text is cut before merging, after the tokenizer of that name."""
     special_tokens: tuple[str, ...] = ()
+    """More special tokens, beside those of the template."""
     sample_bytes: Positive = 64 << 20
+    """Bytes of text to train on: the rows with the smallest hash of their id."""
     train_on: Literal["train", "all"] = "train"
+    """Rows of the train split only, or of all splits."""
 
 
 class EncodeConfig(Section):
     """Text → ids."""
 
     bos: Annotated[int, Field(ge=0, le=1)] = 0
+    """Begin-of-text tokens before each row: 0 or 1."""
     eos: Annotated[int, Field(ge=0, le=1)] = 1
+    """End-of-text tokens after each row: 0 or 1."""
     max_length: Count = 0
+    """Longest row in tokens, BOS and EOS included; the rest is cut. 0: no limit."""
     check_every: Count = 1000
+    """One row in so many is encoded again by the reference library, and one difference fails the run; 0: none."""
 
 
 class PackConfig(Section):
     """Ids → sequences of one length."""
 
     sequence_length: Annotated[int, Field(ge=8, le=1 << 24)] = 2048
+    """Tokens of a packed sequence (8 to 16777216); names the config `packed-N`."""
     corpus: Literal["bfd", "bfd_split", "wrapped"] = "bfd_split"
+    """Corpus rows: best fit (bfd), best fit that splits long rows (bfd_split), or one after the other (wrapped)."""
     instruct: Literal["bfd", "bfd_split"] = "bfd"
+    """Instruct rows: best fit, or best fit that splits long rows."""
     overflow: Literal["drop", "cut"] = "drop"
     """Of instruct rows longer than a sequence."""
 
@@ -302,10 +363,15 @@ class PublishConfig(Section):
     """What appears under `out`."""
 
     splits: dict[Literal["train", "validation", "test"], Share] = {"train": 0.98, "validation": 0.02}
+    """Shares of train, validation and test; must sum to 1. Near-duplicates never straddle two."""
     arrow: bool = False
+    """Also write a `save_to_disk` copy."""
     pretty_name: str = ""
+    """Title of the dataset's card; empty: the name."""
     description: str = ""
+    """Text of the card."""
     licence: str = "other"
+    """Licence in the card: an id of the Hugging Face hub, e.g. apache-2.0."""
 
     @field_validator("splits")
     @classmethod
@@ -319,10 +385,15 @@ class Config(Section):
     """All sections, in the order in which the data passes them."""
 
     name: Name
+    """Name of the dataset and of its folder under `out`."""
     version: str = "auto"
+    """auto: 12 digits of a hash of everything that made it; or a name of your own."""
     store: str = "store"
+    """Folder of tables, pulls, review database and run reports. Several configs may share one."""
     out: str = "out"
+    """Folder of published versions: `out/name/version`."""
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
+    """At least one."""
     ingest: IngestConfig = IngestConfig()
     slack: SlackConfig = SlackConfig()
     clean: CleanConfig = CleanConfig()

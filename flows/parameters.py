@@ -50,14 +50,14 @@ def language_rule(config: Config) -> LanguageRule:
 
 
 def pii(config: Config) -> FindPii:
-    return FindPii(kinds=config.pii.kinds or STRUCTURED, ner=config.pii.ner)
+    return FindPii(kinds=config.pii.kinds or STRUCTURED, ner=config.pii.ner, private_addresses=config.pii.private_addresses)
 
 
 def treatment(config: Config) -> Treatment:
     """The key of pseudonyms enters identity as a fingerprint only."""
     place = secret_place(config.pii.key, config) if config.pii.key else ""
     fingerprint = key_fingerprint(read_key(place)) if place else ""
-    return Treatment(config.pii.action, place, fingerprint, config.pii.max_spans)
+    return Treatment(config.pii.action, place, fingerprint, config.pii.drop_above)
 
 
 def tagger(config: Config) -> TagActs:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataforge.errors import ConfigError, SecretError
-from dataforge.flows.config import Config, load_config, read_secret
+from dataforge.flows.config import load_config, read_secret
 
 GOOD = "name: a\nsources: [{name: s, kind: jsonl, path: x.jsonl}]\n"
 
@@ -82,14 +82,3 @@ def test_secrets_come_from_environment_or_file(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(SecretError) as missing:
             read_secret(place, tmp_path)
         assert missing.value.exit_code == 2 and "short" not in missing.value.what.replace("shorter", "")
-
-
-def test_every_key_is_documented() -> None:
-    text = (Path(__file__).parent.parent.parent / "docs" / "config.md").read_text()
-    missing = []
-    for name, field in Config.model_fields.items():
-        keys = getattr(field.annotation, "model_fields", {})
-        missing += [f"{name}.{key}" for key in keys if f"`{name}.{key}`" not in text]
-        if not keys and name != "folder" and f"`{name}`" not in text:
-            missing.append(name)
-    assert missing == []
