@@ -92,8 +92,8 @@ def test_cleaning_twice_changes_nothing_more(text):
 @pytest.mark.parametrize(
     "unit", [" ", "\t", "\n", " \n", "\u200d", "\u200b", "Ã", "\u0301\u0323", "a\u0301", "\x1b[", "œ"]
 )
-def test_time_is_linear_on_any_megabyte(unit):
-    text = unit * (1_000_000 // len(unit.encode()))
+def test_no_text_takes_more_than_linear_time(unit):
+    text = unit * (300_000 // len(unit.encode()))
     started = time.process_time()
     suspicious(pa.array([text]), RULES)
     clean_text(text, RULES)

@@ -74,8 +74,8 @@ def test_headers_that_do_not_fit_are_refused(tmp_path):
 def test_every_unclosed_quote_is_its_own_fault(tmp_path):
     kept, bad, *_ = read_all(source_of(tmp_path, b'text,n\n"open,1\n"open\nfine,1\n"open'))
     assert ([row["text"] for row in kept], [row["line"] for row in bad]) == (["fine"], [2, 3, 5])
-    kept, bad, *_ = read_all(source_of(tmp_path, b"text,n\n" + b'"open,1\n"open\n' * 20_000))
-    assert (len(kept), len(bad)) == (0, 40_000)
+    kept, bad, *_ = read_all(source_of(tmp_path, b"text,n\n" + b'"open,1\n"open\n' * 3_000))
+    assert (len(kept), len(bad)) == (0, 6_000)
 
 
 @settings(max_examples=100, deadline=None)
