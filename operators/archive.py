@@ -125,7 +125,7 @@ def _check_name(name: str) -> None:
         or "\\" in name
         or re.match(r"[A-Za-z]:", name)
         or len(name) > 1024
-        or any(unicodedata.category(c) == "Cc" for c in name)
+        or (not name.isprintable() and any(unicodedata.category(c) == "Cc" for c in name))
     )
     if bad:
         raise ArchiveError("entry name is not a plain relative path", file=name, hint="do not use this archive")
@@ -133,6 +133,8 @@ def _check_name(name: str) -> None:
 
 def _clean_name(name: str) -> str:
     """NFC, with the `#U00e9` forms of some unzip programs undone, so that zip and folder agree."""
+    if name.isascii() and "#U" not in name:
+        return name
     return unicodedata.normalize("NFC", ESCAPED_NAME.sub(lambda m: chr(int(m[1], 16)), name))
 
 
