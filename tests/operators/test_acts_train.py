@@ -132,3 +132,11 @@ def test_a_model_of_another_lexicon_or_none_at_all_is_refused(model: Path, tmp_p
         acts_model.open_tagger(acts_lexicon.FOLDER, str(tmp_path))
     with pytest.raises(ConfigError, match="no act model"):
         TagActs(model=str(tmp_path / "nowhere"))
+
+
+def test_zstandard_files_are_read(tmp_path: Path) -> None:
+    import zstandard
+
+    path = tmp_path / "rows.jsonl.zst"
+    path.write_bytes(zstandard.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
+    assert evaluate(path, model="none")["rows"] == 4
