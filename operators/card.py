@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from dataforge.operators.published import in_card_order, kind_of
+from dataforge.operators.published import CLASSES, in_card_order, kind_of
 from dataforge.schemas.act import ACTS
 
 ACT_MEANING = {
@@ -186,7 +186,7 @@ def _columns(document: Mapping[str, Any]) -> str:
 
 
 def _type(column: Mapping[str, str]) -> str:
-    if column["name"] == "act" and column["type"] == "int64":
+    if column["name"] in CLASSES and column["type"] == "int64":
         return "class label"
     return column["type"].replace("item: ", "")
 

@@ -24,6 +24,7 @@ from dataforge.errors import AccountError, ConfigError, InputError, VerifyError
 from dataforge.identity import digest_of
 from dataforge.operators import published_documents
 from dataforge.operators.published import (
+    CLASSES,
     SPLITS,
     columns_read,
     default_config,
@@ -33,6 +34,7 @@ from dataforge.operators.published import (
     published_schema,
 )
 from dataforge.operators.shards import ShardWriter, Written, durable, row_weights, shard_count
+from dataforge.schemas.act import ACTS
 from dataforge.table import Table
 
 MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
@@ -228,8 +230,7 @@ def _build(
         "parents": {
             name: [{"step": t.step, "id": t.id, "rows": t.rows} for t in tables] for name, tables in configs.items()
         },
-        "salt": spec.salt,
-        "splits": dict(spec.splits),
+        "split": {"salt": spec.salt, "shares": dict(spec.splits)},
     }
     published_documents.write_documents(root, spec, document, facts, digest)
 
@@ -251,7 +252,8 @@ def write_config(
         if token is None:
             raise InputError(f"config '{config}' needs the tokenizer that made it")
         metadata = {"dataforge.tokenizer_sha256": token}
-    schema = published_schema(config, tables[0].schema, metadata=metadata)
+    classes = _classes(tables) if config == "annotations" else ()
+    schema = published_schema(config, tables[0].schema, metadata=metadata, classes=classes)
     tallies = _count(config, tables, schema)
     writers = {
         split: ShardWriter(
@@ -277,6 +279,17 @@ def write_config(
             writer.abort()
     columns = [{"name": f.name, "type": str(f.type)} for f in schema]
     return [_entry(config, split, tallies[split], columns, writer.written) for split, writer in writers.items()]
+
+
+def _classes(tables: Sequence[Table]) -> list[str]:
+    """Columns whose values are all speech acts: where people judged dropped rows, `label` holds other words."""
+    found = []
+    for name in CLASSES:
+        if name in tables[0].schema.names:
+            values = (batch.column(0) for t in tables for part in range(t.n_parts) for batch in t.read(part, [name]))
+            if all(set(v.unique().drop_null().to_pylist()) <= set(ACTS) for v in values):
+                found.append(name)
+    return found
 
 
 def _count(config: str, tables: Sequence[Table], schema: pa.Schema) -> dict[str, Tally]:

@@ -24,7 +24,8 @@ ORDER = ("instruct", "sft", "chat", "annotations", "corpus", "tokenized", "packe
 
 STRING, IDS, MASK = pa.string(), pa.list_(pa.int32()), pa.list_(pa.int8())
 MESSAGES = pa.list_(pa.struct([pa.field("role", STRING), pa.field("content", STRING)]))
-ACT = pa.int64()  # a column named `act` of this type is a ClassLabel over ACTS
+ACT = pa.int64()  # a column of CLASSES of this type is a ClassLabel over ACTS
+CLASSES = ("act", "label")
 
 COLUMNS: dict[str, tuple[tuple[str, pa.DataType], ...]] = {
     "instruct": (
@@ -86,16 +87,19 @@ def default_config(configs: Sequence[str]) -> str:
     return next((name for name in ("instruct", "corpus") if name in configs), configs[0])
 
 
-def published_schema(config: str, table: pa.Schema, *, metadata: dict[str, str] | None = None) -> pa.Schema:
+def published_schema(
+    config: str, table: pa.Schema, *, metadata: dict[str, str] | None = None, classes: Sequence[str] = ()
+) -> pa.Schema:
     """Arrow schema of a config's files, with the `huggingface` features and `metadata`.
 
-    `annotations` are published as the Table has them; every other config has fixed columns.
+    `annotations` are published as the Table has them, but the columns `classes` as class labels; every other config
+    has fixed columns.
     Raises SchemaError naming a column that the Table must have and lacks.
     """
     kind = kind_of(config)
     if kind == "annotations":
         fields = [pa.field(f.name, _plain(f.type)) for f in table if f.name not in ("split", "parents")]
-        fields = [pa.field("act", ACT) if f.name == "act" else f for f in fields]
+        fields = [pa.field(f.name, ACT) if f.name in classes else f for f in fields]
     else:
         fields = [pa.field(name, column) for name, column in COLUMNS[kind]]
         missing = [f.name for f in fields if f.name not in {*table.names, *OPTIONAL, *DERIVED}]
@@ -122,8 +126,8 @@ def _column(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
     if field.name not in rows.schema.names:
         return _made(rows, field)
     column = rows.column(field.name)
-    if field.name == "act" and field.type == ACT:
-        return _act_labels(column)
+    if field.name in CLASSES and field.type == ACT:
+        return _act_labels(column, field.name)
     return column if column.type == field.type else column.cast(field.type)
 
 
@@ -139,10 +143,10 @@ def _made(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
     return pa.ListArray.from_arrays(ids.offsets, np.ones(len(ids.values), np.int8))
 
 
-def _act_labels(column: pa.Array) -> pa.Array:
+def _act_labels(column: pa.Array, name: str) -> pa.Array:
     labels = pc.index_in(column, value_set=pa.array(ACTS)).cast(ACT)
     if labels.null_count != column.null_count:
-        raise SchemaError("column 'act' holds a name that is none of the eight speech acts", key="act")
+        raise SchemaError(f"column '{name}' holds a name that is none of the eight speech acts", key=name)
     return labels
 
 
@@ -161,7 +165,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _feature(name: str, kind: pa.DataType) -> dict[str, Any]:
     """The JSON of a `datasets` feature; a test compares it with `Features(...).arrow_schema`."""
-    if name == "act" and kind == ACT:
+    if name in CLASSES and kind == ACT:
         return {"names": list(ACTS), "_type": "ClassLabel"}
     if pa.types.is_list(kind):
         return {"feature": _feature("", kind.value_type), "_type": "List"}

@@ -76,7 +76,7 @@ def manifest(
         "files": files,
         "tokenizer_sha256": document["tokenizer_sha256"],
         "parents": document["parents"],
-        "split": {"salt": document["salt"], "shares": document["splits"]},
+        "split": document["split"],
         "sources": facts.get("sources", []),
         "ledger": facts.get("ledger", []),
         "config": facts.get("config", {}),

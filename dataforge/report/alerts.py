@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataforge.report.page import count
+from dataforge.report.charts import count
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
@@ -14,12 +14,11 @@ BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
 def complete(facts: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """The facts with what a publish wrote and with the alerts: the content of report.json.
 
-    `document` holds name, version, default, configs (one entry per config and split), parents, splits, salt.
+    `document` says what was written: the manifest of a published version will do; {} where there is none yet.
     """
     published = [{k: v for k, v in entry.items() if k != "columns"} for entry in document.get("configs", [])]
-    told = {
-        k: document[k] for k in ("name", "version", "default", "tokenizer_sha256", "salt", "splits") if k in document
-    }
+    names = ("name", "version", "default", "tokenizer_sha256", "split")
+    told = {name: document[name] for name in names if name in document}
     whole = {**facts, **told, "published": published}
     order = {ERROR: 0, WARNING: 1, NOTE: 2}
     return {**whole, "alerts": sorted(alerts(whole), key=lambda alert: order[alert["level"]])}
@@ -67,7 +66,7 @@ def _of_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if unknown > UNKNOWN_SHARE:
         yield WARNING, f"The language of {unknown:.0%} of the rows is unknown."
     there = {(e["config"], e["split"]) for e in facts.get("published", [])}
-    for split, share in (facts.get("splits") or {}).items():
+    for split, share in ((facts.get("split") or {}).get("shares") or {}).items():
         for config in sorted({config for config, _ in there} - {"annotations"}):  # labelled rows are no split's
             if share > 0 and (config, split) not in there:
                 yield NOTE, f"Config {config} has no rows in split {split}."

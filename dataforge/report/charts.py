@@ -120,6 +120,11 @@ def _value(y: int, width: float, text: str) -> str:
     return f'<text class="value" x="{LABEL + width + 7:.1f}" y="{y + 16}">{escape(text)}</text>'
 
 
+def count(n: int, word: str) -> str:
+    """1, "row" -> "1 row"; 2, "row" -> "2 rows"."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
 def number(value: int | float) -> str:
     """12345 -> "12,345"; 0.98765 -> "0.988"."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

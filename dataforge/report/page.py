@@ -12,17 +12,21 @@ from typing import Any
 
 from dataforge.funnel import changes
 from dataforge.report import charts
-from dataforge.report.charts import Chart, number, percent, size
+from dataforge.report.alerts import complete
+from dataforge.report.charts import Chart, count, number, percent, size
 
 FOLDER = Path(__file__).parent
 
 
 def html(facts: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The page for facts from `complete`. `runs` are for the store's own report only: reports of runs, newest first,
-    with `ended`, `status`, `seconds`, `peak_rss_bytes` and `scans` (`scan`, `seconds`, `rows_in`, `bytes_out`).
+    """The page for facts, best those from `complete`.
+
+    `runs` are for the store's own report only: reports of runs, newest first, with `ended`, `status`, `seconds`,
+    `peak_rss_bytes` and `scans` (`scan`, `seconds`, `rows_in`, `bytes_out`).
     """
     import jinja2
 
+    facts = facts if "alerts" in facts else complete(facts, {})
     loader = jinja2.FileSystemLoader(FOLDER)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": number, "percent": percent, "size": size, "cell": cell, "count": count}
@@ -53,11 +57,6 @@ def cell(value: Any) -> str:
     if value is None or value == "":
         return "–"
     return number(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
-
-
-def count(n: int, word: str) -> str:
-    """1, "row" -> "1 row"; 2, "row" -> "2 rows"."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def tiles(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -109,8 +108,8 @@ def _funnel(facts: Mapping[str, Any]) -> list[Chart]:
     entries = [e for i, e in enumerate(facts.get("ledger", [])) if i == 0 or changes(e)]
     reasons: dict[str, int] = {}
     for entry in entries:
-        for reason, count in entry["dropped"].items():
-            reasons[reason] = reasons.get(reason, 0) + count
+        for reason, rows in entry["dropped"].items():
+            reasons[reason] = reasons.get(reason, 0) + rows
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     found = [charts.funnel("Rows after each step", entries)] if entries else []
     return found + _simple("Rows dropped, by reason", ("reason", "rows"), ranked)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from dataforge.identity import part_of
 from dataforge.table import Table
 
-KEPT, PER_REASON, REASONS, CHARACTERS = 6, 3, 40, 400
+KEPT, PER_REASON, REASONS, CHARACTERS, LINES = 6, 3, 40, 400, 8
 PERSONAL = re.compile(r"pii|personal|secret|opt_?out|eras|forg[eo]t|private")
 
 
@@ -105,4 +105,6 @@ def mask(text: str, spans: Iterable[Mapping[str, Any]]) -> str:
 
 
 def cut(text: str) -> str:
-    return text if len(text) <= CHARACTERS else text[: CHARACTERS - 1] + "…"
+    """At most CHARACTERS and LINES of a text; "…" says that there is more."""
+    short = "\n".join(text[:CHARACTERS].split("\n", LINES)[:LINES])
+    return text if short == text else short.rstrip() + "…"

@@ -328,3 +328,20 @@ def test_large_splits_are_cut_into_contiguous_shards(tmp_path: Path) -> None:
     assert ids.tolist() == sorted(ids.tolist())
     assert {len(pq.read_table(path)) for path in files} == {3, 4}
     assert PARTS == 4
+
+
+def test_labels_of_people_are_class_labels_where_they_are_speech_acts(tmp_path: Path) -> None:
+    def features(*labels: str | None) -> Any:
+        rows = pa.table({"id": [f"{n:032x}" for n in range(len(labels))], "label": pa.array(labels, pa.string())})
+        rows = rows.append_column("split", pa.array(["train"] * len(labels)))
+        place = tmp_path / str(len(labels))
+        published(place, configs={"annotations": [write(place, "labels", rows)]}, tokenizer=None)
+        loaded = datasets.load_dataset(str(place / "out/harbour/1.0"), split="train", cache_dir=str(place / "cache"))
+        return loaded.features["label"], loaded["label"]
+
+    kind, values = features("questions", None)
+    assert kind.int2str(values[0]) == "questions" and values[1] is None
+    assert features("questions", "rightly dropped", "x") == (
+        datasets.Value("string"),
+        ["questions", "rightly dropped", "x"],
+    )

@@ -18,7 +18,7 @@ from dataforge.operator import Contract
 from dataforge.report import charts, complete, facts, html
 from dataforge.report.counts import Histogram, cluster_sizes, straddling
 from dataforge.report.facts import public
-from dataforge.report.samples import mask
+from dataforge.report.samples import cut, mask
 from dataforge.schemas.label import LABEL
 from tests.dataforge.small_tables import SPLIT, Graph, tokenizer_folder, write
 
@@ -27,7 +27,7 @@ DOCUMENT = {
     "name": "harbour",
     "version": "1.0",
     "default": "corpus",
-    "splits": {"train": 0.9, "validation": 0.1, "test": 0.0},
+    "split": {"salt": "s", "shares": {"train": 0.9, "validation": 0.1, "test": 0.0}},
     "configs": [
         {"config": "corpus", "split": "train", "rows": 28, "bytes": 2_000_000, "files": [{}], "columns": []},
         {"config": "corpus", "split": "validation", "rows": 5, "bytes": 10, "files": [{}], "columns": []},
@@ -246,6 +246,12 @@ def test_spans_are_masked_even_where_they_overlap() -> None:
     ]
     assert mask("abcdefghij", spans) == "<A>gh<C>j"
     assert mask("héllo", [{"start": 1, "end": 2, "kind": "X"}]) == "h<X>llo"
+
+
+def test_samples_are_cut_by_characters_and_lines() -> None:
+    assert cut("short") == "short"
+    assert cut("x" * 500) == "x" * 400 + "…"
+    assert cut("a\n" * 20) == "\n".join("a" * 8) + "…"
 
 
 @given(st.lists(st.integers(0, 10**6)))
