@@ -157,7 +157,7 @@ def train(
     files: list[str | Path],
     out: str | Path,
     *,
-    licences: dict[str, dict[str, str]] | None = None,
+    licence: str = "not stated",
     fit: Fit | None = None,
     temperature_milli: int = 2000,
     lexicon: Path = acts_lexicon.FOLDER,
@@ -165,13 +165,13 @@ def train(
 ) -> dict[str, Any]:
     """Trains on labelled JSONL files and writes `weights.npz` and `model.json` into the folder `out`.
 
-    `licences`: source name → {licence, attribution}, beside those of corpora.yaml; what nobody states is recorded as
-    "not stated". Returns the content of model.json. The folder holds no text.
+    `licence` is recorded for every source that corpora.yaml does not know. Returns the content of model.json. No text
+    is stored.
     """
     fit, paths = fit or Fit(), [Path(file) for file in files]
     rows = [{"source": path.name.split(".")[0]} | row for path in paths for row in acts_corpus.read_rows(path)]
     rows = acts_corpus.trusted(rows, lexicon) + (acts_corpus.examples(lexicon) if with_examples else [])
-    data, licences = acts_corpus.utterances(rows), acts_lexicon.read_yaml(lexicon / "corpora.yaml") | (licences or {})
+    data, known = acts_corpus.utterances(rows), acts_lexicon.read_yaml(lexicon / "corpora.yaml")
     if len(np.unique(data.classes)) < 2:
         raise ConfigError("training needs rows of at least two acts")
     weights = fit_weights(acts_model.open_tagger(lexicon, "none"), data, fit)
@@ -184,19 +184,19 @@ def train(
         "plain": fit.plain,
         "fit": dataclasses.asdict(fit),
         "data": [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths],
-        "corpora": [corpus_record(data, source, licences) for source in range(len(data.names))],
+        "corpora": [corpus_record(data, source, known, licence) for source in range(len(data.names))],
     }
     save(Path(out), weights, about)
     return about
 
 
-def corpus_record(data: Utterances, source: int, licences: dict[str, Any]) -> dict[str, Any]:
+def corpus_record(data: Utterances, source: int, known: dict[str, Any], licence: str) -> dict[str, Any]:
     counts = np.bincount(data.classes[data.sources == source], minlength=len(ACTS))
     name = data.names[source]
-    stated = licences.get(name) or {}
+    stated = known.get(name) or {}
     return {
         "source": name,
-        "licence": stated.get("licence", "not stated"),
+        "licence": stated.get("licence", licence),
         "attribution": stated.get("attribution", "not stated"),
         "rows": {act: int(n) for act, n in zip(ACTS, counts, strict=True) if n},
     }

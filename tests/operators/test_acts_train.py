@@ -35,7 +35,7 @@ def write(path: Path, rows: list[dict[str, object]]) -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("act_model")
     corpus = write(folder / "toy.jsonl", ROWS * 5)
-    train([corpus], folder / "model", licences={"toy": {"licence": "CC0"}}, fit=Fit(epochs=1))
+    train([corpus], folder / "model", licence="CC0", fit=Fit(epochs=1))
     return folder / "model"
 
 
@@ -110,7 +110,7 @@ def test_a_model_is_plain_arrays_with_its_data_and_licences(model: Path) -> None
 
 def test_training_twice_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
     corpus = write(tmp_path / "toy.jsonl", ROWS * 5)
-    train([corpus], tmp_path / "model", licences={"toy": {"licence": "CC0"}}, fit=Fit(epochs=1))
+    train([corpus], tmp_path / "model", licence="CC0", fit=Fit(epochs=1))
     for name in ("weights.npz", "model.json"):
         assert (tmp_path / "model" / name).read_bytes() == (model / name).read_bytes()
 
