@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from dataforge.errors import CorruptError, InputError
 from dataforge.operator import Rows, Source, SourceFile, Split
-from dataforge.operators.archive import Archive, Limits, open_archive
+from dataforge.operators.archive import Archive, open_archive
+from dataforge.operators.archive_zip import Limits
 from dataforge.operators.slack_channels import INDEX_FILES, Channel, Channels, channels_of
 from dataforge.operators.slack_decode import count_elements, decode_document
 from dataforge.operators.slack_message import MessageReader, MessageRules

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 import xxhash
 
 from dataforge.errors import escape
-from dataforge.identity import row_ids
 from dataforge.operator import Rows
-from dataforge.operators.files_rows import RowFault, quarantined, type_name
+from dataforge.operators.files_rows import RowFault
+from dataforge.operators.slack_blocks import attachments_to_text, blocks_to_text, has_rich_text
 from dataforge.operators.slack_channels import Channel, Channels
 from dataforge.operators.slack_decode import messages_of
+from dataforge.operators.slack_fields import Batch, Left, edited_ts, micros, reply_count, string_of, ts_of
 from dataforge.operators.slack_subtypes import (
     DISPUTED,
     DROPPED_BY_SUBTYPE,
@@ -29,19 +29,9 @@ from dataforge.operators.slack_subtypes import (
     RESOLVED_BY_ANYONE,
     RESOLVED_BY_ASKER,
 )
-from dataforge.operators.slack_text import (
-    Style,
-    attachments_to_text,
-    blocks_to_text,
-    emoji_table,
-    has_rich_text,
-    mrkdwn_to_text,
-)
+from dataforge.operators.slack_text import Style, emoji_table, mrkdwn_to_text
 from dataforge.operators.slack_users import People, letters
-from dataforge.schemas.message import MESSAGE
-from dataforge.schemas.verdict import DROPPED
 
-TS = re.compile(r"(\d{1,11})\.(\d{1,6})")
 MADE_BY_SLACK = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?> (?:uploaded|shared|commented on|created|mentioned)\b")
 SLACK_TOKEN = re.compile(r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{3,}")  # also the short ones of examples
 BATCH_ROWS = 4096
@@ -57,15 +47,6 @@ class MessageRules:
     urls: str = "domain"  # domain | label | url | both
     markdown: bool = False  # keep bold, italic and strike as Markdown
     max_row_bytes: int = 16 << 20
-
-
-@dataclass(frozen=True)
-class Left:
-    """A message that is dropped. `detail` is its subtype or a rule's name, never text."""
-
-    ts: str
-    reason: str
-    detail: str
 
 
 @dataclass
@@ -87,7 +68,7 @@ class MessageReader:
 
     def rows(self, raw: bytes, channel: Channel, file: str) -> Iterator[Rows]:
         """All messages of one list. `file` is the name that may be shown."""
-        batch = _Batch(self.source, channel.key)
+        batch = Batch(self.source, channel.key)
         for index, offset, message, piece in messages_of(raw, file, self.rules.max_row_bytes):
             # A loop over rows: cleaning one message costs some 20 to 40 µs of string work, the loop itself nothing.
             try:
@@ -107,13 +88,13 @@ class MessageReader:
 
     def fate(self, message: dict[str, Any], channel: Channel) -> tuple[Any, ...] | Left:
         """The row (without id) in the order of MESSAGE, or why there is none. Raises RowFault."""
-        subtype = _string(message, "subtype")
+        subtype = string_of(message, "subtype")
         if subtype == "message_changed":
             inner = message.get("message")
             if not isinstance(inner, dict) or "ts" not in inner:
                 raise RowFault("SCHEMA", "message_changed without the message it changes")
             return self.fate({**inner, "subtype": inner.get("subtype") or ""}, channel)
-        ts = _ts(message, "ts")
+        ts = ts_of(message, "ts")
         if ts is None:
             raise RowFault("SCHEMA", "expected ts, found none")
         if subtype not in KEPT:
@@ -128,11 +109,11 @@ class MessageReader:
 
     def _author(self, message: dict[str, Any], subtype: str) -> tuple[str, bool]:
         """(user or bot id, whether it is a bot). `bot_id` alone proves nothing: uploads by people carry one."""
-        user = _string(message, "user")
+        user = string_of(message, "user")
         if subtype == "file_comment":
             comment = message.get("comment")
-            user = (_string(comment, "user") if isinstance(comment, dict) else "") or user
-        bot = _string(message, "bot_id") or _string(message, "app_id")
+            user = (string_of(comment, "user") if isinstance(comment, dict) else "") or user
+        bot = string_of(message, "bot_id") or string_of(message, "app_id")
         known = user in self.people.members if self.people.members else bool(user)
         is_bot = subtype == "bot_message" or self.people.is_bot(user) or (bool(bot) and not known)
         if not user and not is_bot:
@@ -140,7 +121,7 @@ class MessageReader:
         return (user or bot or "bot"), is_bot
 
     def _unwanted(self, message: dict[str, Any], user: str, is_bot: bool) -> str:
-        people, parent = self.people, _string(message, "parent_user_id")
+        people, parent = self.people, string_of(message, "parent_user_id")
         if is_bot:
             return "bot" if self.rules.bots == "drop" else ""
         if not user:
@@ -178,27 +159,27 @@ class MessageReader:
             return Left(ts, "empty", subtype or ("files" if n_files else "message"))
         if not is_bot and self.people.unknown(user):
             self._notes["unknown_members"] = self._notes.get("unknown_members", 0) + 1
-        thread_ts, edited_ts = _ts(message, "thread_ts"), _edited(message)
-        reply_count = _reply_count(message) if thread_ts in (None, ts) else 0
-        parent = _string(message, "parent_user_id")
+        thread_ts, edited = ts_of(message, "thread_ts"), edited_ts(message)
+        replies = reply_count(message) if thread_ts in (None, ts) else 0
+        parent = string_of(message, "parent_user_id")
         reactions, resolved, disputed = self._reactions(message, parent)
-        version = f"{_micros(edited_ts):016x}{reply_count:08x}{xxhash.xxh3_64_hexdigest(text.encode())}"
+        version = f"{micros(edited):016x}{replies:08x}{xxhash.xxh3_64_hexdigest(text.encode())}"
         return (
             f"{channel.key}/{ts}",
             text,
             channel.shown,
             channel.kind,
             ts,
-            _micros(ts),
+            micros(ts),
             "bot_" + letters(self.people.key, user) if is_bot else self.people.pseudonym(user),
             is_bot,
             subtype or None,
             thread_ts,
             self.people.pseudonym(parent) if parent and thread_ts not in (None, ts) else None,
-            reply_count,
+            replies,
             subtype in ("thread_broadcast", "reply_broadcast"),
             text_source,
-            edited_ts,
+            edited,
             n_files,
             reactions,
             resolved,
@@ -211,7 +192,7 @@ class MessageReader:
         """The person's own words and where they stood: blocks, else text, else attachments. Never two of them."""
         if subtype == "file_comment":
             return self._comment(message.get("comment")), "comment"
-        text = _string(message, "text")
+        text = string_of(message, "text")
         if subtype == "file_share" and MADE_BY_SLACK.match(text):
             file = message.get("file")
             return self._comment(file.get("initial_comment") if isinstance(file, dict) else None), "comment"
@@ -228,7 +209,7 @@ class MessageReader:
         return (attachments_to_text(attachments, self._style) if isinstance(attachments, list) else ""), "attachments"
 
     def _comment(self, comment: Any) -> str:
-        return mrkdwn_to_text(_string(comment, "comment"), self._style) if isinstance(comment, dict) else ""
+        return mrkdwn_to_text(string_of(comment, "comment"), self._style) if isinstance(comment, dict) else ""
 
     def _reactions(self, message: dict[str, Any], asker: str) -> tuple[list[dict[str, Any]], bool, bool]:
         """Counts by short code, without people who opted out; who reacted is read and forgotten."""
@@ -277,82 +258,3 @@ class MessageReader:
     def _take_notes(self) -> dict[str, int]:
         notes, self._notes = self._notes, {}
         return notes
-
-
-@dataclass
-class _Batch:
-    source: str
-    channel_key: str
-    kept: list[tuple[Any, ...]] = field(default_factory=list)
-    left: list[Left] = field(default_factory=list)
-    faults: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def size(self) -> int:
-        return len(self.kept) + len(self.left) + len(self.faults)
-
-    def take(self, notes: dict[str, int]) -> Rows:
-        rows = Rows(
-            self._kept(),
-            self._left() if self.left else None,
-            quarantined(self.faults) if self.faults else None,
-            notes or None,
-        )
-        self.kept, self.left, self.faults = [], [], []
-        return rows
-
-    def _kept(self) -> pa.RecordBatch:
-        columns = list(zip(*self.kept, strict=True)) if self.kept else [()] * (len(MESSAGE) - 2)
-        arrays = [row_ids(self.source, columns[0]), pa.repeat(pa.scalar(self.source, pa.string()), len(self.kept))]
-        arrays += [pa.array(values, f.type) for values, f in zip(columns, list(MESSAGE)[2:], strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=MESSAGE)
-
-    def _left(self) -> pa.RecordBatch:
-        nothing = pa.nulls(len(self.left), pa.float64())
-        arrays = [
-            row_ids(self.source, [f"{self.channel_key}/{left.ts}" for left in self.left]),
-            pa.array([left.reason for left in self.left], pa.string()),
-            nothing,
-            nothing,
-            pa.array([left.detail for left in self.left], pa.string()),
-            pa.nulls(len(self.left), pa.string()),
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=DROPPED)
-
-
-def _string(message: dict[str, Any], name: str) -> str:
-    """A member that must be a string where it is there at all; "" where it is missing or null."""
-    value = message.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise RowFault("SCHEMA", f"{name}: expected string, found {type_name(value)}")
-    return value
-
-
-def _ts(message: dict[str, Any], name: str) -> str | None:
-    value = _string(message, name)
-    if not value:
-        return None
-    if not TS.fullmatch(value) or not value.isascii():
-        raise RowFault("SCHEMA", f"{name}: expected seconds, a point and microseconds, found other text")
-    return value
-
-
-def _micros(ts: str | None) -> int:
-    """`"1510321670.000102"` -> 1510321670000102, without going through a float."""
-    if ts is None:
-        return 0
-    seconds, _, fraction = ts.partition(".")
-    return int(seconds) * 1_000_000 + int(fraction.ljust(6, "0"))
-
-
-def _edited(message: dict[str, Any]) -> str | None:
-    edited = message.get("edited")
-    return _ts(edited, "ts") if isinstance(edited, dict) else None
-
-
-def _reply_count(message: dict[str, Any]) -> int:
-    count, replies = message.get("reply_count"), message.get("replies")
-    if isinstance(count, int) and not isinstance(count, bool):
-        return min(max(count, 0), 2**31 - 1)
-    return len(replies) if isinstance(replies, list) else 0

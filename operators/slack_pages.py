@@ -15,7 +15,7 @@ import orjson
 
 from dataforge.commit import committed
 from dataforge.errors import CorruptError
-from dataforge.operators.slack_message import TS
+from dataforge.operators.slack_fields import TS
 
 
 @dataclass

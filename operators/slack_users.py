@@ -11,39 +11,13 @@ import base64
 import hashlib
 import hmac
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError, SecretError
-
-PERSON = "<PERSON>"
-EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
-WORD = re.compile(r"@?[^\W_](?:[\w.'’-]*\w)?")
-CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.S)
-# Names that are words of the language too: one alone is a name only with a capital, right after one of CONTEXT.
-_WORDS = """
-will may mark art bill rich grant hope faith joy grace rose lily daisy iris june april august summer dawn ray jay dean
-max pat sue rob chase chance hunter mason cooper carter page penny ruby jade pearl amber crystal gene guy jack frank
-earnest buck bob don dot eve ivy jasmine jean jet jewel josh kit lance lee link major miles nick olive paris pierce
-poppy queen reed robin rock rod rusty sage sandy sky sol sonny star stone storm sunny ted tom trip van victor violet
-wade web west wolf young bell best black brown bush case church cook cross day field fisher ford fox french good gray
-green hall hand hill holly king knight lake law little long love lynch marsh mercy miller moon moss noble north park
-pope power price reader root sharp short small smith snow son swift tailor temple train wall ward waters white wood
-woods admin ops dev test team support help user bot build deploy release prod data api app all none home main sun an
-in do so no you the and for with from
-"""
-COMMON_WORDS = frozenset(_WORDS.split())
-_CONTEXT = """
-hi hey hello thanks thank thx dear cc ask asked asking ping pinged with from to by and dr mr mrs ms told tell hallo
-danke hola gracias merci salut
-"""
-CONTEXT = frozenset(_CONTEXT.split())
-
-
-POSSESSIVE = ("'s", "’s")
+from dataforge.operators.slack_names import PERSON, Names
 
 
 @dataclass(frozen=True)
@@ -157,114 +131,3 @@ def _person(user: dict[str, Any], home: str) -> Person:
     teams = enterprise.get("teams") if isinstance(enterprise, dict) else None
     at_home = team == home or (isinstance(teams, list) and home in teams)
     return Person(user["id"], team or "", bool(user.get("is_bot")), bool(user.get("is_stranger")) or not at_home)
-
-
-@dataclass
-class Names:
-    """Names by their first word, longest first; COMMON_WORDS alone only where CONTEXT makes them a name."""
-
-    replies: dict[tuple[str, ...], str]
-    emails: dict[str, str] = field(default_factory=dict)
-    handles: dict[str, str] = field(default_factory=dict)
-    telling: set[str] = field(default_factory=set)  # handles made of a name (`zvantongeren`): hidden in code too
-    _longest: dict[str, int] = field(default_factory=dict)
-
-    def learn(self, user: dict[str, Any], hidden: str) -> None:
-        found = user.get("profile")
-        profile: dict[str, Any] = found if isinstance(found, dict) else {}
-        for name in _strings(user, profile, ("real_name", "real_name_normalized")) + _past(profile):
-            self._add(name, hidden)
-        for name in _strings({}, profile, ("first_name", "last_name")):
-            self._add(name, hidden)
-        parts = {word.lower() for name in _strings(user, profile, ("real_name",)) for word in WORD.findall(name)}
-        for name in _strings(user, profile, ("name", "display_name", "display_name_normalized")):
-            self._handle(name, hidden, parts)
-        for mail in _strings(user, profile, ("email",)):
-            self.emails[mail.lower()] = hidden
-
-    def _add(self, name: str, hidden: str) -> None:
-        words = tuple(word.lower() for word in WORD.findall(name))
-        if not words or (len(words) == 1 and len(words[0]) < 3):
-            return
-        self._put(words, hidden)
-        if len(words) > 1 and len(words[0]) > 2:
-            self._put(words[:1], hidden)
-
-    def _put(self, words: tuple[str, ...], hidden: str) -> None:
-        self.replies[words] = hidden if self.replies.get(words, hidden) == hidden else PERSON
-        self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
-
-    def _handle(self, name: str, hidden: str, parts: set[str]) -> None:
-        """A handle counts after `@`; bare only where it is no plain word (`anna.k`, `b0b`, `zvantongeren`)."""
-        words = tuple(word.lower() for word in WORD.findall(name))
-        if len(words) == 1:
-            self.handles[words[0]] = hidden if self.handles.get(words[0], hidden) == hidden else PERSON
-            if words[0] not in parts and any(len(part) > 3 and part in words[0] for part in parts):
-                self.telling.add(words[0])
-                self._put(words, hidden)
-            elif len(words[0]) > 3 and not words[0].isalpha():
-                self._put(words, hidden)
-        elif words:
-            self._put(words, hidden)
-
-    def hide(self, text: str) -> str:
-        if "@" in text and self.emails:
-            text = EMAIL.sub(lambda m: self.emails.get(m[0].lower(), m[0]), text)
-        if not self._longest and not self.handles:
-            return text
-        if "`" not in text:
-            return self._hide(text, is_code=False)
-        pieces = CODE.split(text)
-        return "".join(self._hide(piece, is_code=bool(i % 2)) for i, piece in enumerate(pieces))
-
-    def _hide(self, text: str, *, is_code: bool) -> str:
-        """One pass over the words; most texts hold no first word of any name and come back as they are."""
-        longest = self._longest
-        begins = [
-            at
-            for at, word in enumerate(WORD.findall(text))
-            if word[0] == "@" or (low := word.lower()) in longest or (low[-2:] in POSSESSIVE and low[:-2] in longest)
-        ]
-        if not begins:
-            return text
-        found = list(WORD.finditer(text))
-        pieces, end, after = [], 0, 0
-        for at in begins:
-            count, hidden, stop = self._match(text, found, at, is_code) if at >= after else (0, "", 0)
-            if count:
-                pieces += [text[end : found[at].start()], hidden]
-                end, after = stop, at + count
-        return "".join([*pieces, text[end:]]) if pieces else text
-
-    def _match(self, text: str, found: list[re.Match[str]], at: int, is_code: bool) -> tuple[int, str, int]:
-        """(words matched, replacement, where the name ends); (0, "", 0) where no name begins."""
-        word = found[at][0].lower()
-        if word.startswith("@"):
-            hidden = self.handles.get(word[1:]) or self.replies.get((word[1:],))
-            return (1, "@" + hidden.strip("<>").lower(), found[at].end()) if hidden else (0, "", 0)
-        first = word if word in self._longest else word[:-2]
-        for count in range(min(self._longest.get(first, 0), len(found) - at), 0, -1):
-            words = [m[0].lower() for m in found[at : at + count]]
-            words[0] = first if count == 1 else words[0]
-            last = words[-1][:-2] if words[-1].endswith(POSSESSIVE) else words[-1]
-            hidden = self.replies.get((*words[:-1], last)) or self.replies.get(tuple(words))
-            if hidden and (count > 1 or self._single(text, found, at, last, is_code)):
-                return count, hidden, found[at + count - 1].start() + len(last)
-        return 0, "", 0
-
-    def _single(self, text: str, found: list[re.Match[str]], at: int, word: str, is_code: bool) -> bool:
-        if is_code:
-            return word in self.telling or not word.isalpha()
-        if word not in COMMON_WORDS:
-            return True
-        return found[at][0][0].isupper() and at > 0 and found[at - 1][0].lower() in CONTEXT
-
-
-def _strings(user: dict[str, Any], profile: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    values = [holder.get(name) for name in names for holder in (user, profile)]
-    return [value for value in values if isinstance(value, str) and value.strip()]
-
-
-def _past(profile: dict[str, Any]) -> list[str]:
-    past = profile.get("past_names") or []
-    return [name for name in past if isinstance(name, str)] if isinstance(past, list) else []

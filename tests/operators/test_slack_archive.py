@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge.errors import ArchiveError, CorruptError, DataforgeError, InputError
-from dataforge.operators.archive import Limits, open_archive
+from dataforge.operators.archive import open_archive
+from dataforge.operators.archive_zip import Limits
 
 
 def zipped(path, files, **options):

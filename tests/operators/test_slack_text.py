@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataforge.operators.slack_text import Style, attachments_to_text, blocks_to_text, link, mrkdwn_to_text
+from dataforge.operators.slack_blocks import attachments_to_text, blocks_to_text
+from dataforge.operators.slack_text import Style, link, mrkdwn_to_text
 
 STYLE = Style(user=lambda user: f"user_{user.lower()}", channel=lambda channel: "general")
 
