@@ -12,7 +12,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dataforge.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_UNEXPECTED, EXIT_USAGE, DataforgeError, escape
+from dataforge.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    EXIT_TERMINATED,
+    EXIT_UNEXPECTED,
+    EXIT_USAGE,
+    DataforgeError,
+    escape,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,9 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
     except KeyboardInterrupt:
-        code = _stopped("interrupted", EXIT_INTERRUPTED)
+        code = _stopped("interrupted", EXIT_INTERRUPTED, arguments)
     except _Terminated:
-        code = _stopped("terminated", EXIT_TERMINATED)
+        code = _stopped("terminated", EXIT_TERMINATED, arguments)
     except BrokenPipeError:  # the reader of a pipe went away: no trace for that
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_UNEXPECTED
@@ -42,9 +50,9 @@ def _terminate(*_: Any) -> None:
     raise _Terminated
 
 
-def _stopped(how: str, code: int) -> int:
-    print(f"{how}: what was done is kept; run the same command to go on", file=sys.stderr)
-    return code
+def _stopped(how: str, exit_code: int, arguments: list[str]) -> int:
+    error = DataforgeError(how, code="INTERRUPTED", exit_code=exit_code, hint="run the same command to go on")
+    return report_error(error, arguments, as_json="--json" in arguments)
 
 
 def _run(arguments: list[str]) -> int:
@@ -62,10 +70,13 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return int(stop.exit_code)
     except typer.Abort:
-        return _stopped("interrupted", EXIT_INTERRUPTED)
+        return _stopped("interrupted", EXIT_INTERRUPTED, arguments)
     except TyperException as error:
         what = error.format_message() if hasattr(error, "format_message") else str(error)
-        usage = DataforgeError(what, code="CONFIG", exit_code=EXIT_USAGE, hint="see --help")
+        if type(error).__name__ == "NoArgsIsHelpError":  # typer exports no name for it; its message is the help
+            print(what, file=sys.stderr)
+            return EXIT_USAGE
+        usage = DataforgeError(what.rstrip("."), code="CONFIG", exit_code=EXIT_USAGE, hint="see --help")
         return report_error(usage, arguments, as_json=as_json)
     except Exception as error:
         if verbose:
@@ -83,8 +94,9 @@ def report_error(error: DataforgeError, arguments: Sequence[str], *, as_json: bo
     if as_json:
         document: dict[str, Any] = {"schema": 1, "error": error.as_dict()}
         if arguments[:1] == ["run"]:
-            nothing = {"status": "failed", "out": None, "store": None, "funnel": [], "seconds": 0.0, "peak_rss_bytes": 0}
-            document = {"schema": 1, **nothing, "error": error.as_dict()}
+            status = "partial" if error.exit_code in (EXIT_PARTIAL, EXIT_INTERRUPTED, EXIT_TERMINATED) else "failed"
+            nothing = {"out": None, "store": None, "funnel": [], "seconds": 0.0, "peak_rss_bytes": 0}
+            document = {"schema": 1, "status": status, **nothing, "error": error.as_dict()}
         print_json(document)
     return error.exit_code
 

@@ -175,7 +175,7 @@ class LanguageConfig(Section):
     """Which languages stay; every document gets one."""
 
     keep: tuple[str, ...] = ()
-    """ISO 639-1 codes, e.g. [en, de]; empty: all."""
+    """Codes such as en or eng; empty: all."""
     min_score: Share = 0.65
     """With keep: a text is dropped only if its language is at least this sure (0 to 1)."""
     min_letters: Count = 20
@@ -306,10 +306,18 @@ class InstructConfig(Section):
 
 
 class SplitConfig(Section):
-    """Which rows are held out."""
+    """Which rows are held out, and what must not leak into training."""
 
     salt: str = "dataforge"
-    """Another salt draws other rows for validation and test."""
+    """Changes which clusters fall into which split."""
+    decontaminate: str | None = None
+    """JSONL files of evaluation texts (column text): corpus rows that share an n-gram with them are dropped."""
+    own_splits: bool = False
+    """Also drop train rows that share an n-gram with this dataset's own validation and test rows."""
+    words: Annotated[int, Field(ge=5, le=100)] = 13
+    """Length of the n-grams in words."""
+    fewest: Positive = 1
+    """Distinct shared n-grams that make a hit."""
 
 
 class TokenizerConfig(Section):

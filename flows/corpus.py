@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.parameters import clean, language_rule, pii, quality_rules, treatment
+from dataforge.flows.sources import location
+from dataforge.operators.decontaminate import Decontaminate, Ngrams
+from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.language import Language
 from dataforge.operators.quality import Quality
-from dataforge.operators.select import Judge, Select
+from dataforge.operators.select import DropContaminated, Judge, Select
 from dataforge.operators.split import SplitByCluster
 from dataforge.step import Step
 
@@ -27,4 +30,20 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", verdicts=verdicts, sources=names)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)
-    return Step("corpus/selected", Select(treatment(config)), inputs)
+    selected = Step("corpus/selected", Select(treatment(config)), inputs)
+    return _decontaminated(selected, config)
+
+
+def _decontaminated(selected: Step, config: Config) -> Step:
+    """Without rows that share n-grams with evaluation files or the dataset's own held-out rows, where that is asked."""
+    split = config.split
+    if split.decontaminate is not None:
+        files = JsonlFiles(name="evaluation", path=location(split.decontaminate, config))
+        known = Step("decontaminate/evaluation", Ngrams(split.words), (Step("decontaminate/read", files),))
+        marks = Step("corpus/contamination", Decontaminate(split.fewest), (selected, known))
+        selected = Step("corpus/decontaminated", DropContaminated(), (selected, marks))
+    if split.own_splits:
+        known = Step("decontaminate/held-out", Ngrams(split.words, ("validation", "test")), (selected,))
+        marks = Step("corpus/leaks", Decontaminate(split.fewest, by_split=True), (selected, selected, known))
+        selected = Step("corpus/without-leaks", DropContaminated(), (selected, marks))
+    return selected

@@ -14,6 +14,7 @@ from dataforge.operators.clean import Clean
 from dataforge.operators.clean_text import TextRules
 from dataforge.operators.instruct import Instruct
 from dataforge.operators.labels import Labels
+from dataforge.operators.language import iso639_3
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.quality import QualityRules, rules_of
 from dataforge.operators.sample import Sample
@@ -46,7 +47,8 @@ def quality_rules_with(config: Config, overrides: dict[str, Any]) -> QualityRule
 
 
 def language_rule(config: Config) -> LanguageRule:
-    return LanguageRule(config.language.keep, config.language.min_score, config.language.min_letters)
+    keep = tuple(iso639_3(code) for code in config.language.keep)
+    return LanguageRule(keep, config.language.min_score, config.language.min_letters)
 
 
 def pii(config: Config) -> FindPii:

@@ -2,6 +2,7 @@
 
     Judge   Map SAME    quality counters + language → the first rule a document fails
     Select  Map SUBSET  drops by verdict, duplicate and personal data; masks what stays
+    DropContaminated    drops what shares n-grams with evaluation texts
     Mask    Map SUBSET  the same treatment of personal data for messages, before people or taggers see them
 """
 
@@ -25,7 +26,7 @@ from dataforge.schemas.verdict import DROPPED, VERDICT
 
 @dataclass(frozen=True)
 class LanguageRule:
-    """`keep`: ISO 639-1 codes, empty for all. Texts with fewer than `min_letters` letters are never judged."""
+    """`keep`: ISO 639-3 codes, empty for all. Texts with fewer than `min_letters` letters are never judged."""
 
     keep: tuple[str, ...] = ()
     min_score: float = 0.65
@@ -129,6 +130,31 @@ def _judged(documents: pa.RecordBatch, verdict: pa.RecordBatch, twins: pa.Record
 def _with_personal(dropped: pa.Table, personal: pa.Array) -> pa.Table:
     reason = pc.if_else(personal, "personal_data", dropped["reason"])
     return dropped.set_column(1, "reason", reason)
+
+
+@dataclass(frozen=True)
+class DropContaminated(Map):
+    """Inputs: selected documents, contamination marks. The evidence stays in the marks; the reason names the set."""
+
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "contaminated_by", "contaminated_row", "contaminated_ngrams"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return inputs[0]
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        def drop(rows: pa.RecordBatch, marks: pa.RecordBatch) -> Rows:
+            hit = pc.is_valid(marks.column("contaminated_by"))
+            columns = (marks.column(name).filter(hit).to_pylist() for name in marks.schema.names)
+            dropped = [
+                {"id": i, "reason": "contaminated", "score": float(count), "detail": by, "into": row}
+                for i, by, row, count in zip(*columns, strict=True)
+            ]
+            return Rows(rows.filter(pc.invert(hit)), pa.Table.from_pylist(dropped, schema=DROPPED))
+
+        return drop
 
 
 @dataclass(frozen=True)

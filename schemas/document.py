@@ -25,7 +25,7 @@ SELECTED = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
-        pa.field("language", pa.string()),  # ISO 639-1, "und" where it cannot be told
+        pa.field("language", pa.string()),  # ISO 639-3, "und" where it cannot be told
         pa.field("licence", pa.string()),
         pa.field("provenance", pa.string()),  # the URI, else the native key; masked like the text
         pa.field("split", pa.string(), nullable=False),

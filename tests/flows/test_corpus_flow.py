@@ -1,0 +1,95 @@
+"""Whole runs over a few rows: what the config says about documents is what happens to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataforge import Store
+from dataforge.flows.cli import main
+from tests.flows.demo import small_config
+
+LONG = (
+    "The ferry leaves the northern pier at seven in the morning and comes back when the tide allows, which on most days"
+    " is shortly before noon; whoever misses it walks along the dunes for two hours or asks the miller for his cart."
+)
+OTHER = (
+    "Bees swarm on warm days in May, and a keeper who hears the high sound of the queen has about an hour to find a"
+    " second box, smoke, and a neighbour who is not afraid, because a swarm that has left the garden is gone for good."
+)
+GERMAN = (
+    "Der Bäcker im Dorf beginnt um drei Uhr nachts, heizt den Ofen mit Buchenholz und wiegt den Teig von Hand ab, weil"
+    " er der neuen Waage nicht traut; um sechs stehen die ersten Leute vor der Tür und warten auf warme Brötchen."
+)
+
+
+def rows(**texts: str) -> list[bytes]:
+    return [json.dumps({"id": key, "text": text}).encode() for key, text in texts.items()]
+
+
+def run(config: Path, code: int = 0) -> dict[str, Any]:
+    assert main(["run", str(config), "--direct", "--workers", "1", "-q"]) == code
+    return {table.step: table for table in Store(config.parent / "store").tables()}
+
+
+def reasons(tables: dict[str, Any], step: str = "corpus/selected") -> dict[str, str]:
+    keys = {r["id"]: r["key"] for r in tables["corpus/documents"].to_table(["id", "key"]).to_pylist()}
+    return {keys[r["id"]]: r["reason"] for r in tables[step].to_table(kind="dropped").to_pylist()}
+
+
+def test_language_rules_spare_what_is_too_short_to_tell(tmp_path: Path) -> None:
+    config = small_config(tmp_path, rows(en=LONG, de=GERMAN, short="Hm, ja."), language="{keep: [en]}")
+    assert reasons(run(config)) == {"de": "language"}
+
+
+def test_evaluation_texts_do_not_reach_the_training_rows(tmp_path: Path) -> None:
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "evals" / "quiz.jsonl").write_text(json.dumps({"text": f"Q: {LONG[:120]}"}) + "\n")
+    config = small_config(tmp_path, rows(leaked=LONG, clean=OTHER), split="{decontaminate: evals/quiz.jsonl}")
+    assert reasons(run(config), "corpus/decontaminated") == {"leaked": "contaminated"}
+
+
+def test_personal_data_can_drop_a_row_or_get_pseudonyms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = rows(mail=f"{LONG} Write to ada@mill.example.", clean=OTHER)
+    config = small_config(tmp_path / "drop", texts, pii="{action: drop}")
+    assert reasons(run(config)) == {"mail": "personal_data"}
+    monkeypatch.setenv("A_PII_KEY", "0123456789abcdef")
+    config = small_config(tmp_path / "name", texts, pii="{action: pseudonym, key: env:A_PII_KEY}")
+    kept = " ".join(run(config)["corpus/selected"].to_table()["text"].to_pylist())
+    assert "ada@mill.example" not in kept and "@" in kept
+
+
+def test_a_repeated_key_is_dropped_or_quarantined(tmp_path: Path) -> None:
+    twice = [*rows(a=LONG, b=OTHER), *rows(a=LONG), *rows(b=GERMAN)]
+    tables = run(small_config(tmp_path, twice, ingest="{max_bad_rows: 1}"))
+    account = tables["corpus/ingested"].account
+    assert (account.rows_in, account.rows_out, account.dropped, account.quarantined) == (4, 2, {"repeated_key": 1}, 1)
+
+
+def test_equal_texts_without_keys_are_two_rows(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": LONG}).encode()] * 2 + [json.dumps({"text": OTHER}).encode()]
+    config = small_config(tmp_path, lines, sources="[{name: s, kind: jsonl, path: in.jsonl}]")
+    tables = run(config)
+    assert tables["corpus/ingested"].rows == 3
+    assert list(tables["corpus/selected"].account.dropped.items()) == [("exact_duplicate", 1)]
+
+
+def test_a_changed_threshold_runs_no_scoring_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = rows(a=LONG, b=OTHER)
+    run(small_config(tmp_path, texts, quality="{preset: gopher_quality, min_words: 20}"))
+    config = small_config(tmp_path, texts, quality="{preset: gopher_quality, min_words: 30}")
+    capsys.readouterr()
+    assert main(["plan", str(config), "--json"]) == 0
+    steps = {s["step"]: s for s in json.loads(capsys.readouterr().out)["steps"]}
+    assert steps["corpus/quality"]["state"] == steps["corpus/bands"]["state"] == steps["corpus/near"]["state"] == "done"
+    assert steps["corpus/verdicts"]["state"] == "run" and steps["corpus/verdicts"]["why"] == "rules changed"
+
+
+def test_everything_dropped_is_still_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = small_config(tmp_path, rows(a=LONG), quality="{preset: gopher_quality, min_words: 5000}")
+    assert main(["run", str(config), "--direct", "--workers", "1", "-q", "--json"]) in (0, 3)
+    document = json.loads(capsys.readouterr().out)
+    assert document["error"] is None or document["error"]["hint"]
