@@ -27,7 +27,8 @@ class _Lines:
     """Grows the text of blocks. Elements of a paragraph follow each other; a fence, list or quote begins a line."""
 
     def __init__(self, style: Style) -> None:
-        self.style, self.plain, self.held = style, [""], []
+        self.style, self.plain = style, [""]
+        self.held: list[str] = []
 
     def text(self) -> str:
         return finish("".join(self.plain), self.held, self.style, is_escaped=False)
@@ -58,7 +59,7 @@ class _Lines:
         if kind == "rich_text_preformatted":
             self.hold(fence("".join(str(e.get("text") or e.get("url") or "") for e in elements)))
         elif kind == "rich_text_list":
-            self.list(section, elements)
+            self.items(section, elements)
         elif kind == "rich_text_quote":
             self.quote(elements)
         else:
@@ -67,7 +68,7 @@ class _Lines:
             for element in elements:
                 self.element(element)
 
-    def list(self, section: dict[str, Any], items: list[dict[str, Any]]) -> None:
+    def items(self, section: dict[str, Any], items: list[dict[str, Any]]) -> None:
         indent = "    " * _small(section.get("indent"))
         for number, item in enumerate(items, 1 + _small(section.get("offset"))):
             self.new_line()

@@ -85,7 +85,8 @@ class SlackExport(Source):
 
     def splits(self) -> Sequence[Split]:
         """Day files in the order of their shown names, together up to 16 MiB unpacked."""
-        workspace, groups, size = self._workspace(), [], 0
+        workspace, size = self._workspace(), 0
+        groups: list[list[str]] = []
         for name, (entry, _) in workspace.day_files.items():
             entry_bytes = workspace.archive.entries[entry].size_bytes
             if not groups or size + entry_bytes > SPLIT_BYTES:

@@ -117,7 +117,8 @@ def _same_team(folder: Path, team: str) -> None:
 
 def _member(user: dict[str, Any]) -> dict[str, Any]:
     """What names and pseudonyms need, no more: no phone, no title, no picture."""
-    profile = user.get("profile") if isinstance(user.get("profile"), dict) else {}
+    found = user.get("profile")
+    profile: dict[str, Any] = found if isinstance(found, dict) else {}
     wanted = ("real_name", "real_name_normalized", "display_name", "display_name_normalized", "first_name", "last_name")
     kept = {name: profile[name] for name in (*wanted, "email", "past_names") if name in profile}
     plain = ("id", "team_id", "name", "real_name", "is_bot", "is_stranger", "enterprise_user")
