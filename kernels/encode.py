@@ -96,7 +96,9 @@ def open_encoder(folder: Folder, *, lane: Lane | None = None, cache: Path | None
     if lane is not None:
         return Encoder(folder, lane, "asked for", reference)
     why = _verdict(folder, reference, cache or cache_folder())
-    return Encoder(folder, "reference" if why else "gigatoken", why, reference)
+    if why:
+        return Encoder(folder, "reference", why, reference)
+    return Encoder(folder, "gigatoken", "", reference, _fast=gigatoken_of(folder))
 
 
 def ids_of(lists: Sequence[Sequence[int]]) -> Ids:
