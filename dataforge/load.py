@@ -12,7 +12,7 @@ from typing import Any
 
 from dataforge.commit import file_sha256
 from dataforge.errors import ConfigError, InputError, VerifyError
-from dataforge.verify import read_manifest
+from dataforge.version_bytes import read_manifest
 
 
 def load(

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dataforge.errors import InputError
 from dataforge.identity import part_of, text_hashes
 from dataforge.part import part_name, read_groups
 from dataforge.table import Table
-from dataforge.verify import read_manifest
+from dataforge.trace_places import parent_rows, places
+from dataforge.trace_text import trace_text
 
 # Columns whose values are names of classes or ids, never words of a person; of all other strings only the length is
 # told.
@@ -44,7 +44,8 @@ TOLD = {
     *("text_hash", "rewrites", "script", "suggestion", "suggestion_by", "stratum", "share", "labels", "error_category"),
 }
 
-TOLD_IN_A_LINE = 12
+
+__all__ = ["tell", "trace", "trace_text"]
 
 
 def trace(tables: Sequence[Table], row: str, published: Path | None = None) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def trace(tables: Sequence[Table], row: str, published: Path | None = None) -> d
     family = _Family(row)
     _climb(tables, family)
     steps = [step for table in tables for step in _at_step(table, family)]
-    found = [] if published is None else list(_published(Path(published), family))
+    found = [] if published is None else list(places(Path(published), family.line()))
     return {
         "id": row,
         "fate": _fate(steps, found, family),
@@ -180,15 +181,9 @@ def _descend(table: Table, family: _Family) -> None:
     line = family.line()
     for part in range(table.n_parts):
         for batch in read_groups(table.path / "data" / part_name(part), ["id", "parents"]):
-            places = np.unique(_parent_rows(batch.column("parents"), line))
+            places = np.unique(parent_rows(batch.column("parents"), line))
             family.descendants.update(batch.column("id").take(pa.array(places)).to_pylist())
     family.descendants -= {family.row} | family.ancestors
-
-
-def _parent_rows(parents: pa.Array, wanted: pa.Array) -> np.ndarray:
-    """int64[k]: the rows whose list holds one of `wanted`, once per hit."""
-    hits = pc.is_in(pc.list_flatten(parents), value_set=wanted)
-    return np.asarray(pc.list_parent_indices(parents).filter(hits).to_numpy())
 
 
 def _place(table: Table, part: int, row: str, family: _Family) -> dict[str, Any]:
@@ -236,60 +231,6 @@ def _tell_list(name: str, values: list[Any]) -> Any:
     return {"length": len(values)}
 
 
-# --- the published version --------------------------------------------------------------------------------------------
-
-
-def _published(out: Path, family: _Family) -> Iterator[dict[str, Any]]:
-    """Where the row and its descendants stand: config, split, file, row in the file; the token range in packed rows."""
-    wanted = family.line()
-    for entry in read_manifest(out)["configs"]:
-        column = "id" if any(c["name"] == "id" for c in entry["columns"]) else "parents"
-        for file in entry["files"]:
-            place = {"config": entry["config"], "split": entry["split"], "file": file["path"]}
-            with pq.ParquetFile(out / file["path"], page_checksum_verification=True) as reader:
-                for found in _in_ids(reader, wanted) if column == "id" else _in_parents(reader, wanted):
-                    yield {**place, **found}
-
-
-def _in_ids(reader: pq.ParquetFile, wanted: pa.Array) -> Iterator[dict[str, Any]]:
-    """Row groups whose smallest and largest id exclude all wanted ones are not read."""
-    first = 0
-    names = reader.schema_arrow.names
-    for group in range(reader.num_row_groups):
-        metadata = reader.metadata.row_group(group)
-        bounds = metadata.column(names.index("id")).statistics
-        if bounds is None or any(bounds.min <= w <= bounds.max for w in wanted.to_pylist()):
-            ids = reader.read_row_group(group, columns=["id"], use_threads=False)["id"]
-            hits = pc.is_in(ids, value_set=wanted).to_numpy()
-            for place in np.flatnonzero(hits).tolist():
-                yield {"id": ids[place].as_py(), "row": first + place}
-        first += metadata.num_rows
-
-
-def _in_parents(reader: pq.ParquetFile, wanted: pa.Array) -> Iterator[dict[str, Any]]:
-    """A sequence of a packed row runs from the sum of the lengths before it to that plus its own."""
-    first = 0
-    for group in range(reader.num_row_groups):
-        rows = reader.read_row_group(group, columns=["parents", "seq_lengths"], use_threads=False).combine_chunks()
-        if rows.num_rows:
-            parents, lengths = rows["parents"].chunk(0), rows["seq_lengths"].chunk(0)
-            for place in np.unique(_parent_rows(parents, wanted)).tolist():
-                yield from _ranges(
-                    first + place, parents[place].as_py(), lengths[place].as_py(), set(wanted.to_pylist())
-                )
-        first += rows.num_rows
-
-
-def _ranges(row: int, parents: list[str], lengths: list[int], wanted: set[str]) -> Iterator[dict[str, Any]]:
-    ends = np.cumsum(lengths).tolist()
-    for parent, end, length in zip(parents, ends, lengths, strict=True):
-        if parent in wanted:
-            yield {"id": parent, "row": row, "tokens": {"start": end - length, "end": end}}
-
-
-# --- in words ---------------------------------------------------------------------------------------------------------
-
-
 def _fate(steps: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], family: _Family) -> str:
     """One line: where it is published, or where and why it ended."""
     if found:
@@ -304,45 +245,3 @@ def _fate(steps: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
         return f"went into {len(family.descendants)} rows; dropped at {made[-1]['step']}: {made[-1]['reason']}"
     last = [s for s in steps if s["of"] == "row"]
     return f"not published; last seen at {last[-1]['step']}" if last else "not published"
-
-
-def trace_text(document: Mapping[str, Any]) -> str:
-    """The trace for people: one line per step, then the places in the published version."""
-    lines = [f"{document['id']}  {document['fate']}"]
-    width = max((len(step["step"]) for step in document["steps"]), default=0)
-    known: dict[str, dict[str, Any]] = {}  # per row, what was told before: only news are worth a reader's time
-    for step in document["steps"]:
-        if step["of"] == "ancestor" and step["event"] in ("attributes", "kept"):
-            continue  # in the document; here a conversation of fifty messages would bury the row
-        who = "" if step["of"] == "row" else f"{step['of']} {step['id'][:12]}: "
-        lines.append(
-            f"  {step['step'].ljust(width)}  {who}{step['event']}{_told(step, known.setdefault(step['id'], {}))}"
-        )
-    for place in document["published"]:
-        tokens = f", tokens {place['tokens']['start']}–{place['tokens']['end']}" if "tokens" in place else ""
-        lines.append(f"  {place['file']} row {place['row']}{tokens}  ({place['config']}, {place['split']})")
-    return "\n".join(lines) + "\n"
-
-
-def _told(step: Mapping[str, Any], known: dict[str, Any]) -> str:
-    """What is new at this step; adds it to `known`."""
-    if step["event"] == "dropped":
-        score = f" ({step['score']:g} against {step['threshold']:g})" if {"score", "threshold"} <= step.keys() else ""
-        into = f" → {step['into']}" if "into" in step else ""
-        return f": {step['reason']}{score}{into}"
-    news = {name: value for name, value in step["columns"].items() if known.get(name) != value}
-    known |= news
-    parts = [f"{name}={_short(value)}" for name, value in news.items()]
-    if len(parts) > TOLD_IN_A_LINE:
-        parts[TOLD_IN_A_LINE:] = [f"{len(parts) - TOLD_IN_A_LINE} more columns"]
-    if "parents" in step and step["event"] == "derived":
-        parts.insert(0, f"{len(step['parents'])} parents")
-    return "  " + ", ".join(parts) if parts else ""
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, dict) and list(value) == ["characters"]:
-        return f"{value['characters']:,} characters"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} {_short(v)}" for k, v in value.items()) + "}" if value else "none"
-    return f"[{', '.join(map(_short, value))}]" if isinstance(value, list) else str(value)

@@ -8,9 +8,8 @@ for the ids of the held-out rows.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataforge.commit import file_sha256
-from dataforge.errors import DataforgeError, InputError, VerifyError, VersionError, escape
-
-MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
+from dataforge.errors import InputError, VerifyError
+from dataforge.version_bytes import CHECKSUMS, MANIFEST, check_bytes, differs, read_manifest
+from dataforge.version_splits import check_splits
 
 
 def verify(out: Path) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def verify(out: Path) -> dict[str, Any]:
             *_check_rows(out, manifest),
             *_check_ledger(manifest),
             *_check_tokenizer(out, manifest),
-            *_check_splits(out, manifest),
+            *check_splits(out, manifest),
         ]
         problems = problems or _check_loads(out, manifest)
     if problems:
@@ -78,92 +77,6 @@ def _report(out: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "loads",
         ],
     }
-
-
-def read_manifest(out: Path) -> dict[str, Any]:
-    """The parsed manifest. Raises VerifyError if it is missing or broken, VersionError if it is of another format."""
-    path = out / MANIFEST
-    try:
-        manifest = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise VerifyError("missing", file=str(path)) from None
-    except ValueError:
-        raise VerifyError("is not JSON", file=str(path)) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise VersionError(f"manifest format {escape(found)}, expected {FORMAT}", file=str(path))
-    return manifest
-
-
-# --- bytes ------------------------------------------------------------------------------------------------------------
-
-
-def check_bytes(out: Path) -> list[VerifyError]:
-    """Compares every file with `checksums.sha256`, that with the manifest, and both with what lies in the folder."""
-    try:
-        stated = _read_checksums(out / CHECKSUMS)
-    except VerifyError as error:
-        return [error]
-    found = {p.relative_to(out).as_posix(): p for p in sorted(out.rglob("*")) if not p.is_dir() or p.is_symlink()}
-    actual = {n: "a link" if p.is_symlink() else file_sha256(p) for n, p in found.items() if n != CHECKSUMS}
-    problems = [VerifyError("missing", file=str(out / name)) for name in sorted(stated.keys() - found.keys())]
-    problems += [_added(out, name) for name in sorted(actual.keys() - stated.keys())]
-    shared = sorted(stated.keys() & actual.keys())
-    problems += [_differs(out, n, stated[n], actual[n]) for n in shared if stated[n] != actual[n]]
-    if problems and _manifest_agrees(out, actual) and {problem.file for problem in problems} != {str(out / MANIFEST)}:
-        return [VerifyError("differs from the manifest and from the files, which agree", file=str(out / CHECKSUMS))]
-    return problems or _compare_with_manifest(out, stated)
-
-
-def _manifest_agrees(out: Path, actual: Mapping[str, str]) -> bool:
-    """True if the manifest lists just the files that are there: then the list of checksums is what is off."""
-    try:
-        listed = {f["path"]: f["sha256"] for f in read_manifest(out)["files"]}
-    except (DataforgeError, KeyError, TypeError):
-        return False
-    return listed == {name: sha256 for name, sha256 in actual.items() if name != MANIFEST}
-
-
-def _compare_with_manifest(out: Path, stated: Mapping[str, str]) -> list[VerifyError]:
-    try:
-        manifest = read_manifest(out)
-    except VerifyError as error:
-        return [error]
-    listed = {f["path"]: f["sha256"] for f in manifest["files"]}
-    problems = [
-        _differs(out, name, listed.get(name, "not listed"), stated.get(name, "not listed"))
-        for name in sorted(listed.keys() | (stated.keys() - {MANIFEST}))
-        if listed.get(name) != stated.get(name)
-    ]
-    listed_rows = [f for entry in manifest["configs"] for f in entry["files"]]
-    problems += [
-        _differs(out, f["path"], f["sha256"], listed.get(f["path"], ""))
-        for f in listed_rows
-        if listed.get(f["path"]) != f["sha256"]
-    ]
-    return problems
-
-
-def _read_checksums(path: Path) -> dict[str, str]:
-    """{path: sha256}. The file is a function of its content, so a doubled, unsorted or odd line is an error."""
-    try:
-        text = path.read_bytes().decode()
-        stated = {line[66:]: line[:64] for line in text.splitlines()}
-    except FileNotFoundError:
-        raise VerifyError("missing", file=str(path)) from None
-    except UnicodeDecodeError:
-        raise VerifyError("is not UTF-8", file=str(path)) from None
-    if text != "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(stated.items())):
-        raise VerifyError("is not a sorted list of sha256 and path", file=str(path))
-    return stated
-
-
-def _added(out: Path, name: str) -> VerifyError:
-    return VerifyError("added: no manifest lists it", file=str(out / name), hint="remove it")
-
-
-def _differs(out: Path, name: str, expected: str, actual: str) -> VerifyError:
-    return VerifyError(f"sha256 expected {expected}, found {actual}", file=str(out / name))
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -264,7 +177,7 @@ def _check_tokenizer(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError
         model = next((path for path in models if path.exists()), None)
         found = file_sha256(model) if model else "no file"
         if found != expected:
-            problems.append(_differs(out, "tokenizer", expected, found))
+            problems.append(differs(out, "tokenizer", expected, found))
     for entry in manifest["configs"]:
         if "tokens" not in entry:
             continue
@@ -274,55 +187,6 @@ def _check_tokenizer(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError
             if found != expected:
                 problems.append(VerifyError(f"tokenizer sha256 expected {expected}, found {found}", file=file["path"]))
     return problems
-
-
-# --- splits -----------------------------------------------------------------------------------------------------------
-
-
-def _check_splits(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
-    """No id stands in two splits, over all configs and the parents of packed rows. Holds the ids that are not
-    train's.
-    """
-    held: dict[str, np.ndarray] = {}
-    for split in ("validation", "test"):
-        ids = [_as_bytes(ids) for _, ids in _ids(out, manifest, split)]
-        held[split] = np.unique(np.concatenate(ids)) if ids else np.zeros(0, "S32")
-    problems = []
-    shared = np.intersect1d(held["validation"], held["test"])
-    if len(shared):
-        problems.append(_leak(out, "validation", "test", len(shared), shared[0]))
-    for path, ids in _ids(out, manifest, "train"):
-        values = _as_bytes(ids)
-        for split, known in held.items():
-            if len(known) and len(values):
-                places = np.minimum(np.searchsorted(known, values), len(known) - 1)
-                both = values[known[places] == values]
-                if len(both):
-                    problems.append(_leak(path, "train", split, len(both), both[0]))
-    return problems
-
-
-def _as_bytes(ids: pa.Array) -> np.ndarray:
-    return np.asarray(ids.to_numpy(zero_copy_only=False).astype("S32"))
-
-
-def _leak(path: Path, one: str, other: str, count: int, example: bytes) -> VerifyError:
-    return VerifyError(f"{count} ids stand in {one} and in {other}, such as {example.decode()}", file=str(path))
-
-
-def _ids(out: Path, manifest: Mapping[str, Any], split: str) -> Iterator[tuple[Path, pa.Array]]:
-    """Ids of the rows of a split, file by file in batches; for packed rows the ids of their parents."""
-    for entry in manifest["configs"]:
-        if entry["split"] != split:
-            continue
-        names = [c["name"] for c in entry["columns"]]
-        column = "id" if "id" in names else "parents"
-        for file in entry["files"]:
-            path = out / file["path"]
-            with pq.ParquetFile(path) as reader:
-                for batch in reader.iter_batches(batch_size=65_536, columns=[column], use_threads=False):
-                    ids = batch.column(0)
-                    yield path, pc.list_flatten(ids) if column == "parents" else ids
 
 
 # --- loads ------------------------------------------------------------------------------------------------------------
