@@ -42,7 +42,7 @@ class Fit:
     unpunctuated: float = 0.5  # weight of the copy of each row without punctuation and context
     corpora: int = 2  # corpora a hashed feature must occur in
     absent: float = 0.3  # how much a corpus without a class speaks against it
-    prior: float = 4.0  # trust in the rule layer before any data
+    prior: float = 6.0  # trust in the rule layer before any data
     plain: bool = False  # the baseline: words and characters only
     seed: int = 7
 
