@@ -35,6 +35,10 @@ class Graph:
         published = dict.fromkeys(step for steps in self.published().values() for step in steps)
         return (*published, self.tokens.tokenizer)
 
+    def selected(self) -> tuple[Step, ...]:
+        """The steps whose rows are trained on and published."""
+        return tuple(step for step in (self.corpus, self.slack.pairs if self.slack else None) if step is not None)
+
     def steps(self) -> Iterator[Step]:
         """All steps, inputs before readers."""
         return in_order((*self.sources.values(), *self.targets()))

@@ -104,10 +104,14 @@ def extract_evaluate(
     respond(document, figures(document), as_json=as_json)
 
 
-def slack_pull(config: ConfigArgument, as_json: Json = False) -> None:
+def slack_pull(
+    config: ConfigArgument,
+    full: Annotated[bool, typer.Option("--full", help="sweep all threads again for late replies")] = False,
+    as_json: Json = False,
+) -> None:
     """Fetch what is new since the last pull into {store}/pull. Goes on where it stopped."""
     from dataforge.flows.config import load_config
     from dataforge.flows.pull import pull
 
-    document = pull(load_config(config))
+    document = pull(load_config(config), full=full)
     respond(document, figures(document), as_json=as_json)

@@ -142,6 +142,10 @@ class SlackConfig(Section):
     """Rate-limit tier of history and replies; 1 for apps outside the Marketplace."""
     lookback_days: Count = 30
     """How far a pull goes back behind the newest message, for edits, deletions and late replies."""
+    recheck_days: Count = 7
+    """Threads that were alive so recently are read again for edited replies."""
+    oldest: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")] = "0"
+    """Slack ts before which a pull asks for nothing; quote it."""
     max_wait_s: Positive = 900
     """Longest wait for a rate limit, in seconds; above it the pull stops with exit code 6 and can go on."""
 

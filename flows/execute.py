@@ -21,7 +21,7 @@ from dataforge.flows.config import Config
 from dataforge.flows.gates import check_gates
 from dataforge.funnel import funnel
 from dataforge.identity import digest_of
-from dataforge.operators.publish import Publish, publish
+from dataforge.operators.publish import Publish, check_out, publish
 from dataforge.store import Store
 from dataforge.table import Table
 
@@ -50,6 +50,15 @@ class Outcome:
     def exit_code(self) -> int:
         problem = self.error or self.waiting
         return problem.exit_code if problem is not None else 0
+
+    @property
+    def empty(self) -> bool:
+        """True if no source gave a row, or no row was selected: there is nothing to train on or to publish."""
+        tables = self.state.tables
+        return any(
+            all(step in tables and tables[step].rows == 0 for step in steps)
+            for steps in (tuple(self.graph.sources.values()), self.graph.selected())
+        )
 
     def tables(self) -> list[Table]:
         """Finished tables in the order of the graph."""
@@ -87,6 +96,7 @@ def execute(
 ) -> Outcome:
     """Runs a config under the store's lock. Typed errors end up in the outcome, except LockedError, which is raised."""
     store = Store(config.path(config.store))
+    check_out(config.path(config.out))
     with store.lock():
         began = time.monotonic()
         outcome = Outcome(build(config, device=device), State())
@@ -97,7 +107,7 @@ def execute(
                 say(f"warning: {warning}")
                 if strict:
                     raise GateError(warning, hint="run without --strict to accept it")
-            if not outcome.state.waiting:
+            if not outcome.state.waiting and not outcome.empty:
                 check_gates(outcome.graph, outcome.tables())
                 outcome.out = publish_version(outcome, say)
         except DataforgeError as error:
@@ -120,7 +130,9 @@ def _fill(outcome: Outcome, store: Store, engine: Engine, around: Around, say: C
     sources = tuple(graph.sources.values())
     run(store, sources, engine, state=state, around=timed)
     check_budgets(graph, state, sources)
-    run(store, (*sources, *graph.targets()), engine, state=state, around=timed)
+    for targets in (graph.selected(), graph.targets()):
+        if not outcome.empty:
+            run(store, (*sources, *targets), engine, state=state, around=timed)
     check_budgets(graph, state, tuple(graph.steps()))
     if state.waiting:
         outcome.waiting = next(iter(state.waiting.values()))
@@ -135,6 +147,8 @@ def warnings_of(outcome: Outcome) -> list[str]:
         table = outcome.state.tables.get(step)
         if table is not None and table.rows == 0:
             found.append(f"{name}: gave no rows")
+    if outcome.empty:
+        found.append("no row is left: nothing is published")
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.quality import QualityRules, rules_of
 from dataforge.operators.sample import Sample
 from dataforge.operators.select import LanguageRule
+from dataforge.operators.slack_export import SlackExport
+from dataforge.operators.slack_pulled import SlackPull
 from dataforge.operators.slack_users import key_fingerprint, read_key
 from dataforge.operators.tokenizer_import import ImportTokenizer
 from dataforge.operators.tokenizer_train import TrainTokenizer
@@ -104,8 +108,19 @@ def _deadline(text: str | None) -> float | None:
     return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
-def instruct(config: Config) -> Instruct:
-    return Instruct(**config.instruct.model_dump())
+RAW_USER_ID = re.compile(r"[UW][A-Z0-9]+")
+
+
+def instruct(config: Config, sources: Sequence[Operator]) -> Instruct:
+    """Raw user ids of persona and team become pseudonyms here, so that no manifest ever holds them."""
+
+    def shown(user: str) -> str:
+        known = (source.pseudonym(user) for source in sources if isinstance(source, (SlackExport, SlackPull)))
+        return next(known, user) if RAW_USER_ID.fullmatch(user) else user
+
+    chosen = config.instruct.model_dump()
+    chosen |= {"persona": shown(config.instruct.persona), "team": tuple(map(shown, config.instruct.team))}
+    return Instruct(**chosen)
 
 
 def tokenizer(config: Config, *, tables: int) -> Operator:

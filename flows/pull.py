@@ -17,8 +17,10 @@ from dataforge.store import Store
 PER_MINUTE = {1: 1.0, 2: 20.0, 3: 50.0, 4: 100.0}  # requests by rate-limit tier, as Slack documents them
 
 
-def pull(config: Config) -> dict[str, Any]:
+def pull(config: Config, *, full: bool = False) -> dict[str, Any]:
     """`{"schema", "sources": {name: counts}, "messages"}`. Under the store's lock; goes on where it stopped.
+
+    `full` sweeps all threads again, for late replies to old ones.
 
     Raises AuthError before anything was fetched, PartialError (exit 6) afterwards.
     """
@@ -36,7 +38,10 @@ def pull(config: Config) -> dict[str, Any]:
                 key=slack_key(config),
                 who=who(config),
                 pace=Pace(history_per_minute=PER_MINUTE[config.slack.tier], max_wait_s=float(config.slack.max_wait_s)),
+                oldest=config.slack.oldest,
                 lookback_days=config.slack.lookback_days,
+                recheck_days=config.slack.recheck_days,
+                full=full,
             )
             counts[name] = asdict(pull_source(plan, transport))
     return {"schema": 1, "sources": counts, "messages": sum(c["messages"] for c in counts.values())}

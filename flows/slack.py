@@ -45,7 +45,7 @@ def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackStep
     annotations = None
     if answered is not None:
         annotations = Step("review/annotations", Annotated(), (answered, messages, context))
-    return SlackSteps(acts, conversations, _pairs(conversations, config, parts), annotations)
+    return SlackSteps(acts, conversations, _pairs(conversations, sources, config, parts), annotations)
 
 
 def _reviewed(messages: Step, acts: Step, context: Step, config: Config, parts: int) -> Step | None:
@@ -57,9 +57,9 @@ def _reviewed(messages: Step, acts: Step, context: Step, config: Config, parts: 
     return Step("review/labels", ByKey(parts), (closed,))
 
 
-def _pairs(conversations: Step, config: Config, parts: int) -> Step:
+def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: int) -> Step:
     """Pairs of one conversation, and near-duplicates of them, always share a split."""
-    made = Step("instruct/made", instruct(config), (conversations,))
+    made = Step("instruct/made", instruct(config, [s.operator for s in sources]), (conversations,))
     rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
     twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))

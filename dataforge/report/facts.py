@@ -32,6 +32,9 @@ PRIVATE_KEYS = {
     "opt_out_users",
     "opt_out_channels",
     "channels",
+    "persona",
+    "team",
+    "consent",
 }
 
 
