@@ -43,12 +43,27 @@ class Labels(Source):
     on_deadline: str = field(default="wait", metadata={"identity": False})  # wait, close_resolved, fail
     link: str = field(default="", metadata={"identity": False})
 
+    def prepare(self, inputs: Sequence[Any]) -> None:
+        """Called by a run with the sample's Table: seeds the queue from it."""
+        self.seed(inputs[0].to_table())
+
     def seed(self, sample_rows: pa.Table) -> int:
         """Id of the batch that asks about these rows (columns as in review.seed.questions). Running twice seeds once."""
         from dataforge.review.seed import BatchSpec, seed
 
-        spec = BatchSpec(self.title, self.kind, self.label_set, self.guideline, self.need, self.lease_s, self.allow_multi,
-                         self.show_suggestions, self.deadline, self.on_deadline, salt=self._salt())
+        spec = BatchSpec(
+            self.title,
+            self.kind,
+            self.label_set,
+            self.guideline,
+            self.need,
+            self.lease_s,
+            self.allow_multi,
+            self.show_suggestions,
+            self.deadline,
+            self.on_deadline,
+            salt=self._salt(),
+        )
         with _opened(self.database, create=True) as database:
             batch_id = seed(database, sample_rows, spec)
             if self.answers:
@@ -82,10 +97,13 @@ class Labels(Source):
     def digest(self) -> str:
         """sha256 of the closed export. Raises NotReady("412 of 500 labelled") while the batch is open."""
         from dataforge.review.commands import sweep
+        from dataforge.review.database import is_missing
 
+        if is_missing(self.database):
+            raise NotReady("nothing is seeded yet", hint="run the flow: it seeds the review queue")
         with _opened(self.database, create=False) as database:
             batch = self._current(database)
-            if batch.state != "closed" and batch.deadline is not None:
+            if batch.state == "closing" or (batch.state == "open" and batch.deadline is not None):
                 sweep(database)
                 batch = self._current(database)
             if batch.state == "closed":
@@ -97,8 +115,11 @@ class Labels(Source):
 
         done, items = progress(database, batch.id)
         if batch.on_deadline == "fail" and batch.deadline is not None and database.now() >= batch.deadline:
-            return GateError(f"the review deadline has passed: {done} of {items} labelled", key="review.on_deadline",
-                            hint="close the batch, or move review.deadline")
+            return GateError(
+                f"the review deadline has passed: {done} of {items} labelled",
+                key="review.on_deadline",
+                hint="close the batch, or move review.deadline",
+            )
         where = f"label at {self.link}" if self.link else "dataforge review serve CONFIG, or set review.answers"
         all_done = "; all answered: a lead must close the batch" if done == items else ""
         return NotReady(f"{done} of {items} labelled{all_done}", hint=where)

@@ -130,6 +130,12 @@ def open_database(location: str | Path, *, clock: Callable[[], float] = time.tim
     return database
 
 
+def is_missing(location: str | Path) -> bool:
+    """Whether `location` is a SQLite file that nobody has made yet."""
+    target = resolve_secret(str(location))
+    return not target.startswith("postgres") and not _sqlite_path(target).exists()
+
+
 def resolve_secret(location: str) -> str:
     """`env:NAME` and `file:PATH` stand for what they hold, so that a password need not stand in a config."""
     kind, _, rest = location.partition(":")

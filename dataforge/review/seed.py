@@ -104,7 +104,7 @@ def questions(rows: pa.Table, label_set: LabelSet) -> Iterable[dict[str, Any]]:
             "priority": -(_number(row.get("priority"), 0.0) or 0.0),
             "p_selected": _number(row.get("p_selected"), None),
             "is_random": bool(row.get("random")) or row.get("share") == "random",
-            "text": row["text"],
+            "text": row["text"].replace("\0", "\ufffd"),  # PostgreSQL stores no NUL
             "context_json": _dump(_context(row)),
             "instruct_json": _dump(
                 {**(shown["instruct"] or {}), **({"responses": shown["responses"]} if shown["responses"] else {})}

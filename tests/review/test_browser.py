@@ -349,7 +349,7 @@ def test_hostile_text_runs_nothing_and_asks_nobody(visit, database, people, make
     assert page.troubles == []
 
 
-NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, [role=group], dialog, progress')]
+NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, dialog, progress')]
   .filter(e => e.offsetParent && e.tabIndex >= 0 || e.matches('progress'))
   .filter(e => !(e.getAttribute('aria-label') || e.labels?.length || e.innerText?.trim() ||
                  document.getElementById(e.getAttribute('aria-labelledby'))?.innerText.trim()))
