@@ -159,7 +159,7 @@ def train(
     *,
     licence: str = "not stated",
     fit: Fit | None = None,
-    temperature_milli: int = 2000,
+    temperature_milli: int = 2500,
     lexicon: Path = acts_lexicon.FOLDER,
     with_examples: bool = True,
 ) -> dict[str, Any]:
