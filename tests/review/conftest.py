@@ -3,38 +3,16 @@
 import glob
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from dataforge.review import auth
-from dataforge.review import tables as t
 from dataforge.review.database import Database, open_database
 from dataforge.review.seed import BatchSpec, seed
-
-LABELS = """\
-- {name: questions, singular: question, key: '6', letter: q, definition: asks for information}
-- {name: directives, singular: directive, key: '3', letter: d, definition: makes the hearer act}
-- {name: other, singular: other, key: '8', letter: o, definition: none of these}
-"""
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, at: float = 1_700_000_000.0) -> None:
-        self.at = at
-
-    def __call__(self) -> float:
-        return self.at
-
-    def pass_(self, seconds: float) -> None:
-        self.at += seconds
+from tests.review.invented import LABELS, Clock, free_port, make_people, sample
 
 
 @pytest.fixture
@@ -83,24 +61,9 @@ def make_batch(label_file):
     return make
 
 
-def sample(n: int, **columns: list) -> pa.Table:
-    return pa.table({"id": [row_id(k) for k in range(n)], "text": [f"text {k}" for k in range(n)], **columns})
-
-
-def row_id(k: int) -> str:
-    return f"{k:032x}"
-
-
 @pytest.fixture
 def people(database) -> dict[str, int]:
     return make_people(database)
-
-
-def make_people(database: Database) -> dict[str, int]:
-    for name, role in (("ana", "annotator"), ("bo", "annotator"), ("cy", "annotator"), ("lea", "lead")):
-        auth.add_user(database, name, role)
-    with database.read() as c:
-        return dict(c.execute(sa.select(t.account.c.name, t.account.c.id)).tuples().all())
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +80,7 @@ def postgres():
             [programs / "initdb", "-D", folder / "data", "-U", "review", "-A", "trust", "--no-sync", "-E", "UTF8"],
             **run,
         )
-        port = _free_port()
+        port = free_port()
         options = (
             f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200"
         )
@@ -143,12 +106,6 @@ def _unprivileged(folder: Path) -> str | None:
         return None
     shutil.chown(folder, user="postgres")
     return "postgres"
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def _empty_schema(url: str, name: str) -> str:

@@ -7,12 +7,12 @@ import time
 
 import pytest
 import sqlalchemy as sa
-from browser import BASE, Web, answer
-from conftest import make_people, row_id, sample
 
 from dataforge.review import auth, guard
 from dataforge.review import tables as t
 from dataforge.review.problems import Unauthenticated
+from tests.review.browser import BASE, Web, answer
+from tests.review.invented import make_people, row_id, sample
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -177,7 +177,9 @@ def test_hostile_text_leaves_as_data_and_never_as_markup(lite, make_batch, text)
         page = lead.get(path)
         scripts = re.findall(r"<script[^>]*>", page.text)
         assert all('src="/static/' in tag or 'id="setup"' in tag for tag in scripts), path
-        assert "<img" not in page.text and "{{49}}" not in page.text and "t 49" not in page.text  # nor run as a template
+        assert (
+            "<img" not in page.text and "{{49}}" not in page.text and "t 49" not in page.text
+        )  # nor run as a template
         assert (
             "default-src 'none'" in page.headers["content-security-policy"]
             and "unsafe" not in page.headers["content-security-policy"]

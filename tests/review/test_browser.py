@@ -5,14 +5,14 @@ import json
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
-from conftest import LABELS, _free_port, make_people, row_id, sample
-from served import Server, browser
 
 from dataforge.operators.labels import Labels
 from dataforge.review import auth
 from dataforge.review import tables as t
 from dataforge.review.database import open_database
 from dataforge.review.queue import Answer, claim, submit
+from tests.review.invented import LABELS, free_port, make_people, row_id, sample
+from tests.review.served import Server, browser
 
 pytestmark = pytest.mark.browser
 FIRST = ["6", "3", "8", "q", "d", "o"]  # keys of questions, directives, other: digits, then letters
@@ -44,7 +44,7 @@ def people(database):
 
 @pytest.fixture(scope="module")
 def server(location, people):
-    started = Server(location, _free_port())
+    started = Server(location, free_port())
     yield started
     started.stop()
 

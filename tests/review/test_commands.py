@@ -5,7 +5,6 @@ import sqlite3
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from conftest import make_people, row_id, sample
 
 from dataforge.errors import ConfigError, DataforgeError, InputError, SecretError, VersionError
 from dataforge.review import commands
@@ -15,6 +14,7 @@ from dataforge.review.database import open_database, refuse_network_file_system
 from dataforge.review.label_sets import load_guideline, load_label_set
 from dataforge.review.queue import Answer, claim, submit
 from dataforge.review.seed import BatchSpec
+from tests.review.invented import make_people, row_id, sample
 
 
 @pytest.fixture

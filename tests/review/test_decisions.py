@@ -6,7 +6,6 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
-from conftest import make_people, row_id, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from dataforge.review.export import export_lines, export_sha256
 from dataforge.review.problems import Conflict, Invalid
 from dataforge.review.queue import Answer, claim, submit
 from dataforge.schemas.label import LABEL
+from tests.review.invented import make_people, row_id, sample
 
 
 def said(*labels):

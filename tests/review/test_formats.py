@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ET
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_people, row_id, sample
 
 from dataforge.errors import DataforgeError
 from dataforge.review import commands, formats
@@ -14,6 +13,7 @@ from dataforge.review.database import open_database
 from dataforge.review.decisions import Decision, adjudicate
 from dataforge.review.export import export_lines, export_sha256
 from dataforge.review.queue import Answer, claim, submit
+from tests.review.invented import make_people, row_id, sample
 
 BRIDGES = ("prodigy", "doccano", "label-studio", "parquet")
 

@@ -5,12 +5,12 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
-from conftest import row_id, sample
 
 from dataforge.review import tables as t
 from dataforge.review.database import open_database
 from dataforge.review.problems import Conflict, Invalid, NotFound
 from dataforge.review.queue import Answer, claim, release, renew, submit, undo
+from tests.review.invented import row_id, sample
 
 
 def says(*labels, **more):
@@ -230,7 +230,7 @@ def test_nobody_answers_or_undoes_for_another(database, make_batch, people):
     ],
 )
 def test_wrong_answers_are_refused_and_nothing_is_stored(sqlite, make_batch, answer):
-    from conftest import make_people
+    from tests.review.invented import make_people
 
     people = make_people(sqlite)
     (item,) = claim(sqlite, make_batch(sqlite, 1), people["ana"], 1).item_ids
