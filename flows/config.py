@@ -335,7 +335,7 @@ class TokenizerConfig(Section):
     """Entries of the vocabulary, special tokens included (300 to 1,000,000)."""
     min_frequency: Positive = 2
     """bpe: how often a pair must occur to be merged."""
-    pattern: Literal["gpt2", "cl100k", "llama3", "qwen2", "o200k"] = "llama3"
+    pattern: Literal["gpt2", "cl100k", "llama3", "qwen2", "o200k"] | None = None
     """bpe: how text is cut before merging, after the tokenizer of that name."""
     special_tokens: tuple[str, ...] = ()
     """More special tokens, beside those of the template."""
@@ -384,6 +384,9 @@ class PublishConfig(Section):
     """Text of the card."""
     licence: str = "other"
     """Licence in the card: an id of the Hugging Face hub, e.g. apache-2.0."""
+
+    citation: str = ""
+    """How to cite the dataset; goes into the card."""
 
     @field_validator("splits")
     @classmethod

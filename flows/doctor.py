@@ -16,12 +16,11 @@ PARTS = {
     "flows": ("prefect", "fastapi", "sqlalchemy"),
     "beam": ("apache-beam",),
     "gpu": ("cupy-cuda13x",),
-    "web": ("trafilatura", "lxml_html_clean", "fastwarc", "resiliparse"),
-    "review": ("starlette", "uvicorn", "argon2-cffi", "krippendorff"),
-    "report": ("altair", "vl-convert-python"),
+    "web": ("trafilatura", "lxml_html_clean", "resiliparse", "brotli"),
+    "review": ("starlette", "uvicorn", "sqlalchemy", "argon2-cffi", "markdown-it-py"),
     "ner": ("spacy", "presidio-analyzer"),
 }
-CORE = ("pyarrow", "numpy", "polars", "numba", "tokenizers", "sentencepiece", "gigatoken", "datasets", "pydantic", "typer")
+CORE = ("pyarrow", "numpy", "numba", "tokenizers", "sentencepiece", "gigatoken", "datasets", "pydantic", "typer")
 
 
 def doctor_document() -> dict[str, Any]:

@@ -126,12 +126,13 @@ def instruct(config: Config, sources: Sequence[Operator]) -> Instruct:
 def tokenizer(config: Config, *, tables: int) -> Operator:
     t = config.tokenizer
     if t.path is not None:
-        return ImportTokenizer.of(config.path(t.path), template=config.instruct.template)
+        named = {"pattern": t.pattern} if t.pattern else {}  # a named tokenizer usually says itself how it cuts text
+        return ImportTokenizer.of(config.path(t.path), template=config.instruct.template, **named)
     options: dict[str, Any] = {"min_frequency": t.min_frequency} if t.kind == "bpe" else {}
     return TrainTokenizer(
         kind=t.kind,
         vocab_size=t.vocab_size,
-        pattern=t.pattern,
+        pattern=t.pattern or "llama3",
         special_tokens=t.special_tokens,
         sample_bytes=t.sample_bytes,
         template=config.instruct.template,

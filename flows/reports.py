@@ -7,9 +7,10 @@ from typing import Any
 from dataforge.commit import committed, write_json
 from dataforge.flows.build import Graph
 from dataforge.flows.plan import latest_version, runs
-from dataforge.report import facts, html
+from dataforge.report import complete, facts, html
 from dataforge.store import Store
 from dataforge.table import Table
+from dataforge.version_bytes import read_manifest
 
 
 def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
@@ -28,9 +29,10 @@ def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     history = list(runs(store))[:20]
     write_json(folder / "report.json", {**found, "runs": history})
-    with committed(folder / "report.html") as file:
-        file.write(html(found, runs=history).encode())
     published = latest_version(config)
+    whole = complete(found, read_manifest(published) if published else {})
+    with committed(folder / "report.html") as file:
+        file.write(html(whole, runs=history).encode())
     return {
         "schema": 1,
         "html": str(folder / "report.html"),
