@@ -19,18 +19,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.identity import part_of
+from dataforge.identity import pack_ids, part_of, rank_ids, unpack_ids
+from dataforge.kernels.bands import runs
 from dataforge.kernels.union_find import components
 from dataforge.operator import Contract, Fold, Keyed, Rows
+from dataforge.operators.dedupe_exact import hex_runs
 from dataforge.schemas.edge import CLUSTER, TWINS
 
 LEVELS = ("twin", "cluster", "group")  # exact edges join all three, near edges the last two, family edges the last
-KINDS = {"exact": 0, "near": 1, "family": 2}
+KINDS = pa.array(["exact", "near", "family"])
+FOREST = pa.schema([pa.field(name, pa.binary(16), nullable=False) for name in ("id", *LEVELS)])  # CLUSTER, ids packed
 
 
 @dataclass(frozen=True)
 class Clusters(Fold):
-    """EDGE tables → CLUSTER. The state is a forest: one row per id and level, so it never exceeds the rows with an edge."""
+    """EDGE tables → CLUSTER. The state is a forest: one row per id, so it never exceeds the rows with an edge."""
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return (("a", "b", "kind"),) * 8
@@ -39,28 +42,28 @@ class Clusters(Fold):
         return CLUSTER
 
     def observe(self, index: int, batch: pa.RecordBatch) -> pa.Table:
-        levels = np.array([KINDS[kind] for kind in batch.column("kind").to_pylist()], np.int64)  # 0.1 µs a row
-        return forest(batch.column("a"), batch.column("b"), levels)
+        levels = pc.index_in(batch.column("kind"), value_set=KINDS).to_numpy(zero_copy_only=False)
+        ends = pa.concat_arrays([pack_ids(batch.column("a")), pack_ids(batch.column("b"))])
+        ids, places = rank_ids(ends)
+        edges = places.reshape(2, -1).T
+        return forest(ids, [edges[levels <= level] for level in range(len(LEVELS))])
 
     def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
-        both = pa.concat_tables([left, right])
-        ends = [(both["id"], both[name], np.full(both.num_rows, level)) for level, name in enumerate(LEVELS)]
-        a = pa.concat_arrays([end.combine_chunks() for end, _, _ in ends])
-        b = pa.concat_arrays([end.combine_chunks() for _, end, _ in ends])
-        return forest(a, b, np.concatenate([levels for _, _, levels in ends]))
+        both = pa.concat_tables([left, right]).combine_chunks()
+        ids, places = rank_ids(both["id"])
+        labels = (pc.index_in(both[name].combine_chunks(), value_set=ids).to_numpy() for name in LEVELS)
+        return forest(ids, [np.stack([places, label], axis=1).astype(np.int64) for label in labels])
 
     def finish(self, state: pa.Table | None, out: Path) -> pa.Table:
-        return CLUSTER.empty_table() if state is None else state
+        if state is None:
+            return CLUSTER.empty_table()
+        return pa.table([unpack_ids(column) for column in state.columns], names=FOREST.names)
 
 
-def forest(a: pa.Array, b: pa.Array, levels: np.ndarray) -> pa.Table:
-    """CLUSTER rows of the components of edges a–b, sorted by id; an edge of level i joins levels i and above."""
-    ids = pc.unique(pa.concat_arrays([a, b]))
-    ids = ids.take(pc.sort_indices(ids))
-    ends = np.stack([pc.index_in(end, value_set=ids).to_numpy(zero_copy_only=False) for end in (a, b)], axis=1)
-    edges = ends.astype(np.int64)
-    labels = [components(edges[levels <= level], len(ids)) for level in range(len(LEVELS))]
-    return pa.table([ids, *(ids.take(pa.array(label)) for label in labels)], schema=CLUSTER)
+def forest(ids: pa.Array, edges: Sequence[np.ndarray]) -> pa.Table:
+    """FOREST rows of sorted packed ids; edges int64[m, 2] between their places, for each level (one holds those before)."""
+    labels = [components(ends, len(ids)) for ends in edges]
+    return pa.table([ids, *(ids.take(pa.array(label)) for label in labels)], schema=FOREST)
 
 
 MEMBER = pa.schema([*CLUSTER, pa.field("rank", pa.list_(pa.int64()), nullable=False)])
@@ -96,36 +99,42 @@ class Members(Keyed):
         if clusters is None:
             return
         members = clusters["id"].combine_chunks()
-        judged = (batch for table in verdicts for batch in table.read(["id", "reason"]))
-        failed = {i for batch in judged for i in _failed(batch, members)}
-        for batch in documents.read():
+        failed = [_failed(batch) for table in verdicts for batch in table.read(["id", "reason"])]
+        bad = pa.concat_arrays(failed) if failed else pa.array([], pa.string())
+        for batch in documents.read(["id", *(COLUMNS[name] for name in self._rules())]):
             batch = batch.filter(pc.is_in(batch.column("id"), value_set=members))
             if batch.num_rows:
-                places = pc.index_in(batch.column("id"), value_set=members)
-                rows = clusters.take(places)
-                yield Rows(rows.append_column("rank", self._ranks(batch, failed)))
+                rows = clusters.take(pc.index_in(batch.column("id"), value_set=members))
+                yield Rows(rows.append_column("rank", self._ranks(batch, bad)))
 
-    def _ranks(self, batch: pa.RecordBatch, failed: set[str]) -> pa.Array:
-        """One list a row; only rows with an edge come here, so they are built in Python."""
-        lengths = pc.utf8_length(batch.column("text")).to_pylist()
-        names = batch.schema.names
-        created = batch.column("created_s").to_pylist() if "created_s" in names else [None] * batch.num_rows
-        sources = batch.column("source").to_pylist() if "source" in names else [""] * batch.num_rows
-        order = {name: i for i, name in enumerate(self.sources)}
-        columns = {
-            "longest": [-length for length in lengths],
-            "newest": [-(c or 0) for c in created],
-            "source_priority": [order.get(s, len(order)) for s in sources],
-        }
-        bad = [int(i in failed) for i in batch.column("id").to_pylist()]
-        ranks = zip(bad, *(columns[name] for name in self.keep if name in columns), strict=True)
-        return pa.array([list(rank) for rank in ranks], pa.list_(pa.int64()))
+    def _rules(self) -> list[str]:
+        return [name for name in self.keep if name in COLUMNS]
+
+    def _ranks(self, batch: pa.RecordBatch, bad: pa.Array) -> pa.ListArray:
+        """list<int64>[n], all of one length: 1 where the row failed the quality rules, then a number for each rule."""
+        columns = [pc.is_in(batch.column("id"), value_set=bad).cast(pa.int64())]
+        columns += [self._rank(name, batch) for name in self._rules()]
+        values = np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
+        ends = np.arange(0, values.size + 1, len(columns), dtype=np.int32)
+        return pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
+
+    def _rank(self, rule: str, batch: pa.RecordBatch) -> pa.Array:
+        if COLUMNS[rule] not in batch.schema.names:
+            return pa.array(np.zeros(batch.num_rows, np.int64))
+        column = batch.column(COLUMNS[rule])
+        if rule == "longest":
+            return pc.negate(pc.utf8_length(column).cast(pa.int64()))
+        if rule == "newest":
+            return pc.negate(pc.fill_null(column, 0))
+        places = pc.index_in(column, value_set=pa.array(self.sources, pa.string()))
+        return pc.fill_null(places, len(self.sources)).cast(pa.int64())
 
 
-def _failed(batch: pa.RecordBatch, members: pa.Array) -> list[str]:
-    bad = pc.and_(pc.is_valid(batch.column("reason")), pc.is_in(batch.column("id"), value_set=members))
-    found: list[str] = batch.column("id").filter(bad).to_pylist()
-    return found
+COLUMNS = {"longest": "text", "newest": "created_s", "source_priority": "source"}  # what each rule looks at
+
+
+def _failed(batch: pa.RecordBatch) -> pa.Array:
+    return batch.column("id").filter(pc.is_valid(batch.column("reason")))
 
 
 KEPT = pa.schema([*TWINS])
@@ -150,18 +159,25 @@ class Keep(Keyed):
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         if tables[0] is None:
             return
-        rows = tables[0].to_pylist()  # only rows with an edge: few, and the rule compares tuples
-        best: dict[str, tuple[Any, ...]] = {}
-        for row in rows:
-            for name in (row["cluster"], "twin " + row["twin"]):
-                best[name] = min(best.get(name, (tuple(row["rank"]), row["id"])), (tuple(row["rank"]), row["id"]))
-        out = []
-        for row in rows:
-            kept, twin = best[row["cluster"]][-1], best["twin " + row["twin"]][-1]
-            duplicate = None if row["id"] == kept else "near" if row["id"] == twin else "exact"
-            into = kept if duplicate else None
-            out.append({"id": row["id"], "cluster": row["group"], "duplicate": duplicate, "into": into})
-        yield Rows(pa.Table.from_pylist(out, schema=KEPT))
+        rows = tables[0].combine_chunks()  # sorted by (cluster, id), so among equal ranks the first has the smallest id
+        ranks = rows["rank"].combine_chunks()
+        by_rank = ranks.values.to_numpy().reshape(len(ranks), -1).T[::-1]
+        kept = best_of(hex_runs(rows["cluster"].combine_chunks()), by_rank)
+        twin = best_of(rows["twin"].combine_chunks().dictionary_encode().indices.to_numpy(), by_rank)
+        here = np.arange(len(ranks))
+        lost = pa.array(kept != here)
+        duplicate = pc.if_else(lost, pc.if_else(pa.array(twin == here), "near", "exact"), pa.scalar(None, pa.string()))
+        into = pc.if_else(lost, rows["id"].combine_chunks().take(pa.array(kept)), pa.scalar(None, pa.string()))
+        yield Rows(pa.table([rows["id"], rows["group"], duplicate, into], schema=KEPT))
+
+
+def best_of(groups: np.ndarray, by_rank: np.ndarray) -> np.ndarray:
+    """int64[n]: for each row the place of the best row of its group; `by_rank` has the most important rank last."""
+    order = np.lexsort((*by_rank, groups))
+    bounds = runs(groups[order])
+    best = np.empty(len(groups), np.int64)
+    best[order] = np.repeat(order[bounds[:-1]], np.diff(bounds))
+    return best
 
 
 @dataclass(frozen=True)

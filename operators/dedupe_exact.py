@@ -62,6 +62,6 @@ def hex_runs(keys: pa.Array) -> np.ndarray:
 def star(heads: pa.Array, rest: pa.Array, kind: str) -> pa.Table:
     """EDGE rows head → member."""
     none = pa.nulls(len(rest), pa.int64())
-    return pa.table([heads, rest, pa.array([kind] * len(rest), pa.string()), none, none], schema=EDGE)
+    return pa.table([heads, rest, pa.repeat(pa.scalar(kind, pa.string()), len(rest)), none, none], schema=EDGE)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.identity import part_of
+from dataforge.identity import pack_ids, packed_bytes, part_of, rank_ids, unpack_ids
 from dataforge.kernels.bands import ALL_PAIRS, band_keys, bucket_edges, runs
 from dataforge.kernels.jaccard import at_least, overlaps
 from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
@@ -87,30 +87,30 @@ class Pairs(Keyed):
         bands = batch.column("bands")
         owners = pc.list_parent_indices(bands)
         keys = pc.list_flatten(bands)
-        names = ["_key", "row", "text_hash"]  # `row` and not `id`: the rows come in order of id, and sorting keeps it
-        rows = pa.record_batch([keys, batch.column("id").take(owners), batch.column("text_hash").take(owners)], names)
+        texts = packed_bytes(pack_ids(batch.column("text_hash"))).view(np.uint64)[::2]  # half the hash tells texts apart
+        columns = [keys, pack_ids(batch.column("id")).take(owners), pa.array(texts).take(owners)]
+        rows = pa.record_batch(columns, ["_key", "row", "text"])  # not `id`: the rows come in its order, and keep it
         return rows, (keys.to_numpy(zero_copy_only=False) >> np.uint64(40)).astype(np.int64) % self.parts
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         if tables[0] is None:
             return
-        keys = tables[0]["_key"].to_numpy()
-        bounds = runs(keys)
+        bounds = runs(tables[0]["_key"].to_numpy())
         shared = np.repeat(np.diff(bounds) > 1, np.diff(bounds))  # most buckets hold one row: forget those first
         rows = tables[0].filter(pa.array(shared))
         if rows.num_rows:
             yield Rows(self._pairs(rows))
 
     def _pairs(self, rows: pa.Table) -> pa.Table:
-        keys = rows["_key"].to_numpy()
-        ids, hashes = rows["row"].combine_chunks(), rows["text_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
-        order = np.lexsort((np.arange(len(keys)), hashes, keys))
+        keys, texts = rows["_key"].to_numpy(), rows["text"].to_numpy()
+        order = np.lexsort((texts, keys))
         first = np.ones(len(keys), bool)
-        first[1:] = (keys[order][1:] != keys[order][:-1]) | (hashes[order][1:] != hashes[order][:-1])
+        first[1:] = (keys[order][1:] != keys[order][:-1]) | (texts[order][1:] != texts[order][:-1])
         members = np.sort(order[first])  # per bucket and text the smallest id
         edges = bucket_edges(runs(keys[members]), members, all_pairs=self.all_pairs)
-        pairs = pa.table([ids.take(pa.array(edges[:, 0])), ids.take(pa.array(edges[:, 1]))], schema=PAIR)
-        return unique_pairs(pairs)
+        ids, places = rank_ids(rows["row"])
+        a, b = np.divmod(np.unique(places[edges[:, 0]] * len(ids) + places[edges[:, 1]]), len(ids))
+        return pa.table([unpack_ids(ids.take(pa.array(end))) for end in (a, b)], schema=PAIR)
 
 
 def unique_pairs(pairs: pa.Table) -> pa.Table:
@@ -191,7 +191,7 @@ class Verify(Keyed):
 
     def _edges(self, a: pa.Array, b: pa.Array, counted: np.ndarray) -> pa.Table:
         good = pa.array(at_least(counted[:, 0], counted[:, 1], self.threshold))
-        kind = pa.array(["near"] * len(a), pa.string())
+        kind = pa.repeat(pa.scalar("near", pa.string()), len(a))
         table = pa.table([a, b, kind, pa.array(counted[:, 0]), pa.array(counted[:, 1])], schema=EDGE).filter(good)
         return table.sort_by([("a", "ascending"), ("b", "ascending")])
 

@@ -82,11 +82,8 @@ class Local:
 
     def fold(self, spec: Spec, observes: Sequence[Task]) -> None:
         self.each(observes)
-        state: pa.Table | None = None
-        for task in observes:
-            seen = work.read_state(work.state_path(spec, task.index, task.part).read_bytes())
-            if seen is not None:
-                state = seen if state is None else spec.operator.merge(state, seen)
+        states = (work.read_state(work.state_path(spec, t.index, t.part).read_bytes()) for t in observes)
+        state = work.merged(spec.operator, states)
         work.finish(spec, state)
 
 

@@ -7,7 +7,7 @@ part's record. Engines only decide where the tasks run. The same tasks give the 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -436,13 +436,26 @@ def observed(spec: Spec, index: int, part: int, *, batch_rows: int | None = None
     fold = spec.operator
     if not isinstance(fold, Fold):
         raise TypeError("only a Fold observes")
-    state: pa.Table | None = None
-    for batch in spec.tables()[index].read(part, _columns(fold.needs(), index)):
-        size = batch_rows or max(1, batch.num_rows)
-        for at in range(0, batch.num_rows, size):
-            seen = fold.observe(index, batch.slice(at, size))
-            state = seen if state is None else fold.merge(state, seen)
-    return state
+    batches = spec.tables()[index].read(part, _columns(fold.needs(), index))
+    sizes = ((batch, batch_rows or max(1, batch.num_rows)) for batch in batches)
+    cut = (batch.slice(at, size) for batch, size in sizes for at in range(0, batch.num_rows, size))
+    return merged(fold, (fold.observe(index, batch) for batch in cut))
+
+
+def merged(fold: Fold, states: Iterable[pa.Table | None]) -> pa.Table | None:
+    """All states as one. Those of as many leaves are merged first, so a row is merged log2(n) times and not n times."""
+    waiting: list[tuple[int, pa.Table]] = []
+    for state in states:
+        height = 0
+        while state is not None and waiting and waiting[-1][0] == height:
+            state, height = fold.merge(waiting.pop()[1], state), height + 1
+        if state is not None:
+            waiting.append((height, state))
+    whole: pa.Table | None = None
+    while waiting:
+        _, state = waiting.pop()
+        whole = state if whole is None else fold.merge(state, whole)
+    return whole
 
 
 def state_bytes(state: pa.Table) -> bytes:

@@ -6,16 +6,16 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge import Step
 from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes
-from dataforge.operators.clusters import Clusters, Keep, Members, Twins, forest
+from dataforge.operators.clusters import Clusters, Keep, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue
 from dataforge.operators.dedupe_near import Bands, Carry, Pairs, Verify
+from dataforge.schemas.edge import EDGE
 from tests.literal import by_key, doc, documents, fill, literal
 
 PARTS = 4
@@ -104,7 +104,8 @@ def test_verified_edges_carry_the_true_jaccard(tmp_path: Path) -> None:
     assert len(found) == 3
     for edge in found:
         assert edge["a"] < edge["b"]
-        assert (edge["common"], edge["union"]) == (len(sets[edge["a"]] & sets[edge["b"]]), len(sets[edge["a"]] | sets[edge["b"]]))
+        a, b = sets[edge["a"]], sets[edge["b"]]
+        assert (edge["common"], edge["union"]) == (len(a & b), len(a | b))
 
 
 def test_a_bucket_of_many_equal_texts_gives_no_near_pairs(tmp_path: Path) -> None:
@@ -120,8 +121,9 @@ EDGES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 
 @given(EDGES, st.randoms())
 def test_clusters_merge_in_any_order_and_grouping(edges: list[tuple[int, int, int]], shuffle: random.Random) -> None:
     def state(chosen: list[tuple[int, int, int]]) -> pa.Table:
-        a, b = pa.array([str(e[0]) for e in chosen]), pa.array([str(e[1]) for e in chosen])
-        return forest(a, b, np.array([e[2] for e in chosen]))
+        kinds = ("exact", "near", "family")
+        rows = [{"a": doc(str(a)), "b": doc(str(b)), "kind": kinds[kind]} for a, b, kind in chosen]
+        return Clusters().observe(0, pa.RecordBatch.from_pylist(rows, EDGE))
 
     whole = state(edges)
     parts = [state([edge]) for edge in edges]
@@ -130,4 +132,5 @@ def test_clusters_merge_in_any_order_and_grouping(edges: list[tuple[int, int, in
     for part in parts[1:]:
         merged = Clusters().merge(merged, part)
     assert merged.equals(whole)
-    assert all(t >= c >= g for t, c, g in zip(*(whole[n].to_pylist() for n in ("twin", "cluster", "group")), strict=True))
+    labels = (whole[name].to_pylist() for name in ("twin", "cluster", "group"))
+    assert all(twin >= cluster >= group for twin, cluster, group in zip(*labels, strict=True))
