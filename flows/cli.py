@@ -26,16 +26,19 @@ from dataforge.errors import (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns (for the console script: exits with) its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    signal.signal(signal.SIGTERM, _terminate)
+    before = [(sign, signal.signal(sign, do)) for sign, do in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt))]
     try:
         code = _run(arguments)
-    except KeyboardInterrupt:
+    except (_Interrupted, KeyboardInterrupt):
         code = _stopped("interrupted", EXIT_INTERRUPTED, arguments)
     except _Terminated:
         code = _stopped("terminated", EXIT_TERMINATED, arguments)
     except BrokenPipeError:  # the reader of a pipe went away: no trace for that
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_UNEXPECTED
+    finally:
+        for sign, handler in before:
+            signal.signal(sign, handler)
     if argv is None:
         sys.stdout.flush()
         sys.exit(code)
@@ -46,8 +49,16 @@ class _Terminated(BaseException):
     """SIGTERM arrived."""
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C."""
+
+
 def _terminate(*_: Any) -> None:
     raise _Terminated
+
+
+def _interrupt(*_: Any) -> None:
+    raise _Interrupted  # not KeyboardInterrupt, of which typer makes an exit of its own
 
 
 def _stopped(how: str, exit_code: int, arguments: list[str]) -> int:
@@ -61,7 +72,8 @@ def _run(arguments: list[str]) -> int:
 
     from dataforge.flows.commands import app
 
-    as_json, verbose = "--json" in arguments, "-v" in arguments or "--verbose" in arguments
+    as_json, verbose = "--json" in arguments, bool({"-v", "--verbose"} & set(arguments))
+    arguments = [word for word in arguments if word not in ("-v", "--verbose")]  # every command takes it
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="dataforge", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -105,10 +117,10 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
 
 
-def respond(document: Any, text: str, *, as_json: bool) -> None:
+def respond(document: dict[str, Any], text: str, *, as_json: bool) -> None:
     """One of the two on stdout."""
     if as_json:
-        print_json(document)
+        print_json({"schema": 1, **document})
     else:
         print(text.rstrip("\n"))
 

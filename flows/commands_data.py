@@ -97,10 +97,10 @@ def extract_evaluate(
     as_json: Json = False,
 ) -> None:
     """Precision, recall and F1 of HTML extraction over gold strings."""
-    from dataforge.operators.extract_evaluate import evaluate
+    from dataforge.operators.extract import evaluate
 
     with known_file(warc), known_file(gold):
-        document = evaluate(warc, gold)
+        document = evaluate(str(warc), str(gold))
     respond(document, figures(document), as_json=as_json)
 
 

@@ -110,19 +110,16 @@ def duplicates(config: ConfigArgument, limit: Annotated[int, typer.Option(min=1)
 
 
 def gc(
-    config: ConfigArgument, hours: Annotated[float, typer.Option(help="spare what is younger")] = 24.0, as_json: Json = False
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="every config that uses the store")],
+    hours: Annotated[float, typer.Option(min=0, help="spare what is younger")] = 24.0,
+    drop: Annotated[list[str], typer.Option(help="name of a dataset of this store that is given up")] = [],  # noqa: B006
+    as_json: Json = False,
 ) -> None:
-    """Remove tables that the config no longer names. Give every config of a shared store: they are read from its runs."""
-    from dataforge.engine.run import survey
-    from dataforge.flows.build import build
+    """Remove tables that no config names any more. Name every config of a shared store: a forgotten one is an error."""
     from dataforge.flows.config import load_config
-    from dataforge.store import Store
+    from dataforge.flows.garbage import collect
 
-    graph = build(load_config(config))
-    store = Store(graph.config.path(graph.config.store))
-    with store.lock():
-        keep = set(survey(store, tuple(graph.steps())).ids.values())
-        removed = store.collect(keep, grace_s=hours * 3600)
+    removed = collect([load_config(config) for config in configs], grace_s=hours * 3600, given_up=set(drop))
     lines = [f"removed {path}" for path in removed] or ["nothing to remove"]
     respond({"schema": 1, "removed": [str(path) for path in removed]}, "\n".join(lines), as_json=as_json)
 

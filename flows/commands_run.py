@@ -104,6 +104,8 @@ def report_outcome(outcome: Any, *, as_json: bool) -> int:
     from dataforge.errors import escape
     from dataforge.flows.execute import outcome_text
 
+    for warning in outcome.warnings:
+        print(f"warning: {escape(warning, 400)}", file=sys.stderr)
     problem = outcome.error or outcome.waiting
     if problem is not None:
         print(problem.line(), file=sys.stderr)

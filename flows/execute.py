@@ -37,6 +37,7 @@ class Outcome:
     out: Path | None = None
     waiting: NotReady | None = None
     error: DataforgeError | None = None
+    warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     scans: list[dict[str, Any]] = field(default_factory=list)
 
@@ -103,10 +104,9 @@ def execute(
         try:
             with engine() as opened:
                 _fill(outcome, store, opened, around, say)
-            for warning in warnings_of(outcome):
-                say(f"warning: {warning}")
-                if strict:
-                    raise GateError(warning, hint="run without --strict to accept it")
+            outcome.warnings = warnings_of(outcome)
+            if strict and outcome.warnings:
+                raise GateError(outcome.warnings[0], hint="run without --strict to accept it")
             if not outcome.state.waiting and not outcome.empty:
                 check_gates(outcome.graph, outcome.tables())
                 outcome.out = publish_version(outcome, say)
@@ -228,6 +228,7 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     """Publishes what the graph made; a version that is there already is left alone."""
     from dataforge.report import facts
     from dataforge.report.facts import public
+    from dataforge.version_bytes import check_bytes
 
     graph, state, config = outcome.graph, outcome.state, outcome.graph.config
     configs = {name: [state.tables[s] for s in steps] for name, steps in graph.published().items()}
@@ -240,14 +241,15 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
         pretty_name=config.publish.pretty_name,
         description=config.publish.description,
         licence=config.publish.licence,
+        citation=config.publish.citation,
         arrow=config.publish.arrow,
     )
     parents = {name: [table.id for table in tables] for name, tables in configs.items()}
     version = config.version if config.version != "auto" else digest_of([spec, parents, public(plain)])[:12]
     out = config.path(config.out)
     final = out / config.name / version
-    if config.version == "auto" and (final / "dataset_manifest.json").exists():
-        return final
+    if config.version == "auto" and (final / "dataset_manifest.json").exists() and not check_bytes(final):
+        return final  # there, and every byte as its manifest says
     say(f"publish: {config.name} {version}")
     tokenizer = state.tables[graph.tokens.tokenizer].files
     found = facts(outcome.tables(), configs, tokenizer=tokenizer, config=plain)
@@ -256,7 +258,8 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
 
 def _write_report(store: Store, outcome: Outcome, *, began_at: datetime) -> None:
     """Timings and memory stay in the store: published files never hold a clock or a machine."""
-    document = {**outcome.document(), "ended": began_at.isoformat(timespec="seconds"), "scans": outcome.scans}
+    more = {"name": outcome.graph.config.name, "ended": began_at.isoformat(timespec="seconds"), "scans": outcome.scans}
+    document = {**outcome.document(), **more}
     (store.root / "runs").mkdir(exist_ok=True)
     name = began_at.strftime("%Y%m%dT%H%M%S.%fZ")
     write_json(store.root / "runs" / f"{name}.json", document)

@@ -189,6 +189,8 @@ def _deployed(config: str, engine: str, workers: int) -> State[Any]:
         outcome = execute(load_config(Path(config)), make, around=as_task, say=print)
     except LockedError as error:
         return state_of_error(error)
+    for warning in outcome.warnings:
+        print(f"warning: {warning}")
     tell(outcome)
     return state_of(outcome)
 

@@ -15,7 +15,7 @@ from dataforge.identity import text_hashes
 from dataforge.kernels.bands import ALL_PAIRS_EVALUATION, band_keys, bucket_edges, choose_bands, runs, unique_edges
 from dataforge.kernels.jaccard import at_least, overlaps
 from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
-from dataforge.operators.labelled import read_labelled
+from dataforge.operators.labelled import read_labelled, read_lines
 
 Pair = tuple[str, str]
 
@@ -97,10 +97,10 @@ def read_pairs(path: Path, ids: set[str]) -> dict[Pair, float]:
 
 def _tsv(path: Path) -> Iterator[dict[str, str]]:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file, delimiter="\t")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {type(error).__name__}", file=path.name) from error
+        lines = (line.decode() for line in read_lines(path))
+        yield from csv.DictReader(lines, delimiter="\t")
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8", file=path.name) from error
 
 
 def _sorted(a: str, b: str) -> Pair:

@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 64 << 20
 def read_labelled(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -> Iterator[dict[str, Any]]:
     """Rows whose `fields` are there and of these types. Raises CorruptError, InputError or SchemaError with the line."""
     name = path.name
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -32,7 +32,8 @@ def read_labelled(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -> 
         yield row
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Lines of a plain, .gz or .zst file, without their newline."""
     try:
         with ByteStream(partial(open, path, "rb"), path.name) as stream:
             rest = b""

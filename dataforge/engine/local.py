@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -35,11 +36,10 @@ class Local:
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        if self._pool is not None:
-            if kind is not None:
-                for process in list((self._pool._processes or {}).values()):
-                    process.terminate()
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        if kind is not None:
+            self._stop()
+        elif self._pool is not None:
+            self._pool.shutdown(wait=True)
             self._pool = None
 
     def each(self, tasks: Sequence[Task]) -> None:
@@ -64,16 +64,28 @@ class Local:
                 future.result()
         except BrokenProcessPool as error:
             left = [str(task) for task, f in zip(tasks, futures, strict=False) if not f.done() or f.exception()]
-            self._pool = None
-            raise WorkerError(
-                f"a worker process died while working on one of: {', '.join(left[:4])}",
+            how, self._pool = _ends_of(self._pool), None
+            raise WorkerError(  # tasks start in order, so the first that are left were in work
+                f"a worker process died{how} while working on one of: {', '.join(left[: self.workers])}",
                 step=tasks[0].specs[0].name,
                 hint="run the same command again, with fewer --workers if memory ran out",
             ) from error
-        finally:
+        except Exception:
             for future in futures:
                 future.cancel()
             wait([f for f in futures if not f.cancelled()])
+            raise
+        except BaseException:  # Ctrl-C, SIGTERM: parts in work are lost, those committed stay
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        """Ends the workers now, whatever they are doing."""
+        if self._pool is not None:
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
     def keyed(self, spec: Spec, routes: Sequence[Task], parts: Sequence[int]) -> None:
         """Fills `parts` of a Keyed Step: routed rows go through files beside the table."""
@@ -85,6 +97,18 @@ class Local:
         states = (work.read_state(work.state_path(spec, t.index, t.part).read_bytes()) for t in observes)
         state = work.merged(spec.operator, states)
         work.finish(spec, state)
+
+
+def _ends_of(pool: ProcessPoolExecutor) -> str:
+    """` (SIGKILL)`: how workers of a broken pool ended; the pool itself ends the others by SIGTERM."""
+    codes: set[int | None] = set()
+    for _attempt in range(100):  # the pool's own thread may just be collecting the exit code
+        codes = {process.exitcode for process in (pool._processes or {}).values()} - {None, 0, -signal.SIGTERM}
+        if codes:
+            break
+        time.sleep(0.01)
+    names = sorted(signal.Signals(-code).name if code < 0 else f"exit code {code}" for code in codes if code)
+    return f" ({', '.join(names)})" if names else ""
 
 
 def _start_worker(parent: int) -> None:

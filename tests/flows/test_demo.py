@@ -23,7 +23,11 @@ def published(folder: Path) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +40,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["--workers", "2"], ["--workers", "4"], ["--engine", "beam", "--workers", "1"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [["--workers", "2"], ["--workers", "4"], ["--engine", "beam", "--workers", "1"]], ids=" ".join
+)
 def test_every_engine_publishes_the_same_bytes(options: list[str], demo: Path, tmp_path: Path) -> None:
     config = copy_demo(tmp_path / "demo")
     assert main(["run", str(config), "--direct", "-q", *options]) == 0
@@ -92,7 +98,18 @@ def test_planted_duplicates_and_junk_are_dropped_with_reasons(demo: Path) -> Non
     assert not {k for k in dropped if k.startswith(("ja-", "de-", "fr-", "es-"))}
 
 
-CANARIES = (b"maria.fernweh", b"901820", b"4111 1111", b"3704 0044", b"Kite-2024", b"AKIAIOSFODNN7", b"lena.vogt", b"2345678", b"Ana Ribeiro", b"Okafor")
+CANARIES = (
+    b"maria.fernweh",
+    b"901820",
+    b"4111 1111",
+    b"3704 0044",
+    b"Kite-2024",
+    b"AKIAIOSFODNN7",
+    b"lena.vogt",
+    b"2345678",
+    b"Ana Ribeiro",
+    b"Okafor",
+)
 
 
 def test_no_personal_data_or_secret_is_in_any_published_byte(demo: Path) -> None:
@@ -124,7 +141,9 @@ def test_trace_leads_to_shard_row_and_tokens(demo: Path, capsys: pytest.CaptureF
     assert "corpus/" in text and "packed-256/" in text and "tokens" in text
 
 
-def test_verify_passes_and_a_flipped_bit_ends_in_seven(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_passes_and_a_flipped_bit_ends_in_seven(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import shutil
 
     folder = tmp_path / "copy"

@@ -1,0 +1,425 @@
+"""The command line: exit codes, one JSON document, error lines, and what every kind of trouble ends in."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from dataforge import Store
+from dataforge.identity import row_id
+from tests.flows.calling import CHEAP, Call, call, files, line, published
+from tests.flows.demo import copy_demo, small_config
+
+RULES = "{preset: gopher_repetition, max_top_2_gram: null, max_top_3_gram: null, max_top_4_gram: null}"
+RUN = ("--direct", "--workers", "1")
+
+
+@pytest.fixture
+def dataforge(capsys: pytest.CaptureFixture[str]) -> Call:
+    return partial(call, capsys=capsys)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dataset after its first run: five rows, two of them near-duplicates."""
+    from dataforge.flows.cli import main
+
+    folder = tmp_path_factory.mktemp("done") / "small"
+    twin = " ".join(f"word{i}" for i in range(60))
+    rows = [line(1), line(2), line(3, twin), line(4, twin + " more"), line(5)]
+    config = small_config(folder, rows, quality=RULES)
+    assert main(["run", str(config), "-q", *RUN]) == 0
+    return folder
+
+
+# --- one document, whatever happens -----------------------------------------------------------------------------------
+
+LOOKS = ["plan", "status", "funnel", "duplicates", "report", "run --direct", "gc", "config check", "config show"]
+
+
+@pytest.mark.parametrize("command", LOOKS)
+def test_commands_on_a_finished_dataset_print_one_document(command: str, done: Path, dataforge: Call) -> None:
+    words = command.split()
+    assert dataforge(*words, done, "--json").code == 0
+    text = dataforge(*words, done)
+    assert text.code == 0 and text.out and not text.out.startswith("{")
+
+
+def test_other_commands_print_one_document_too(done: Path, dataforge: Call) -> None:
+    assert dataforge("verify", published(done), "--json").document["status"] == "ok"
+    assert dataforge("doctor", "--json").document["core"]["pyarrow"]
+    assert dataforge("whatif", done, "--set", "quality.max_repeated_lines=0.1,1", "--json").document["settings"]
+    trace = dataforge("trace", done, row_id("s", "r1"), "--json").document
+    assert "corpus/train" in json.dumps(trace)
+
+
+def test_the_run_document_has_the_shape_of_the_contract(done: Path, dataforge: Call) -> None:
+    document = dataforge("run", done, *RUN, "--json").document
+    assert set(document) == {"schema", "status", "out", "store", "funnel", "seconds", "peak_rss_bytes", "error"}
+    assert document["status"] == "done" and document["out"] == str(published(done)) and document["error"] is None
+    assert document["store"] == str(done / "store") and document["peak_rss_bytes"] > 1 << 20
+    first, *_ = document["funnel"]
+    assert first == {"step": "sources", "in": 5, "out": 5, "dropped": {}, "quarantined": 0}
+
+
+USAGE = [
+    ["bogus"],
+    ["run"],
+    ["run", ".", "--bogus"],
+    ["run", "nothing.yaml"],
+    ["plan", "nothing.yaml"],
+    ["whatif", "DONE", "--set", "quality.nothing=1"],
+    ["whatif", "DONE", "--set", "nonsense"],
+    ["run", "DONE", "--engine", "spark"],
+    ["run", "DONE", "--device", "tpu"],
+    ["run", "DONE", "--workers", "0"],
+    ["config", "check", "nothing.yaml"],
+]
+
+
+@pytest.mark.parametrize("words", USAGE, ids=" ".join)
+def test_usage_errors_end_in_two(words: list[str], done: Path, dataforge: Call) -> None:
+    said = dataforge(*[str(done) if w == "DONE" else w for w in words], "--json")
+    assert said.code == 2 and said.error["code"] == "CONFIG"
+
+
+MISSING = [
+    ["verify", "FOLDER"],
+    ["trace", "DONE", "0" * 32],
+    ["trace", "DONE", "what"],
+    ["acts", "evaluate", "FOLDER/no.jsonl"],
+    ["pii", "evaluate", "FOLDER/no.jsonl"],
+    ["dedupe", "evaluate", "FOLDER/no.jsonl", "FOLDER/no.tsv"],
+    ["extract", "evaluate", "FOLDER/no.warc", "FOLDER/no.jsonl"],
+    ["init", "FOLDER/new", "--input", "FOLDER/no.jsonl"],
+]
+
+
+@pytest.mark.parametrize("words", MISSING, ids=" ".join)
+def test_what_is_not_there_ends_in_three(words: list[str], done: Path, tmp_path: Path, dataforge: Call) -> None:
+    said = dataforge(*[w.replace("DONE", str(done)).replace("FOLDER", str(tmp_path)) for w in words], "--json")
+    assert said.code == 3, said.err
+
+
+def test_no_command_shows_the_help_and_ends_in_two(capsys: pytest.CaptureFixture[str]) -> None:
+    from dataforge.flows.cli import main
+
+    assert main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and "Commands:" in shown.err and "\\n" not in shown.err
+
+
+def test_an_unexpected_error_is_one_line_without_its_message(
+    done: Path, dataforge: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the text of a row")
+
+    monkeypatch.setattr("dataforge.flows.plan.plan_document", broken)
+    said = dataforge("plan", done, "--json")
+    assert said.code == 1 and said.error["code"] == "UNEXPECTED" and "text of a row" not in said.out + said.err
+
+
+def test_missing_input_is_named(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, [])
+    (tmp_path / "in.jsonl").unlink()
+    for command in (["run", config, *RUN], ["plan", config]):
+        said = dataforge(*command, "--json")
+        assert said.code == 3 and "in.jsonl" in said.err
+
+
+# --- bad rows and files -----------------------------------------------------------------------------------------------
+
+
+def thousand() -> list[bytes]:
+    """1,000 rows, of which one is malformed and one holds a byte that is not UTF-8."""
+    rows = [line(i) for i in range(1000)]
+    rows[300] = b'{"id": "r300", "text": "cut'
+    rows[700] = b'{"id": "r700", "text": "a bad \xff byte"}'
+    return rows
+
+
+def test_a_malformed_row_and_a_bad_byte_cost_two_rows_and_are_named(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, thousand(), **CHEAP)
+    over = dataforge("run", config, *RUN, "--json")
+    assert over.code == 4 and over.document["status"] == "failed" and over.document["out"] is None
+    assert over.error["code"] == "BUDGET" and "2 bad rows" in over.error["what"]
+    assert any("row=301" in d and "SCHEMA" in d and "in.jsonl" in d for d in over.error["details"])
+    assert any("row=701" in d and "ENCODING" in d for d in over.error["details"])
+    assert not list((tmp_path / "out").glob("*/*"))
+    config.write_text(config.read_text() + "ingest: {max_bad_rows: 2}\n")
+    within = dataforge("run", config, *RUN, "--json")
+    assert within.code == 0 and within.document["status"] == "done"
+    sources, *_ = within.document["funnel"]
+    assert sources == {"step": "sources", "in": 1000, "out": 998, "dropped": {}, "quarantined": 2}
+    manifest = json.loads((published(tmp_path) / "dataset_manifest.json").read_bytes())
+    assert "r300" not in json.dumps(manifest)
+    from dataforge.load import load
+
+    held = [load(published(tmp_path), "corpus", split=s).num_rows for s in ("train", "validation")]
+    assert sum(held) == 998
+
+
+def test_a_cut_file_gives_no_row_and_is_named_with_its_offset(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(
+        tmp_path, [line(1), line(2)], sources="[{name: s, kind: jsonl, path: '*.jsonl*', key: id}]", **CHEAP
+    )
+    whole = gzip.compress(b"".join(line(i) + b"\n" for i in range(100, 300)), mtime=0)
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    said = dataforge("run", config, *RUN, "--json")
+    assert said.code == 3 and said.error["code"] == "CORRUPT" and said.error["file"] == "cut.jsonl.gz"
+    assert f"byte {len(whole) // 2}" in said.error["what"] and said.document["out"] is None
+    config.write_text(config.read_text() + "ingest: {max_bad_files: 1}\n")
+    said = dataforge("run", config, *RUN, "--json")
+    assert said.code == 0 and said.document["funnel"][0]["out"] == 2
+
+
+def test_no_rows_is_a_warning_and_publishes_nothing(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path / "empty", [], **CHEAP)
+    said = dataforge("run", config, *RUN, "--json")
+    assert said.code == 0 and said.document["status"] == "done" and said.document["out"] is None
+    assert "warning: s: gave no rows\nwarning: no row is left: nothing is published" in said.err
+    strict = dataforge("run", config, *RUN, "--strict", "--json")
+    assert strict.code == 4
+    config = small_config(tmp_path / "filtered", [line(1)], quality="{preset: gopher}", **CHEAP)
+    said = dataforge("run", config, *RUN, "--json")
+    assert said.code == 0 and said.document["out"] is None and "no row is left" in said.err
+
+
+def test_a_repeated_key_with_other_content_is_quarantined(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, [line(1), line(2), line(1), line(2, "Other words.")], **CHEAP)
+    said = dataforge("run", config, *RUN, "--json")
+    assert said.code == 4 and "repeats with other content" in "\n".join(said.error["details"])
+    entry = next(e for e in said.document["funnel"] if e["step"] == "corpus/ingested")
+    assert entry["dropped"] == {"repeated_key": 1} and entry["quarantined"] == 1
+
+
+def test_rows_without_a_key_are_known_by_text_and_copy(tmp_path: Path, dataforge: Call) -> None:
+    """The same rows in other files and another order have the same ids."""
+    found = []
+    for name, groups in {"one": [[1, 2, 1]], "two": [[1], [1, 2]]}.items():
+        config = small_config(tmp_path / name, [], sources="[{name: s, kind: jsonl, path: '*.jsonl'}]", **CHEAP)
+        for number, rows in enumerate(groups):
+            (tmp_path / name / f"{number}.jsonl").write_bytes(b"".join(line(i) + b"\n" for i in rows))
+        assert dataforge("run", config, *RUN, "-q").code == 0
+        (table,) = [t for t in Store(tmp_path / name / "store").tables() if t.step == "corpus/ingested"]
+        found.append(sorted(table.to_table(["id"])["id"].to_pylist()))
+    assert len(set(found[0])) == 3 and found[0] == found[1]
+
+
+# --- store and out ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["store", "out"])
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_a_folder_that_cannot_be_used_ends_in_two_before_any_work(
+    place: str, what: str, tmp_path: Path, dataforge: Call
+) -> None:
+    config = small_config(tmp_path / "data", [line(1)])
+    target = tmp_path / "data" / place
+    if what == "file":
+        target.write_text("")
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        target.symlink_to(tmp_path / "elsewhere")
+    said = dataforge("run", config, *RUN, "--json")
+    assert said.code == 2 and said.error["file"] == str(target)
+    assert not list((tmp_path / "data").glob("store/*/*")) and not list(tmp_path.glob("elsewhere/*"))
+
+
+def test_a_locked_store_ends_in_seventy_five_naming_the_holder(done: Path, dataforge: Call) -> None:
+    with Store(done / "store").lock():
+        began = time.monotonic()
+        said = dataforge("run", done, *RUN, "--json")
+        assert said.code == 75 and f"pid {os.getpid()}" in said.error["what"] and time.monotonic() - began < 5
+
+
+def test_two_configs_share_a_store_and_each_has_its_version(tmp_path: Path, dataforge: Call) -> None:
+    """The second config finds what it has in common, and makes the rest anew."""
+    one = small_config(tmp_path, [line(i) for i in range(6)], **CHEAP)
+    two = tmp_path / "two.yaml"
+    two.write_text(one.read_text().replace("name: small", "name: other").replace("vocab_size: 400", "vocab_size: 300"))
+    assert dataforge("run", one, "-q", *RUN).code == 0
+    plan = {s["step"]: s["state"] for s in dataforge("plan", two, "--json").document["steps"]}
+    assert plan["corpus/selected"] == "done" and plan["tokenizer"] == "run"
+    before = files(tmp_path / "out")
+    assert dataforge("run", two, "-q", *RUN).code == 0
+    assert len(list(tmp_path.glob("out/*/*/README.md"))) == 2 and before.items() <= files(tmp_path / "out").items()
+    refused = dataforge("gc", one, "--hours", "0", "--json")
+    assert refused.code == 2 and "other" in refused.error["what"]
+    dataforge("gc", one, two, "--hours", "0")
+    assert {s["state"] for c in (one, two) for s in dataforge("plan", c, "--json").document["steps"]} == {"done"}
+
+
+# --- a published folder that changed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["flip", "cut", "remove", "add"])
+def test_verify_names_what_is_off(how: str, done: Path, tmp_path: Path, dataforge: Call) -> None:
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(published(done), folder)
+    path = next(folder.glob("corpus/train-*"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    changes = {
+        "flip": lambda: path.write_bytes(data),
+        "cut": lambda: path.write_bytes(data[:100]),
+        "remove": path.unlink,
+        "add": lambda: path.with_name("train-00009-of-00010.parquet").write_bytes(b"PAR1"),
+    }
+    changes[how]()
+    said = dataforge("verify", folder, "--json")
+    assert said.code == 7 and "train-0000" in said.err
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_evaluate_reads_plain_and_packed_files(suffix: str, tmp_path: Path, dataforge: Call) -> None:
+    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[suffix]
+    spans = {"text": "Write to ana@example.org now.", "spans": [{"start": 9, "end": 24, "label": "EMAIL_ADDRESS"}]}
+    (tmp_path / f"spans.jsonl{suffix}").write_bytes(pack(json.dumps(spans).encode() + b"\n"))
+    document = dataforge("pii", "evaluate", tmp_path / f"spans.jsonl{suffix}", "--json").document
+    assert document["kinds"]["EMAIL_ADDRESS"]["recall_covering"] == 1.0 == document["total"]["precision_exact"]
+    words = " ".join(f"word{i}" for i in range(80))
+    docs = [{"id": "a", "text": words}, {"id": "b", "text": words + " more"}, {"id": "c", "text": "Nothing like it."}]
+    (tmp_path / f"docs.jsonl{suffix}").write_bytes(pack(b"".join(json.dumps(d).encode() + b"\n" for d in docs)))
+    (tmp_path / f"pairs.tsv{suffix}").write_bytes(pack(b"id_a\tid_b\tjaccard\na\tb\t0.987\n"))
+    places = (tmp_path / f"docs.jsonl{suffix}", tmp_path / f"pairs.tsv{suffix}")
+    document = dataforge("dedupe", "evaluate", *places, "--json").document
+    assert (document["recall"], document["precision"]) == (1.0, 1.0)
+
+
+def test_the_tagger_is_evaluated_per_class(tmp_path: Path, dataforge: Call) -> None:
+    rows = [{"text": "Thank you so much!", "class7": "expressives"}, {"text": "Where is the key?", "class7": "questions"}]
+    (tmp_path / "acts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"text": "hm", "class7": None}]))
+    document = dataforge("acts", "evaluate", tmp_path / "acts.jsonl", "--json").document
+    assert document["rows"] == 3 and set(document["classes"]["questions"]) == {"precision", "recall", "f1", "n"}
+    assert 0 <= document["macro_f1"] <= 1 and {"confusion", "calibration"} <= set(document)
+
+
+def test_extraction_is_evaluated_over_gold_strings(tmp_path: Path, dataforge: Call) -> None:
+    from tests.operators.test_files_warc import HTML, http, record
+
+    (tmp_path / "a.warc.gz").write_bytes(gzip.compress(record(http(HTML))))
+    gold = {"url": "http://x.org/a", "must_contain": ["kite"], "must_not_contain": ["<p>"]}
+    (tmp_path / "gold.jsonl").write_text(json.dumps(gold) + "\n")
+    document = dataforge("extract", "evaluate", tmp_path / "a.warc.gz", tmp_path / "gold.jsonl", "--json").document
+    assert set(document) == {"schema", "precision", "recall", "f1", "pages"} and document["pages"] == 1
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_queue_ends_in_five(tmp_path: Path, dataforge: Call) -> None:
+    config = copy_demo(tmp_path / "demo", review="{enabled: true, need: 2, size: 500}")
+    config.write_text(
+        "".join(s for s in config.read_text().splitlines(True) if "handbook.jsonl" not in s and "pages" not in s)
+    )
+    said = dataforge("run", config, *RUN, "-q", "--json")
+    assert said.code == 5 and said.document["status"] == "waiting" and said.error["code"] == "REVIEW"
+    status = dataforge("status", config, "--json").document
+    assert "review/closed" in status["waiting"] and status["published"] == []
+
+
+# --- interruption -----------------------------------------------------------------------------------------------------
+
+
+def start(config: Path, trouble: str, *options: str) -> subprocess.Popen[str]:
+    """A run of two workers whose language step makes trouble in part 3."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.flows.slow_worker",
+        str(config),
+        "--direct",
+        "--workers",
+        "2",
+        "--json",
+        *options,
+    ]
+    environment = {**os.environ, "DATAFORGE_TEST_TRIGGER": trouble}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_stop_a_run_within_seconds_and_it_goes_on(
+    sign: signal.Signals, code: int, tmp_path: Path, dataforge: Call
+) -> None:
+    rows = [line(i) for i in range(60)]
+    config = small_config(tmp_path / "data", rows, **CHEAP)
+    process = start(config, "sleep")
+    assert process.stderr is not None and process.stdout is not None
+    before = []
+    for text in process.stderr:
+        before.append(text)
+        if text == "working\n":
+            break
+    else:
+        pytest.fail("".join(before))
+    process.send_signal(sign)
+    began = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert process.returncode == code
+    assert json.loads(out)["error"]["exit_code"] == code and json.loads(out)["status"] == "partial"
+    assert "Traceback" not in err and "error[INTERRUPTED]" in err
+    goes_on_to_the_same_bytes(config, rows, tmp_path, dataforge)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_in_six_naming_step_and_part(tmp_path: Path, dataforge: Call) -> None:
+    rows = [line(i) for i in range(60)]
+    config = small_config(tmp_path / "data", rows, **CHEAP)
+    process = start(config, "kill")
+    out, err = process.communicate(timeout=250)
+    assert process.returncode == 6, err
+    error = json.loads(out)["error"]
+    assert error["code"] == "WORKER" and json.loads(out)["status"] == "partial"
+    assert "corpus/language" in error["what"] and "part 3" in error["what"] and "SIGKILL" in error["what"]
+    goes_on_to_the_same_bytes(config, rows, tmp_path, dataforge)
+
+
+def goes_on_to_the_same_bytes(config: Path, rows: list[bytes], folder: Path, dataforge: Call) -> None:
+    kept = [t.step for t in Store(config.parent / "store").tables()]
+    assert "corpus/documents" in kept and "corpus/selected" not in kept
+    assert dataforge("run", config, "-q", *RUN).code == 0
+    whole = small_config(folder / "whole", rows, **CHEAP)
+    assert dataforge("run", whole, "-q", *RUN).code == 0
+    assert files(published(config.parent)) == files(published(whole.parent))
+    assert not list((config.parent / "store").glob("**/.tmp/**/*"))
+
+
+# --- what loads -------------------------------------------------------------------------------------------------------
+
+HEAVY = ("apache_beam", "prefect", "datasets", "transformers", "polars", "cupy", "sklearn", "spacy", "trafilatura")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["run", "DONE", "--direct", "-q"], ["status", "DONE"]], ids=" ".join
+)
+def test_looking_and_no_op_runs_load_nothing_heavy(words: list[str], done: Path) -> None:
+    words = [str(done) if word == "DONE" else word for word in words]
+    code = (
+        f"import sys; from dataforge.flows.cli import main; c = main({words!r})\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], c)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.stdout.splitlines()[-1] == "[] 0", shown.stdout + shown.stderr
