@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-bench
 export HF_HUB_OFFLINE := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
@@ -30,8 +31,14 @@ lint: $(STAMP)  ## ruff, and mypy strict on schemas, kernels and core
 	$(BIN)/ruff check .
 	$(BIN)/mypy schemas kernels dataforge/*.py dataforge/engine
 
-bench: $(STAMP)  ## our figures beside the peers', into build/bench.json
-	$(BIN)/python -m tests.benchmarks.run
+bench: $(STAMP) $(PEERS)/.installed  ## our figures beside the peers', into build/bench.json
+	$(BIN)/python -m tests.benchmarks.run --peers $(PEERS)
+
+$(PEERS)/.installed: constraints-bench.txt
+	test -d $(PEERS) || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install -q --disable-pip-version-check -r constraints-bench.txt
+	$(PEERS)/bin/pip install -q --disable-pip-version-check --no-deps $$(sed -n 's/^# no-deps: //p' constraints-bench.txt)
+	touch $(PEERS)/.installed
 
 kills: $(STAMP)  ## kill the demo at random moments and compare every byte
 	$(BIN)/python -m tests.kill_demo 100

@@ -27,7 +27,7 @@ from dataforge.operators.dedupe_exact import hex_runs
 from dataforge.schemas.edge import CLUSTER, TWINS
 
 LEVELS = ("twin", "cluster", "group")  # exact edges join all three, near edges the last two, family edges the last
-KINDS = pa.array(["exact", "near", "family"])
+KINDS = ("exact", "near", "family")
 FOREST = pa.schema([pa.field(name, pa.binary(16), nullable=False) for name in ("id", *LEVELS)])  # CLUSTER, ids packed
 
 
@@ -42,7 +42,7 @@ class Clusters(Fold):
         return CLUSTER
 
     def observe(self, index: int, batch: pa.RecordBatch) -> pa.Table:
-        levels = pc.index_in(batch.column("kind"), value_set=KINDS).to_numpy(zero_copy_only=False)
+        levels = pc.index_in(batch.column("kind"), value_set=pa.array(KINDS)).to_numpy(zero_copy_only=False)
         ends = pa.concat_arrays([pack_ids(batch.column("a")), pack_ids(batch.column("b"))])
         ids, places = rank_ids(ends)
         edges = places.reshape(2, -1).T

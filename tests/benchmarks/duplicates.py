@@ -6,6 +6,7 @@ A family has one base of 100 to 300 words. A member keeps the first words of it 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,16 +67,18 @@ def chunk(seed: int, count: int, *, first: int = 0, similar: tuple[float, ...] =
 
 def _words(draw: np.random.Generator, count: int) -> np.ndarray:
     """int32[count, LONGEST]: numbers of words, frequent ones first, as in a language."""
-    return (len(VOCABULARY) * draw.random((count, LONGEST), np.float32) ** 3).astype(np.int32)
+    return (len(vocabulary()) * draw.random((count, LONGEST), np.float32) ** 3).astype(np.int32)
 
 
-VOCABULARY = pa.array([a + b + c for a in SYLLABLES[:48] for b in SYLLABLES[48:96] for c in ("", *SYLLABLES[96:112])])
+@functools.cache
+def vocabulary() -> pa.Array:
+    return pa.array([a + b + c for a in SYLLABLES[:48] for b in SYLLABLES[48:96] for c in ("", *SYLLABLES[96:112])])
 
 
 def _texts(chosen: np.ndarray, words: np.ndarray) -> pa.Array:
     flat = chosen[np.arange(LONGEST) < words[:, None]]
     ends = pa.array(np.concatenate([[0], np.cumsum(words)]), pa.int32())
-    return pc.binary_join(pa.ListArray.from_arrays(ends, VOCABULARY.take(pa.array(flat))), " ")
+    return pc.binary_join(pa.ListArray.from_arrays(ends, vocabulary().take(pa.array(flat))), " ")
 
 
 def chunks(seed: int, count: int) -> Iterator[Chunk]:

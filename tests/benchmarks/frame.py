@@ -46,6 +46,7 @@ class Setup:
     data: Path | None
     peers: Path  # the environment made from constraints-bench.txt
     seconds: float = 3.0  # at least this long is each of our own timings repeated
+    documents: int = 100_000  # for the benchmark that runs whole Steps
 
     def texts(self, name: str, size_bytes: int) -> list[str]:
         """About `size_bytes` of the corpus english, multilingual, cjk or code."""
@@ -55,18 +56,22 @@ class Setup:
 
     def peer(self, script: str, peer: str, texts: Sequence[str]) -> dict[str, Any]:
         """The JSON document that peers/SCRIPT writes for these texts: version, seconds, and what it computed."""
-        python = self.peers / "bin" / "python"
-        if not python.exists():
-            raise PeerMissing(f"no environment {self.peers}: make it from constraints-bench.txt")
         with tempfile.TemporaryDirectory() as folder:
             given, answer = Path(folder, "texts.jsonl"), Path(folder, "answer.json")
             given.write_text("".join(json.dumps(text) + "\n" for text in texts), "utf8")
-            run = subprocess.run([python, PEERS / script, peer, given, answer], capture_output=True, text=True)
-            if run.returncode:
-                last = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
-                raise PeerMissing(f"{peer} failed: {last}")
-            found: dict[str, Any] = json.loads(answer.read_text("utf8"))
-            return found
+            return self.ask(script, peer, given, answer)
+
+    def ask(self, script: str, peer: str, *paths: Path) -> dict[str, Any]:
+        """The JSON document that `peers/SCRIPT PEER PATHS…` writes to the last path."""
+        python = self.peers / "bin" / "python"
+        if not python.exists():
+            raise PeerMissing(f"no environment {self.peers}: make it from constraints-bench.txt")
+        run = subprocess.run([python, PEERS / script, peer, *paths], capture_output=True, text=True)
+        if run.returncode:
+            last = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise PeerMissing(f"{peer} failed: {last}")
+        found: dict[str, Any] = json.loads(paths[-1].read_text("utf8"))
+        return found
 
 
 def best(work: Callable[[], object], *, at_least: float) -> float:

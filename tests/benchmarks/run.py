@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
-    setup = Setup(options.data, options.peers, options.seconds)
+    setup = Setup(options.data, options.peers, options.seconds, options.documents)
     rows: list[Row] = []
     missing = 0
     for work in options.only:
@@ -48,6 +48,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, default=Path(".venv-bench"))
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--documents", type=int, default=100_000, help="of the dedupe benchmark")
     return parser.parse_args(arguments)
 
 
