@@ -1,0 +1,144 @@
+"""`dataforge init`: what it finds, what it writes; the same inputs give the same file, and the file runs as it is."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import stat
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataforge.flows.config import load_config
+from tests.flows.calling import Call, call, line
+from tests.flows.demo import DEMO
+
+
+@pytest.fixture
+def dataforge(capsys: pytest.CaptureFixture[str]) -> Call:
+    return partial(call, capsys=capsys)
+
+
+def export_zip(path: Path) -> Path:
+    """The demo's Slack export as Slack hands it out: a zip."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted((DEMO / "slack").rglob("*.json")):
+            archive.write(file, file.relative_to(DEMO / "slack").as_posix())
+    return path
+
+
+def warc(path: Path) -> Path:
+    from tests.operators.test_files_warc import HTML, http, record
+
+    path.write_bytes(gzip.compress(record(http(HTML))))
+    return path
+
+
+def texts(path: Path) -> Path:
+    path.mkdir()
+    (path / "one.txt").write_text("One text.\n")
+    (path / "two.md").write_text("Another text.\n")
+    return path
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def parquet(path: Path) -> Path:
+    pq.write_table(pa.table({"doc_id": ["a", "b"], "content": ["One text of a row.", "Another."]}), path)
+    return path
+
+
+INPUTS: dict[str, Any] = {
+    "jsonl": (
+        lambda f: written(
+            f / "in.jsonl", b'{"uuid": "1", "body": "Some text.", "url": "http://x.org/", "date": "2026-01-02"}\n'
+        ),
+        {"kind": "jsonl", "text": "body", "key": "uuid", "uri": "url", "created": "date"},
+    ),
+    "jsonl.gz": (lambda f: written(f / "in.jsonl.gz", gzip.compress(line(1) + b"\n")), {"kind": "jsonl", "key": "id"}),
+    "csv": (
+        lambda f: written(f / "in.csv", b"number;article\n1;Some text\n2;More text\n"),
+        {"kind": "csv", "text": "article", "delimiter": ";"},
+    ),
+    "parquet": (lambda f: parquet(f / "in.parquet"), {"kind": "parquet", "text": "content", "key": "doc_id"}),
+    "text": (lambda f: texts(f / "texts"), {"kind": "text"}),
+    "warc": (lambda f: warc(f / "in.warc.gz"), {"kind": "warc"}),
+    "slack zip": (lambda f: export_zip(f / "export.zip"), {"kind": "slack_export"}),
+    "slack folder": (lambda f: DEMO / "slack", {"kind": "slack_export"}),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_each_kind_of_input_is_known_by_its_looks(kind: str, tmp_path: Path, dataforge: Call) -> None:
+    make, expected = INPUTS[kind]
+    place = make(tmp_path)
+    assert dataforge("init", tmp_path / "made", "--input", place, "--json").code == 0
+    config = load_config(tmp_path / "made")
+    (source,) = config.sources
+    assert {name: getattr(source, name) for name in expected} == expected
+    assert not Path(source.path).is_absolute() and config.path(source.path) == place
+    plan = dataforge("plan", tmp_path / "made", "--json").document
+    assert plan["input"][0]["files"] >= 1 and plan["input_bytes"] > 0
+
+
+def test_the_same_inputs_give_the_same_file_and_nothing_is_overwritten(tmp_path: Path, dataforge: Call) -> None:
+    export = export_zip(tmp_path / "export.zip")
+    for name in ("a", "b"):
+        folder = tmp_path / name / "data"
+        folder.parent.mkdir()
+        assert dataforge("init", folder, "--input", export, "--input", DEMO / "handbook.jsonl").code == 0
+    one, two = ((tmp_path / name / "data" / "dataforge.yaml").read_bytes() for name in ("a", "b"))
+    assert one == two and one.count(b"#") > 10 and not re.search(rb"[0-9a-f]{16}", one)
+    again = dataforge("init", tmp_path / "a" / "data", "--input", export, "--json")
+    assert again.code == 2 and "there already" in again.error["what"]
+    assert (tmp_path / "a" / "data" / "dataforge.yaml").read_bytes() == one
+
+
+def test_the_pseudonym_key_is_secret_random_and_kept(tmp_path: Path, dataforge: Call) -> None:
+    for name in ("a", "b"):
+        assert dataforge("init", tmp_path / name, "--input", DEMO / "slack").code == 0
+    keys = [tmp_path / name / ".dataforge-key" for name in ("a", "b")]
+    assert [stat.S_IMODE(key.stat().st_mode) for key in keys] == [0o600, 0o600]
+    assert keys[0].read_bytes() != keys[1].read_bytes()
+    assert keys[0].read_bytes().strip() not in (tmp_path / "a" / "dataforge.yaml").read_bytes()
+    before = keys[0].read_bytes()
+    (tmp_path / "a" / "dataforge.yaml").unlink()
+    assert dataforge("init", tmp_path / "a", "--input", DEMO / "slack").code == 0
+    assert keys[0].read_bytes() == before
+
+
+def test_defaults_are_those_of_the_contract(tmp_path: Path, dataforge: Call) -> None:
+    dataforge("init", tmp_path / "data", "--input", DEMO / "slack", "--input", DEMO / "handbook.jsonl")
+    config = load_config(tmp_path / "data")
+    assert config.path(config.store) == tmp_path / "data" / "store" and config.path(config.out) == tmp_path / "data" / "out"
+    assert not config.review.enabled and config.pii.action == "mask" and config.language.keep == ()
+    assert config.slack.key == "file:.dataforge-key" and config.split.salt == "dataforge"
+    assert config.tokenizer.vocab_size == 512, "the texts are too few for more"
+
+
+def test_unknown_inputs_are_named_and_nothing_is_written(tmp_path: Path, dataforge: Call) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\0\0")
+    for place in (tmp_path / "photo.jpg", tmp_path / "nothing"):
+        said = dataforge("init", tmp_path / "new", "--input", place, "--json")
+        assert said.code == 3 and place.name in said.err and not (tmp_path / "new").exists()
+
+
+def test_what_init_writes_runs_as_it_is(tmp_path: Path, dataforge: Call) -> None:
+    shutil.copy(DEMO / "handbook.jsonl", tmp_path / "handbook.jsonl")
+    lines = [row for row in (tmp_path / "handbook.jsonl").read_bytes().splitlines(True) if b"\xff" not in row]
+    (tmp_path / "handbook.jsonl").write_bytes(b"".join(row for row in lines if row.rstrip().endswith(b"}")))
+    folder = tmp_path / "data"
+    export = export_zip(tmp_path / "export.zip")
+    assert dataforge("init", folder, "--input", export, "--input", tmp_path / "handbook.jsonl").code == 0
+    said = dataforge("run", folder, "--direct", "--workers", "1", "-q", "--json")
+    assert said.code == 0 and said.document["status"] == "done", said.err
+    assert dataforge("verify", said.document["out"], "--json").document["status"] == "ok"
