@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +18,8 @@ SHOWN_ROWS, SHOWN_WORDS = 5, 12  # of a cluster; changed words of a row
 
 
 def clusters_document(graph: Graph, tables: list[Table], limit: int) -> dict[str, Any]:
-    """`{"schema", "clusters": [{"cluster", "rows", "kept", "members": [{"id", "duplicate", "source", "changes"}]}]}`.
+    """`{"schema", "clusters": [{"cluster", "rows", "kept", "members": [member]}]}`.
+    A member is `{"id", "source", "key", "duplicate", "into", "changes"}`; `into` is the row it is a duplicate of.
 
     Largest clusters first. `changes` are words removed (-) and added (+) against the row that stays, taken from the
     masked texts where the row is published, never from raw ones.
@@ -39,32 +41,30 @@ def _cluster(cluster: str, twins: pa.Table, documents: Table, spans: Table) -> d
     kept = [row for row in rows if row["duplicate"] is None]
     lost = [row for row in rows if row["duplicate"] is not None]
     shown = (kept + lost)[: SHOWN_ROWS + 1]
-    texts = masked_texts([row["id"] for row in shown], documents, spans)
-    base = texts.get(kept[0]["id"], "") if kept else ""
-    members = [
-        {
-            "id": row["id"],
-            "duplicate": row["duplicate"],
-            "changes": word_changes(base, texts.get(row["id"], "")) if row["duplicate"] else [],
-        }
-        for row in shown
-    ]
+    found = {row["id"]: row for row in shown_rows([row["id"] for row in shown], documents, spans)}
+    base = found[kept[0]["id"]]["text"] if kept and kept[0]["id"] in found else ""
+    members = []
+    for row in shown:
+        origin = found.get(row["id"], {"source": "", "key": "", "text": ""})
+        changes = word_changes(base, origin["text"]) if row["duplicate"] else []
+        place = {"source": origin["source"], "key": origin["key"]}
+        members.append({"id": row["id"], **place, "duplicate": row["duplicate"], "into": row["into"], "changes": changes})
     return {"cluster": cluster, "rows": len(rows), "kept": [row["id"] for row in kept], "members": members}
 
 
-def masked_texts(ids: list[str], documents: Table, spans: Table) -> dict[str, str]:
-    """{id: text with personal data masked}; opens only the parts that hold the ids."""
+def shown_rows(ids: list[str], documents: Table, spans: Table) -> Iterator[dict[str, Any]]:
+    """{id, source, key, text} of rows, personal data in the text masked; opens only the parts that hold the ids."""
     from dataforge.operators.mask import apply_spans
 
     wanted = pa.array(ids, pa.string())
-    found: dict[str, str] = {}
+    columns = ["id", "source", "key", "text"]
     for part in sorted(set(part_of(wanted, documents.n_parts).tolist())):
-        for texts, marks in zip(documents.read(part, ["id", "text"]), spans.read(part), strict=True):
-            here = pc.is_in(texts.column("id"), value_set=wanted)
+        for rows, marks in zip(documents.read(part, columns), spans.read(part), strict=True):
+            here = pc.is_in(rows.column("id"), value_set=wanted)
             if pc.any(here).as_py():
-                masked = apply_spans(texts.column("text").filter(here), marks.column("spans").filter(here), "mask")
-                found.update(zip(texts.column("id").filter(here).to_pylist(), masked.texts.to_pylist(), strict=True))
-    return found
+                found = rows.filter(here)
+                masked = apply_spans(found.column("text"), marks.column("spans").filter(here), "mask")
+                yield from found.set_column(columns.index("text"), "text", masked.texts).to_pylist()
 
 
 def word_changes(base: str, text: str) -> list[str]:
@@ -79,15 +79,18 @@ def word_changes(base: str, text: str) -> list[str]:
 
 
 def clusters_text(document: dict[str, Any]) -> str:
+    """A block per cluster: the row that stays, then those that go, with the words they lack (-) and have more (+)."""
     if not document["clusters"]:
         return "no duplicates"
     lines = []
     for cluster in document["clusters"]:
-        lines.append(
-            f"cluster {cluster['cluster'][:12]}: {cluster['rows']} rows, kept {', '.join(i[:12] for i in cluster['kept'])}"
-        )
+        lines += ["", f"cluster {cluster['cluster'][:12]}: {cluster['rows']} rows"]
         for member in cluster["members"]:
+            fate = "kept" if member["duplicate"] is None else f"{member['duplicate']} duplicate of {member['into'][:12]}"
+            name = escape(f"{member['source']}/{member['key']}" if member["key"] else member["source"], 64)
+            lines.append(f"  {member['id'][:12]}  {name}  {fate}")
             if member["duplicate"]:
-                same = "same text" if not member["changes"] else escape(" ".join(member["changes"]))
-                lines.append(f"  {member['id'][:12]}  {member['duplicate']:<5}  {same}")
-    return "\n".join(lines)
+                lines.append(f"      {escape(' '.join(member['changes']), 400) or 'same text'}")
+        hidden = cluster["rows"] - len(cluster["members"])
+        lines += [f"  and {hidden} more"] if hidden else []
+    return "\n".join(lines[1:])

@@ -31,18 +31,31 @@ def register(app: typer.Typer) -> None:
 
 
 def figures(document: dict[str, Any], depth: int = 0) -> str:
-    """A document of figures as indented lines."""
-    lines = []
+    """A document of figures as indented lines; what is unknown or empty is left out."""
+    lines, space = [], "  " * depth
     for key, value in document.items():
-        if key == "schema":
+        if key == "schema" or value is None or value in ("", [], {}):
             continue
-        if isinstance(value, dict):
-            lines += ["  " * depth + f"{key}:", figures(value, depth + 1)]
+        if isinstance(value, dict) and any(isinstance(v, (dict, list)) for v in value.values()):
+            lines += [f"{space}{key}:", figures(value, depth + 1)]
+        elif isinstance(value, dict):
+            lines.append(f"{space}{key}: {_one_line(value)}")
+        elif isinstance(value, list) and isinstance(value[0], dict):
+            lines += [f"{space}{key}:", *(f"{space}  {_one_line(row)}" for row in value)]
         else:
-            lines.append(
-                "  " * depth + f"{key}: {value:.4f}" if isinstance(value, float) else "  " * depth + f"{key}: {value}"
-            )
-    return "\n".join(line for line in lines if line)
+            lines.append(f"{space}{key}: {_shown(value)}")
+    return "\n".join(lines)
+
+
+def _one_line(row: dict[str, Any]) -> str:
+    """`precision 0.9500  recall 1.0000  n 12`."""
+    known = {key: value for key, value in row.items() if value is not None and value not in ("", [], {})}
+    pieces = {k: f"({_one_line(v)})" if isinstance(v, dict) else _shown(v) for k, v in known.items()}
+    return "  ".join(f"{key} {text}" for key, text in pieces.items())
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def acts_train(

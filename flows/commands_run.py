@@ -38,13 +38,17 @@ def init(
     respond({"schema": 1, **made}, text, as_json=as_json)
 
 
-def plan(config: ConfigArgument, as_json: Json = False) -> None:
+def plan(
+    config: ConfigArgument,
+    every: Annotated[bool, typer.Option("--all", help="a line for every step")] = False,
+    as_json: Json = False,
+) -> None:
     """What a run would do: steps that are there, steps to run and why, input bytes, estimates. Runs nothing."""
     from dataforge.flows.config import load_config
     from dataforge.flows.plan import plan_document, plan_text
 
     document = plan_document(load_config(config))
-    respond(document, plan_text(document), as_json=as_json)
+    respond(document, plan_text(document, every_step=every), as_json=as_json)
 
 
 def run(

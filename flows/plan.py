@@ -17,7 +17,7 @@ from dataforge.flows.config import Config
 from dataforge.identity import canonical
 from dataforge.kernels.bands import s_curve
 from dataforge.operator import Source
-from dataforge.step import Step
+from dataforge.step import Step, in_order
 from dataforge.store import Store
 from dataforge.table import Table
 
@@ -57,8 +57,14 @@ def _step(store: Store, step: Step, state: State) -> dict[str, Any]:
         table = state.tables[step]
         return {"step": step.name, "state": "done", "why": "", "rows": table.rows, "id": table.id[:12]}
     if step in state.waiting:
-        return {"step": step.name, "state": "waiting", "why": state.waiting[step].what, "rows": None, "id": None}
+        return {"step": step.name, "state": "waiting", "why": _behind(step, state), "rows": None, "id": None}
     return {"step": step.name, "state": "run", "why": _why(store, step, state), "rows": None, "id": state.ids[step][:12]}
+
+
+def _behind(step: Step, state: State) -> str:
+    """What a waiting step waits for: people, or the first step before it that must run first."""
+    before = next((s for s in in_order((step,)) if s in state.waiting), step)
+    return state.waiting[before].what if before is step else f"after {before.name}"
 
 
 def _why(store: Store, step: Step, state: State) -> str:
@@ -66,14 +72,31 @@ def _why(store: Store, step: Step, state: State) -> str:
     if earlier is None:
         return "never run"
     old, new = earlier.manifest["operator"], canonical(step.operator)
-    changed = next((key for key in {**old, **new} if old.get(key) != new.get(key)), None)
-    if changed is not None:
-        return f"{changed} changed" if changed else "another operator"
+    changed = _first_difference(old, new)
+    if changed:
+        return changed
     if earlier.manifest["version"] != type(step.operator).VERSION:
         return "the operator's version changed"
     ids = {entry["step"]: entry["id"] for entry in earlier.manifest["inputs"]}
     renewed = next((s.name for s in step.inputs if ids.get(s.name) != state.ids.get(s)), None)
     return f"{renewed} is new" if renewed else "the input changed"
+
+
+def _first_difference(old: Any, new: Any, key: str = "") -> str:
+    """`rules.min_words 50 → 30`: the first parameter that differs, with its values where they are short; else ""."""
+    if old == new:
+        return ""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = ({str(i): value for i, value in enumerate(values)} for values in (old, new))
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = f"{key}.{new['key']}" if new.get("key") else key  # a rule is known by its name
+        if old.get("") != new.get(""):
+            return "another operator"
+        names = {**old, **new}
+        return next(found for n in names if (found := _first_difference(old.get(n), new.get(n), f"{key}.{n}".strip("."))))
+    shown = [str(v) if v is None or isinstance(v, (int, float)) else v if isinstance(v, str) else "" for v in (old, new)]
+    short = all(0 < len(text) <= 20 for text in shown)
+    return f"{key} {shown[0]} → {shown[1]}" if short else f"{key} changed"
 
 
 def _newest(store: Store, name: str) -> Table | None:
@@ -116,31 +139,58 @@ def _estimate(store: Store, steps: list[dict[str, Any]], input_bytes: int) -> di
                 "peak_rss_bytes": report["peak_rss_bytes"],
                 "from": "the last run",
             }
-    guess = input_bytes / 1e6 if todo else 0.0  # about 1 MB/s through everything on two cores, measured on mixed text
-    return {"steps": len(todo), "seconds": round(guess, 1), "peak_rss_bytes": None, "from": "1 MB/s of input"}
+    guess = 10 + input_bytes / 1e6 if todo else 0.0  # about 1 MB/s through everything on two cores, measured on mixed text
+    return {"steps": len(todo), "seconds": round(guess, 1), "peak_rss_bytes": None, "from": "1 MB/s of input after 10 s"}
 
 
-def plan_text(document: dict[str, Any]) -> str:
-    width = max(len(step["step"]) for step in document["steps"])
+def plan_text(document: dict[str, Any], *, every_step: bool = False) -> str:
+    """Inputs, then the steps; neighbours in the same state for the same reason share a line unless all are asked for."""
     lines = [f"{document['name']}: {document['parts']} parts, {size(document['input_bytes'])} of input"]
     for entry in document["input"]:
         lines.append(f"  {entry['source']}: {entry['files']} file(s), {size(entry['bytes'])} on disk")
+    groups = [[step] for step in document["steps"]] if every_step else _grouped(document["steps"])
+    names = [_span([step["step"] for step in group]) for group in groups]
+    width = max(map(len, names))
     lines.append("")
-    for step in document["steps"]:
-        rows = f"{step['rows']:,} rows" if step["rows"] is not None else step["why"]
-        lines.append(f"  {step['state']:<8} {step['step']:<{width}}  {rows}")
+    for group, name in zip(groups, names, strict=True):
+        first = group[0]
+        reason = f"{first['rows']:,} rows" if len(group) == 1 and first["rows"] is not None else first["why"]
+        lines.append(f"  {first['state']:<8} {name:<{width}}  {reason}".rstrip())
     if document["dedupe"]:
         d = document["dedupe"]
         chances = "  ".join(f"{s}: {p:.3f}" for s, p in d["chance"].items())
         lines += ["", f"near-duplicates, {d['bands']} bands of {d['rows']}: chance to compare a pair by Jaccard  {chances}"]
+    return "\n".join([*lines, "", _todo(document)])
+
+
+def _grouped(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    groups: list[list[dict[str, Any]]] = []
+    for step in steps:
+        last = groups[-1][-1] if groups else None
+        if last is not None and last["state"] == step["state"] and _same_reason(last["why"], step["why"]):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def _same_reason(one: str, other: str) -> bool:
+    """Steps whose input is new just follow the step before them."""
+    return one == other or other.endswith(" is new")
+
+
+def _span(names: list[str]) -> str:
+    """`corpus/exact … corpus/twins (9 steps)`."""
+    return ", ".join(names) if len(names) < 3 else f"{names[0]} … {names[-1]} ({len(names)} steps)"
+
+
+def _todo(document: dict[str, Any]) -> str:
     e = document["estimate"]
-    lines += [
-        "",
-        f"{e['steps']} step(s) to run, about {e['seconds']:.0f} s (estimate from {e['from']})"
-        if e["steps"]
-        else "nothing to run",
-    ]
-    return "\n".join(lines)
+    behind = sum(step["state"] == "waiting" for step in document["steps"])
+    more = f", {behind} wait behind them" if behind else ""
+    if not e["steps"]:
+        return f"nothing to run{more.replace('behind them', 'for people or for each other')}"
+    return f"{e['steps']} step(s) to run{more}; about {e['seconds']:.0f} s (estimate from {e['from']})"
 
 
 def status_document(config: Config) -> dict[str, Any]:
@@ -157,19 +207,25 @@ def status_document(config: Config) -> dict[str, Any]:
         "name": config.name,
         "done": [s.name for s in steps if s in state.tables],
         "to_run": [s.name for s in steps if s in state.ids and s not in state.tables],
-        "waiting": {s.name: state.waiting[s].what for s in steps if s in state.waiting},
+        "waiting": {s.name: _behind(s, state) for s in steps if s in state.waiting},
         "published": [str(out / version) for version in versions],
         "last_run": {k: last[k] for k in ("status", "ended", "seconds", "error")} if last else None,
     }
 
 
 def status_text(document: dict[str, Any]) -> str:
-    lines = [f"{document['name']}: {len(document['done'])} steps done, {len(document['to_run'])} to run"]
-    lines += [f"  waiting  {name}: {why}" for name, why in document["waiting"].items()]
-    lines += [f"  to run   {name}" for name in document["to_run"]]
-    lines += [f"  published {folder}" for folder in document["published"]] or ["  nothing published yet"]
-    if document["last_run"]:
-        lines.append(f"  last run {document['last_run']['status']}, {document['last_run']['ended']}")
+    counts = {"done": len(document["done"]), "to run": len(document["to_run"]), "waiting": len(document["waiting"])}
+    lines = [f"{document['name']}: " + ", ".join(f"{n} steps {name}" for name, n in counts.items() if n)]
+    people = {name: why for name, why in document["waiting"].items() if not why.startswith("after ")}
+    lines += [f"  waiting    {name}: {why}" for name, why in people.items()]
+    if document["to_run"]:
+        lines.append(f"  to run     {_span(document['to_run'])}")
+    lines += [f"  published  {folder}" for folder in document["published"]] or ["  nothing published yet"]
+    last = document["last_run"]
+    if last:
+        lines.append(f"  last run   {last['status']} in {last['seconds']:.0f} s, ended {last['ended']}")
+        if last["error"]:
+            lines.append(f"             error[{last['error']['code']}]: {last['error']['what']}")
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from dataforge.engine.work import aligned
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.build import Graph
 from dataforge.flows.parameters import language_rule, quality_rules, quality_rules_with
+from dataforge.flows.plan import size
 from dataforge.operators.select import judge
 from dataforge.table import Table
 
@@ -101,10 +102,14 @@ def _count(parts: list[Any], graph: Graph, overrides: dict[str, Any]) -> dict[st
 def whatif_text(document: dict[str, Any]) -> str:
     """A table with a bar a setting: the longest bar is the most documents."""
     most = max([row["documents"] for row in document["settings"]] + [document["now"]["documents"], 1])
-    tokens = "tokens" if "tokens" in document["now"] else "MB of text"
-    lines = [f"{document['key']} (now {document['current']:g})", f"{'value':>10}  {'documents':>10}  {tokens:>12}"]
+    tokens = "tokens" if "tokens" in document["now"] else "text"
+    now = document["now"]["documents"]
+    lines = [
+        f"{document['key']} (now {document['current']:g}: {now:,} documents)",
+        f"{'value':>10}  {'documents':>10}  {tokens:>12}",
+    ]
     for row in document["settings"]:
-        amount = f"{row['tokens']:,}" if "tokens" in row else f"{row['text_bytes'] / 1e6:,.2f}"
+        amount = f"{row['tokens']:,}" if "tokens" in row else size(row["text_bytes"])
         bar = "█" * round(30 * row["documents"] / most)
         here = "  ← now" if row["value"] == document["current"] else ""
         lines.append(f"{row['value']:>10g}  {row['documents']:>10,}  {amount:>12}  {bar}{here}")

@@ -73,6 +73,38 @@ def test_the_run_document_has_the_shape_of_the_contract(done: Path, dataforge: C
     assert first == {"step": "sources", "in": 5, "out": 5, "dropped": {}, "quarantined": 0}
 
 
+def test_a_plan_says_why_in_few_lines(done: Path, tmp_path: Path, dataforge: Call) -> None:
+    import shutil
+
+    assert dataforge("plan", done).out.count("\n") < 12 < dataforge("plan", done, "--all").out.count("\n")
+    shutil.copytree(done, tmp_path / "copy")
+    config = tmp_path / "copy" / "dataforge.yaml"
+    config.write_text(config.read_text().replace("max_top_2_gram: null", "max_top_2_gram: null, max_repeated_5_grams: 0.5"))
+    steps = {s["step"]: s for s in dataforge("plan", config, "--json").document["steps"]}
+    assert steps["corpus/quality"]["state"] == "done", "scores stay; only their judge runs again"
+    assert steps["corpus/verdicts"]["why"].endswith("max_repeated_5_grams.value 0.15 → 0.5")
+    assert steps["corpus/selected"]["why"] == "corpus/verdicts is new"
+
+
+def test_the_first_difference_of_two_operators_is_named() -> None:
+    from dataforge.flows.plan import _first_difference
+
+    old = {"": "Judge", "rules": {"": "Rules", "min_words": 50, "list": [1, 2]}, "n": 5}
+    assert _first_difference(old, {**old, "rules": {**old["rules"], "min_words": 30}}) == "rules.min_words 50 → 30"
+    assert _first_difference(old, {**old, "rules": {**old["rules"], "list": [1]}}) == "rules.list changed"
+    assert _first_difference(old, {**old, "new": True}) == "new None → True"
+    assert _first_difference(old, {"": "Other"}) == "another operator"
+    assert _first_difference(old, dict(old)) == ""
+
+
+def test_duplicates_name_the_row_that_stays_and_what_differs(done: Path, dataforge: Call) -> None:
+    (cluster,) = dataforge("duplicates", done, "--json").document["clusters"]
+    kept, lost = cluster["members"]
+    assert (kept["key"], kept["duplicate"], lost["key"], lost["duplicate"]) == ("r4", None, "r3", "near")
+    assert lost["into"] == kept["id"] and lost["changes"] == ["-more"] and lost["source"] == "s"
+    assert "near duplicate of" in dataforge("duplicates", done).out
+
+
 USAGE = [
     ["bogus"],
     ["run"],
