@@ -193,8 +193,8 @@ class DedupeConfig(Section):
     """Drop documents whose text is the same."""
     near: bool = True
     """Also look for near-duplicates."""
-    bands: tuple[Positive, Positive] = (18, 7)
-    """Bands × rows of a signature of 128 values; `dataforge plan` shows the chance of finding a pair."""
+    bands: tuple[Positive, Positive] | Literal["auto"] = (18, 7)
+    """Bands × rows, or auto: by the threshold (see `dataforge plan`). FineWeb: [14, 8]; NeMo: [20, 13], 24 characters."""
     shingle: Literal["words", "characters"] = "words"
     """What near-duplicates share: runs of words or of characters."""
     n: Positive = 5
@@ -206,10 +206,16 @@ class DedupeConfig(Section):
 
     @field_validator("bands")
     @classmethod
-    def _fits(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] * value[1] > 4096:
-            raise ValueError("bands × rows must not exceed 4096")
+    def _fits(cls, value: tuple[int, int] | str) -> tuple[int, int] | str:
+        if not isinstance(value, str) and value[0] * value[1] > 4094:
+            raise ValueError("bands × rows must not exceed 4094")
         return value
+
+    def shape(self) -> tuple[int, int]:
+        """(bands, rows), whichever way they were given."""
+        from dataforge.operators.dedupe_near import bands_for
+
+        return bands_for(self.threshold) if self.bands == "auto" else self.bands
 
 
 class PiiConfig(Section):

@@ -36,8 +36,8 @@ def find_duplicates(
 
 
 def _near(rows: Step, config: DedupeConfig, parts: int, prefix: str) -> Step:
-    bands, width = config.bands
-    spec = MinHashSpec(k=max(128, bands * width), shingle=config.shingle, n=config.n)
+    bands, width = config.shape()
+    spec = MinHashSpec(k=max(128, bands * width + 2), shingle=config.shingle, n=config.n)
     signed = Step(f"{prefix}/bands", Bands(bands, width, spec), (rows,))
     pairs = Step(f"{prefix}/pairs", Pairs(parts), (signed,))
     carried = Step(f"{prefix}/carry", Carry(parts, spec), (pairs, rows))

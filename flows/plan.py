@@ -108,7 +108,7 @@ def _curve(config: Config) -> dict[str, Any] | None:
     """Chance that a pair of this Jaccard similarity becomes a candidate: the S-curve of the bands."""
     if not config.dedupe.near:
         return None
-    bands, rows = config.dedupe.bands
+    bands, rows = config.dedupe.shape()
     chances = {f"{s:.1f}": round(float(s_curve(bands, rows, s)), 3) for s in (0.5, 0.6, 0.7, 0.8, 0.9)}
     return {"bands": bands, "rows": rows, "threshold": config.dedupe.threshold, "chance": chances}
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.identity import pack_ids, packed_bytes, part_of, rank_ids, unpack_ids
-from dataforge.kernels.bands import ALL_PAIRS, band_keys, bucket_edges, runs
+from dataforge.kernels.bands import ALL_PAIRS, band_keys, bucket_edges, choose_bands, runs
 from dataforge.kernels.jaccard import at_least, overlaps
 from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
 from dataforge.operator import Contract, Keyed, Map, Rows
@@ -31,6 +31,7 @@ BANDS = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("text_hash", pa.string(), nullable=False),
         pa.field("bands", pa.list_(pa.uint64()), nullable=False),  # empty for a text without a word
+        pa.field("spare", pa.uint64(), nullable=False),  # the last two values of the signature
     ]
 )
 PAIR = pa.schema([pa.field("a", pa.string(), nullable=False), pa.field("b", pa.string(), nullable=False)])
@@ -44,6 +45,11 @@ CARRY = pa.schema(
 )
 
 
+def bands_for(threshold: float) -> tuple[int, int]:
+    """(bands, rows) that find a pair at the threshold with chance 0.98, fewest candidates: 0.8 -> (18, 7)."""
+    return choose_bands(min(threshold, 0.99), 126 if threshold >= 0.75 else 254)
+
+
 @dataclass(frozen=True)
 class Bands(Map):
     """Band keys of each text, uint64 each, by `bands` × `rows` of the signature that `spec` describes."""
@@ -51,6 +57,7 @@ class Bands(Map):
     bands: int = 18
     rows: int = 7
     spec: MinHashSpec = field(default_factory=MinHashSpec)
+    VERSION: ClassVar[int] = 2
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return (("id", "text", "text_hash"),)
@@ -64,21 +71,28 @@ class Bands(Map):
             values = band_keys(found.values, self.bands, self.rows)[found.words > 0]
             ends = np.cumsum([0, *np.where(found.words > 0, self.bands, 0)]).astype(np.int32)
             lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
-            return Rows(pa.record_batch([batch.column("id"), batch.column("text_hash"), lists], schema=BANDS))
+            spare = pa.array(found.values[:, -2:].astype(np.uint64) @ np.array([1 << 32, 1], np.uint64))
+            return Rows(pa.record_batch([batch.column("id"), batch.column("text_hash"), lists, spare], schema=BANDS))
 
         return keys
 
 
 @dataclass(frozen=True)
 class Pairs(Keyed):
-    """Candidate pairs `a` < `b` of each bucket, as `bucket_edges` chooses them. A pair may come from several buckets."""
+    """Candidate pairs `a` < `b` of each bucket, as `bucket_edges` chooses them. A pair may come from several buckets.
+
+    In a bucket above `all_pairs` a star would lose B~C where the leader is like neither. So it is cut again, by each of
+    two values of the signature that no band holds: texts of similarity J share such a value with chance J, and meet in
+    the smaller bucket. Work stays linear in the members; how many rows stood in such buckets is noted.
+    """
 
     parts: int
     all_pairs: int = 8 * ALL_PAIRS  # 2,016 comparisons at most a bucket, then a star: linear in large buckets
     contract: ClassVar[Contract] = Contract.ASIDE
+    VERSION: ClassVar[int] = 2
 
     def needs(self) -> Sequence[Sequence[str] | None]:
-        return (("id", "text_hash", "bands"),)
+        return (("id", "text_hash", "bands", "spare"),)
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return PAIR
@@ -88,8 +102,9 @@ class Pairs(Keyed):
         owners = pc.list_parent_indices(bands)
         keys = pc.list_flatten(bands)
         texts = packed_bytes(pack_ids(batch.column("text_hash"))).view(np.uint64)[::2]  # half the hash tells texts apart
-        columns = [keys, pack_ids(batch.column("id")).take(owners), pa.array(texts).take(owners)]
-        rows = pa.record_batch(columns, ["_key", "row", "text"])  # not `id`: the rows come in its order, and keep it
+        columns = [pack_ids(batch.column("id")), pa.array(texts), batch.column("spare")]
+        names = ["_key", "row", "text", "spare"]  # not `id`: the rows come in its order, and keep it
+        rows = pa.record_batch([keys, *(column.take(owners) for column in columns)], names)
         return rows, (keys.to_numpy(zero_copy_only=False) >> np.uint64(40)).astype(np.int64) % self.parts
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
@@ -99,18 +114,30 @@ class Pairs(Keyed):
         shared = np.repeat(np.diff(bounds) > 1, np.diff(bounds))  # most buckets hold one row: forget those first
         rows = tables[0].filter(pa.array(shared))
         if rows.num_rows:
-            yield Rows(self._pairs(rows))
+            yield self._pairs(rows)
 
-    def _pairs(self, rows: pa.Table) -> pa.Table:
+    def _pairs(self, rows: pa.Table) -> Rows:
         keys, texts = rows["_key"].to_numpy(), rows["text"].to_numpy()
         order = np.lexsort((texts, keys))
         first = np.ones(len(keys), bool)
         first[1:] = (keys[order][1:] != keys[order][:-1]) | (texts[order][1:] != texts[order][:-1])
         members = np.sort(order[first])  # per bucket and text the smallest id
-        edges = bucket_edges(runs(keys[members]), members, all_pairs=self.all_pairs)
+        bounds = runs(keys[members])
+        large = members[np.repeat(np.diff(bounds) > self.all_pairs, np.diff(bounds))]
+        edges = np.concatenate([bucket_edges(bounds, members, all_pairs=self.all_pairs), *self._cut(rows, keys, large)])
         ids, places = rank_ids(rows["row"])
         a, b = np.divmod(np.unique(places[edges[:, 0]] * len(ids) + places[edges[:, 1]]), len(ids))
-        return pa.table([unpack_ids(ids.take(pa.array(end))) for end in (a, b)], schema=PAIR)
+        pairs = pa.table([unpack_ids(ids.take(pa.array(end))) for end in (a, b)], schema=PAIR)
+        return Rows(pairs, notes={"rows_in_large_buckets": len(large)} if len(large) else None)
+
+    def _cut(self, rows: pa.Table, keys: np.ndarray, large: np.ndarray) -> Iterator[np.ndarray]:
+        """Edges in the large buckets, cut by the one and by the other spare value."""
+        spare, keys = rows["spare"].to_numpy()[large], keys[large]
+        for values in (spare >> np.uint64(32), spare & np.uint64(0xFFFFFFFF)):
+            order = np.lexsort((values, keys))  # stable: ids stay ascending
+            fresh = (np.diff(keys[order]) != 0) | (np.diff(values[order]) != 0)
+            groups = np.concatenate([[0], np.cumsum(fresh)])[: len(large)]
+            yield bucket_edges(runs(groups), large[order], all_pairs=self.all_pairs)
 
 
 def unique_pairs(pairs: pa.Table) -> pa.Table:

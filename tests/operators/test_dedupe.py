@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge import Step
+from dataforge.flows.config import DedupeConfig
+from dataforge.kernels.bands import s_curve
 from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes
 from dataforge.operators.clusters import Clusters, Keep, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue
-from dataforge.operators.dedupe_near import Bands, Carry, Pairs, Verify
+from dataforge.operators.dedupe_near import BANDS, Bands, Carry, Pairs, Verify, bands_for
 from dataforge.schemas.edge import EDGE
 from tests.literal import by_key, doc, documents, fill, literal
 
@@ -134,3 +137,36 @@ def test_clusters_merge_in_any_order_and_grouping(edges: list[tuple[int, int, in
     assert merged.equals(whole)
     labels = (whole[name].to_pylist() for name in ("twin", "cluster", "group"))
     assert all(twin >= cluster >= group for twin, cluster, group in zip(*labels, strict=True))
+
+
+def test_members_of_a_large_bucket_meet_those_they_resemble(tmp_path: Path) -> None:
+    """100 rows in one bucket, 20 families of 5 that share a spare value: all pairs of a family, and not all 4,950."""
+    rows = [
+        {"id": doc(str(i)), "text_hash": doc(f"text {i}"), "bands": [7], "spare": (i % 20 + 1) << 32 | i} for i in range(100)
+    ]
+    table = fill(Step("pairs", Pairs(PARTS, all_pairs=10), (literal(rows, BANDS),)), tmp_path)
+    found = {(pair["a"], pair["b"]) for pair in table.to_table().to_pylist()}
+    families = [sorted(doc(str(i)) for i in range(family, 100, 20)) for family in range(20)]
+    assert all((a, b) in found for ids in families for i, b in enumerate(ids) for a in ids[:i])
+    assert len(found) <= 99 + 98 + 20 * 10
+    assert table.account.notes == {"rows_in_large_buckets": 100}
+
+
+def test_many_texts_that_are_nearly_one_become_one_cluster_with_few_comparisons(tmp_path: Path) -> None:
+    words = BASE.split() + sentence(4).split() + sentence(5).split()
+    texts = [" ".join([*words[: i % 180], f"x{i}", *words[i % 180 + 1 :]]) for i in range(400)]
+    rows = documents(texts)
+    pairs = Step("pairs", Pairs(PARTS, all_pairs=8), (Step("bands", Bands(), (rows,)),))
+    assert fill(pairs, tmp_path).rows < 40 * len(texts)
+    table = fill(twins(rows, verdicts({}, [str(i) for i in range(400)])), tmp_path)
+    assert len(set(table.to_table()["cluster"].to_pylist())) == 1
+    assert table.to_table()["duplicate"].to_pylist().count(None) == 1
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.9, 1.0])
+def test_bands_by_threshold_find_nearly_all_pairs_there_and_leave_two_values(threshold: float) -> None:
+    bands, rows = bands_for(threshold)
+    assert s_curve(bands, rows, threshold) >= 0.98
+    assert DedupeConfig(bands="auto", threshold=threshold).shape() == (bands, rows)
+    assert bands * rows + 2 <= 256
+    assert bands_for(0.8) == (18, 7)

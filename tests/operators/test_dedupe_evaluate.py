@@ -6,10 +6,13 @@ import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dataforge.errors import InputError
-from dataforge.operators.dedupe_evaluate import evaluate
+from dataforge.kernels.minhash import MinHashSpec, shingles_of
+from dataforge.operators.dedupe_evaluate import evaluate, find_pairs
+from tests.benchmarks.duplicates import Chunk, chunk
 from tests.operators.test_dedupe import BASE, sentence
 
 TEXTS = {"a": BASE, "b": BASE, "c": BASE + " more", "d": sentence(5), "e": "", "f": ""}
@@ -54,3 +57,31 @@ def test_unknown_ids_and_broken_rows_name_their_line(tmp_path: Path) -> None:
     docs.write_bytes(gzip.compress(b'{"id": "a"}\n' * 1000)[:-9])
     with pytest.raises(InputError):
         evaluate(docs, known)
+
+
+def write_known(folder: Path, made: Chunk) -> tuple[Path, Path]:
+    """DOCS and PAIRS of generated documents; every pair of a family is known, with its true similarity."""
+    docs, known = folder / "docs.jsonl", folder / "pairs.tsv"
+    docs.write_text("".join(json.dumps(row) + "\n" for row in made.rows.to_pylist()))
+    known.write_text("id_a\tid_b\tjaccard\n" + "".join(f"{a}\t{b}\t{j}\n" for a, b, j in made.known()))
+    return docs, known
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.6, 0.7, 0.8, 0.9])
+def test_recall_and_precision_on_pairs_of_known_similarity(threshold: float, tmp_path: Path) -> None:
+    files = write_known(tmp_path, chunk(5, 600, similar=(0.97, 0.93, 0.86, 0.76, 0.66, 0.56, 0.46, 0.3)))
+    for margin in (0.05, 0.0):  # without a margin every pair counts, those at the threshold too
+        document = evaluate(*files, threshold=threshold, margin=margin)
+        assert document["known"] > 50
+        assert document["recall"] >= 0.98 and document["precision"] >= 0.99
+
+
+@pytest.mark.parametrize("spec", [MinHashSpec(n=3), MinHashSpec(k=256, shingle="characters", n=24)])
+def test_found_pairs_are_those_of_brute_force(spec: MinHashSpec) -> None:
+    texts = chunk(6, 120).rows["text"].to_pylist()
+    sets = [set(shingles_of(text, spec)) for text in texts]
+    rows = range(len(texts))
+    true = {(a, b) for b in rows for a in range(b) if 5 * len(sets[a] & sets[b]) >= 4 * len(sets[a] | sets[b])}
+    found = {tuple(pair) for pair in find_pairs(pa.array(texts), 0.8, spec).tolist()}
+    assert found <= true and len(true) > 20
+    assert len(found) >= 0.98 * len(true)
