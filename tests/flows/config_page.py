@@ -46,7 +46,8 @@ def _row(place: str, key: str, model: type[BaseModel] = Config) -> str:
     if section is not None:
         return f"| `{key}` | {'required' if field.is_required() else 'see below'} | {_first(section)} |\n"
     default = "required" if field.default is PydanticUndefined else written(field.default)
-    return f"| `{place}{key}` | {default} | {field.description}{_choices(field.annotation)} |\n"
+    meaning = " ".join((field.description or "").split())  # one line, as a cell of a table must be
+    return f"| `{place}{key}` | {default} | {meaning}{_choices(field.annotation)} |\n"
 
 
 def _first(section: type[BaseModel]) -> str:

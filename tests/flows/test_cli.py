@@ -163,6 +163,17 @@ def test_an_unexpected_error_is_one_line_without_its_message(
     assert said.code == 1 and said.error["code"] == "UNEXPECTED" and "text of a row" not in said.out + said.err
 
 
+def test_with_v_the_trace_of_an_unexpected_error_is_shown(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataforge.flows.cli import main
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("dataforge.flows.plan.plan_document", broken)
+    with pytest.raises(RuntimeError):
+        main(["plan", str(done), "-v"])
+
+
 def test_missing_input_is_named(tmp_path: Path, dataforge: Call) -> None:
     config = small_config(tmp_path, [])
     (tmp_path / "in.jsonl").unlink()
