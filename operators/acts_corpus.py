@@ -131,15 +131,17 @@ def utterances(rows: list[dict[str, Any]]) -> Utterances:
 
 
 def neighbours(rows: list[dict[str, Any]]) -> Neighbours:
-    """Neighbours by dialog and turn. Where two speakers share a turn number, turns count per speaker (as in AMI), the
-    order between speakers is unknown, and a row's neighbours are its own speaker's."""
+    """Neighbours by dialog and turn; utterances of one turn follow each other as in the file. Where two speakers share
+    a turn number, turns count per speaker (as in AMI), the order between speakers is unknown, and a row's neighbours
+    are its own speaker's."""
     before, after = np.full(len(rows), -1, np.int64), np.full(len(rows), -1, np.int64)
     for members in by_dialog(rows).values():
-        turns = [rows[i]["turn"] for i in members]
-        keys = ["-"] if len(set(turns)) == len(turns) else sorted({str(rows[i].get("speaker")) for i in members})
+        turns = {rows[i]["turn"] for i in members}
+        spoken = {(rows[i]["turn"], str(rows[i].get("speaker"))) for i in members}
+        keys = ["-"] if len(spoken) == len(turns) else sorted({speaker for _, speaker in spoken})
         for key in keys:
             chain = [i for i in members if key == "-" or str(rows[i].get("speaker")) == key]
-            chain.sort(key=lambda i: rows[i]["turn"])
+            chain.sort(key=lambda i: rows[i]["turn"])  # stable
             before[chain[1:]], after[chain[:-1]] = chain[:-1], chain[1:]
     return Neighbours(*beside(rows, before, "prev"), *beside(rows, after, "next"))
 

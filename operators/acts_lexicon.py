@@ -33,7 +33,7 @@ SHAPES += ["emoji", "capitals", "empty", "all_skip", "one_word", "two_words", "s
 SHAPES += ["only", "first", "last", "ideographs", "asks_somewhere", "not_english"]
 AROUND = ["has_before", "before_same", "before_other"]
 AROUND += [f"before_other_{act}" for act in ACTS] + [f"before_same_{act}" for act in ACTS]
-AROUND += ["has_after", "after_same", "after_other", "after_other_yes_no"]
+AROUND += ["has_after", "after_same", "after_other", "after_other_yes_no", "before_other_polite"]
 BITS = {name: i for i, name in enumerate(SHAPES)} | {name: 32 + i for i, name in enumerate(AROUND)}
 FIRST_CUE_BIT, WORDS = 64, 5  # a segment's bits are WORDS words of 64
 

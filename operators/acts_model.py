@@ -28,6 +28,9 @@ ONE = 1 << 20  # probability 1 in `Judged.scores`
 # Probability that a rule of strength 0-9 is right, in units of 1/ONE (measured on the sample corpora, rounded).
 TRUST = np.array([0.45, 0.5, 0.5, 0.5, 0.55, 0.55, 0.6, 0.7, 0.75, 0.8])
 
+# A request or proposal, to which "okay" is a promise; after a bare instruction it only says "heard".
+POLITE = ("asks", "please@any", "ask_you@start", "want_you@any", "lets@start", "suggest@start", "offer@start")
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -128,20 +131,21 @@ def surroundings(tagger: Tagger, texts: pa.Array, neighbours: Neighbours | None)
     out = np.where(acts_score.shouted(*buffers(texts)), bit["capitals"], np.uint64(0))
     if neighbours is None:
         return out
-    yes, no = tagger.bits["yes@start"], tagger.bits["no@start"]
-    bench = acts_scan.new_bench()
+    polite = np.array([tagger.bits[name] for name in POLITE if name in tagger.bits], np.int64)
+    yes, bench = tagger.bits.get("affirm@start", tagger.bits["yes@start"]), acts_scan.new_bench()
     for side, column, same in (
         ("before", neighbours.before, neighbours.before_same),
         ("after", neighbours.after, neighbours.after_same),
     ):
         there = pc.is_valid(column).to_numpy(zero_copy_only=False)
-        seen = acts_score.rule_acts(tagger.table, bench, *lowered(column), yes, no)
+        seen = acts_score.rule_acts(tagger.table, bench, *lowered(column), yes, polite)
         other, alike = there & (same != 1), there & (same == 1)
         out |= np.where(there, bit[f"has_{side}"], np.uint64(0))
         out |= np.where(alike, bit[f"{side}_same"], np.uint64(0)) | np.where(other, bit[f"{side}_other"], np.uint64(0))
         if side == "after":
             out |= np.where(other & (seen[:, 1] == 1), bit["after_other_yes_no"], np.uint64(0))
             continue
+        out |= np.where(other & (seen[:, 2] == 1), bit["before_other_polite"], np.uint64(0))
         for code, act in enumerate(ACTS):
             out |= np.where(other & (seen[:, 0] == code), bit[f"before_other_{act}"], np.uint64(0))
             out |= np.where(alike & (seen[:, 0] == code), bit[f"before_same_{act}"], np.uint64(0))

@@ -218,15 +218,21 @@ def features(
 
 
 @njit(cache=True)
-def rule_acts(table: sc.Table, bench: sc.Bench, data: np.ndarray, offsets: np.ndarray, yes: int, no: int) -> np.ndarray:
-    """int8[n, 2]: the rule layer's act of each text (-1: none) and whether it begins with yes or no."""
-    out = np.zeros((offsets.size - 1, 2), np.int8)
+def rule_acts(
+    table: sc.Table, bench: sc.Bench, data: np.ndarray, offsets: np.ndarray, yes: int, polite: np.ndarray
+) -> np.ndarray:
+    """int8[n, 3]: the rule layer's act of each text (-1: none), whether it begins with the bit `yes`, and whether a
+    segment has one of the bits `polite`."""
+    out = np.zeros((offsets.size - 1, 3), np.int8)
     for i in range(offsets.size - 1):
         count = sc.read_message(table, bench, data, offsets[i], offsets[i + 1], 0)
         best = sc.strongest(table, bench, count)
         out[i, 0] = bench.rule[best, 1] if best >= 0 and bench.rule[best, 0] >= 0 else -1
         if count:
-            out[i, 1] = sc.has_bit(bench.bits[0], yes) or sc.has_bit(bench.bits[0], no)
+            out[i, 1] = sc.has_bit(bench.bits[0], yes)
+        for row in range(count):
+            for bit in polite:
+                out[i, 2] |= sc.has_bit(bench.bits[row], bit)
     return out
 
 

@@ -23,17 +23,18 @@ from dataforge.operators import acts_corpus, acts_lexicon, acts_model
 from dataforge.operators.acts_corpus import Utterances
 from dataforge.schemas.act import ACTS
 
-SMALLEST = 0.02  # smaller weights are left out of the file: half its size, no act changes its mind
+SMALLEST = 0.05  # smaller weights are left out of the file: half its size, no act changes its mind
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How the model is fitted. The defaults were chosen by training on three corpora and testing on the fourth."""
+    """How the model is fitted. The defaults were chosen by training on three corpora and testing on the fourth:
+    on unseen corpora the rule layer is hard to beat, so the pull to it is strong and data only tunes the scores."""
 
-    epochs: int = 4
+    epochs: int = 2
     rate: float = 0.05
-    pull_dense: float = 0.1
-    pull_hashed: float = 0.5
+    pull_dense: float = 1.0
+    pull_hashed: float = 5.0
     balance: float = 0.75  # 0: rows weigh alike; 1: the classes of a corpus weigh alike
     size: float = 0.5  # a corpus of n rows weighs n ** size
     examples: float = 8.0  # weight of the invented examples against a corpus of their size
@@ -159,7 +160,7 @@ def train(
     *,
     licence: str = "not stated",
     fit: Fit | None = None,
-    temperature_milli: int = 2500,
+    temperature_milli: int = 4000,
     lexicon: Path = acts_lexicon.FOLDER,
     with_examples: bool = True,
 ) -> dict[str, Any]:

@@ -89,6 +89,39 @@ def test_a_short_answer_is_read_in_its_context() -> None:
     assert tag(["Okay"])[0]["act"] == "other"
 
 
+def test_okay_promises_after_a_request_and_only_acknowledges_an_instruction() -> None:
+    def answer(before: str, text: str) -> object:
+        around = {"prev_text": [before], "prev_same_speaker": [False], "next_text": [None], "next_same_speaker": [None]}
+        return tag([text], **around)[0]["act"]
+
+    assert answer("could you hold the line", "okay") == "commissives"
+    assert answer("turn left at the bridge", "okay") == "other"
+    assert answer("turn left at the bridge", "okay i will") == "commissives"
+    assert answer("please ask him to call back", "nothing in there") == "representatives"
+
+
+UNPUNCTUATED = [
+    ("whats the number", "questions"),
+    ("which is where we went last year", "representatives"),
+    ("when i was little we had a dog", "representatives"),
+    ("i was going to call you but it got late", "representatives"),
+    ("would you rather live in a city", "questions"),
+    ("i have to work on saturday", "representatives"),
+    ("they should raise the taxes", "verdictives"),
+    ("the winters are brutal", "verdictives"),
+    ("i can ask him tomorrow", "commissives"),
+    ("reinstall the driver and reboot", "directives"),
+    ("it was nice talking to you", "expressives"),
+    ("is there anything else i can help you with", "questions"),
+    ("let's see", "other"),
+]
+
+
+@pytest.mark.parametrize(("text", "act"), UNPUNCTUATED)
+def test_transcripts_without_punctuation(text: str, act: str) -> None:
+    assert tag([text])[0]["act"] == act
+
+
 def test_rows_do_not_depend_on_their_batch() -> None:
     texts = [text for text, _ in EXAMPLES]
     together = tag(texts)

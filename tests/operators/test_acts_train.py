@@ -85,6 +85,17 @@ def test_turns_counted_per_speaker_give_the_speakers_own_neighbours() -> None:
     assert around.before_same.tolist() == [-1, 1, -1, 1]
 
 
+def test_utterances_of_one_turn_follow_each_other_as_in_the_file() -> None:
+    spoken = [("X", 1, "a"), ("X", 1, "b"), ("Y", 2, "c")]
+    rows = [
+        {"source": "s", "text": text, "class": 0, "dialog": "d", "turn": turn, "speaker": speaker}
+        for speaker, turn, text in spoken
+    ]
+    around = acts_corpus.neighbours(rows)
+    assert around.before.to_pylist() == [None, "a", "b"]
+    assert around.before_same.tolist() == [-1, 1, 0]
+
+
 def test_wrong_rows_are_named_by_line_without_their_text(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", [ROWS[0], {"text": "secret words", "class7": "orders"}])
     with pytest.raises(SchemaError, match="row=2") as caught:
