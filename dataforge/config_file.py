@@ -11,7 +11,7 @@ from typing import Any
 
 from dataforge.errors import ConfigError
 
-MAX_BYTES, MAX_ALIASES, MAX_DEPTH = 1 << 20, 64, 32
+MAX_BYTES, MAX_ALIASES, MAX_DEPTH, MAX_VALUES = 1 << 20, 64, 32, 100_000
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ def _check_events(text: str, name: str) -> None:
 
 
 def _plain(value: Any, path: tuple[str | int, ...], places: dict[Any, tuple[int, int]]) -> Any:
+    if len(places) > MAX_VALUES:  # aliases of aliases multiply: few events, billions of values
+        raise ConfigError(f"has more than {MAX_VALUES} values", hint="write lists without aliases of aliases")
     if isinstance(value, dict):
         out = {}
         for key, child in value.items():

@@ -189,10 +189,13 @@ def read_record(table: Path, part: int, *, step_id: str, check: bool = True) -> 
     if record.get("step_id") != step_id:
         return None
     if check:
-        for kind, entry in record["files"].items():
-            path = table / kind / part_name(part)
-            if not path.exists() or file_sha256(path) != entry["sha256"]:
-                return None
+        try:
+            for kind, entry in record["files"].items():
+                path = table / kind / part_name(part)
+                if not path.exists() or file_sha256(path) != entry["sha256"]:
+                    return None
+        except (KeyError, TypeError, AttributeError):  # a damaged record is none: the part is filled again
+            return None
     return record
 
 

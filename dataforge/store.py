@@ -46,7 +46,8 @@ class Store:
                 "the store is a symbolic link", file=str(self.root), hint="name the real folder in `store:`"
             )
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            if not self.root.exists():  # it holds texts as they came in: nobody else's business
+                self.root.mkdir(parents=True, mode=0o700)
             probe = self.root / f".probe.{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()

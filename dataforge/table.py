@@ -26,6 +26,7 @@ from dataforge.errors import VerifyError, VersionError
 from dataforge.part import Account, part_name, read_groups
 
 FORMAT = 1
+REQUIRED = {"step", "id", "operator", "version", "contract", "inputs", "parts", "files", "schema"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Table:
             raise VerifyError(
                 "the manifest is not JSON", file=str(path / "manifest.json"), hint="delete the folder and run again"
             ) from error
+        if isinstance(manifest, dict) and manifest.get("format") == FORMAT and not manifest.keys() >= REQUIRED:
+            what = f"the manifest lacks {', '.join(sorted(REQUIRED - manifest.keys()))}"
+            raise VerifyError(what, file=str(path / "manifest.json"), hint="delete the folder and run again")
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
             raise VersionError(
@@ -101,6 +105,12 @@ class Table:
     def files(self) -> Path:
         """Folder of the files that a Fold wrote."""
         return self.path / "files"
+
+    def checked_files(self) -> Path:
+        """The folder of the files, after comparing each with its sha256; raises VerifyError for one that differs."""
+        for entry in self.manifest["files"]:
+            _same(self.files / entry["path"], entry["sha256"])
+        return self.files
 
     def read(self, part: int, columns: Sequence[str] | None = None, *, kind: str = "data") -> Iterator[pa.RecordBatch]:
         """The row groups of a part, in order, one RecordBatch each; `kind` is data, dropped or quarantine."""

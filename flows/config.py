@@ -21,6 +21,9 @@ from dataforge.errors import ConfigError, SecretError
 
 SPLIT_WORDS = {"train", "test", "validation", "valid", "val", "dev", "eval", "training", "testing", "evaluation"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LITERAL_TOKEN = re.compile(
+    r"xox[abeprs]-\d|xapp-\d|gh[opsu]_\w{30}|github_pat_\w{20}|AKIA[0-9A-Z]{16}|sk-[\w-]{20}|hf_\w{30}"
+)
 TOKEN = re.compile(r"xox[a-z]-|xapp-|ghp_|sk-|AKIA[0-9A-Z]")
 
 
@@ -257,7 +260,7 @@ class ReviewConfig(Section):
 
     enabled: bool = False
     """Stop after seeding the queue (exit code 5) until a batch of labels is closed."""
-    need: Positive = 2
+    need: Annotated[int, Field(ge=1, le=20)] = 2
     """Answers per row, of different people (1 to 20)."""
     size: Positive = 200
     """Rows in the sample."""
@@ -271,7 +274,7 @@ class ReviewConfig(Section):
     """ISO date and time, UTC."""
     show_suggestions: Literal["always", "after", "never"] = "always"
     """When annotators see the tagger's label: at once, after their own answer, or not at all."""
-    lease_s: Positive = 300
+    lease_s: Annotated[int, Field(ge=10, le=86400)] = 300
     """Seconds for which one annotator holds a row (10 to 86400)."""
     link: str = ""
     """Where annotators find the page; shown in messages and artifacts."""
@@ -407,7 +410,7 @@ class Config(Section):
 
     name: Name
     """Name of the dataset and of its folder under `out`."""
-    version: str = "auto"
+    version: Annotated[str, AfterValidator(_name)] = "auto"
     """auto: 12 digits of a hash of everything that made it; or a name of your own."""
     store: str = "store"
     """Folder of tables, pulls, review database and run reports. Several configs may share one."""
@@ -502,6 +505,7 @@ def _problems(document: Document) -> Iterator[Problem]:
                 yield _problem(document, path, entry)
         return
     yield from _quality_problems(document, config)
+    yield from _literal_tokens(document)
 
 
 def _is_branch(part: Any) -> bool:
@@ -555,6 +559,20 @@ def _did_you_mean(path: tuple[str | int, ...]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+def _literal_tokens(document: Document) -> Iterator[Problem]:
+    """A token anywhere in a config would be published with it: the config is part of the card and the manifest."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), document.values)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict):
+            pending += [((*path, key), child) for key, child in value.items()]
+        elif isinstance(value, list):
+            pending += [((*path, index), child) for index, child in enumerate(value)]
+        elif isinstance(value, str) and LITERAL_TOKEN.search(value):
+            rule = "looks like a token; a secret stands only as env:NAME or file:PATH"
+            yield Problem(*document.place(path), ".".join(map(str, path)), "…", rule)
 
 
 def _quality_problems(document: Document, config: Config) -> Iterator[Problem]:

@@ -145,6 +145,7 @@ def warnings_of(outcome: Outcome) -> list[str]:
         skipped = getattr(step.operator, "skipped", dict)()
         found += [f"{name}: {what} ({count})" for what, count in sorted(skipped.items()) if count]
         table = outcome.state.tables.get(step)
+        found += [f"{name}: left out {bad['file']}: {bad['error']['what']}" for bad in (table.bad_files if table else ())]
         if table is not None and table.rows == 0:
             found.append(f"{name}: gave no rows")
     if outcome.empty:
@@ -251,7 +252,7 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     if config.version == "auto" and (final / "dataset_manifest.json").exists() and not check_bytes(final):
         return final  # there, and every byte as its manifest says
     say(f"publish: {config.name} {version}")
-    tokenizer = state.tables[graph.tokens.tokenizer].files
+    tokenizer = state.tables[graph.tokens.tokenizer].checked_files()
     found = facts(outcome.tables(), configs, tokenizer=tokenizer, config=plain)
     return publish(spec, configs, tokenizer=tokenizer, out=out, version=version, facts=found)
 

@@ -64,6 +64,8 @@ def zip_entries(path: Path, limits: Limits) -> Iterator[tuple[Entry, bool]]:
         where = _find_directory(file, path.name)
         if where.count > limits.entries:
             raise ArchiveError(f"{where.count} entries, limit {limits.entries}", file=path.name)
+        if where.count == 0:
+            raise ArchiveError("the zip is empty", file=path.name)
         file.seek(where.offset)
         listed = list(_directory_entries(file, where, limits, path.name))
     listed.sort(key=lambda item: item[0].place)

@@ -91,9 +91,13 @@ def decode_text(raw: bytes, encoding: str) -> str:
 
 def _strict(raw: bytes, codec: str) -> str:
     try:
-        return raw.decode(codec)
+        text = raw.decode(codec)
+        text.encode()  # escapes such as \\ud800 decode to what UTF-8 cannot hold
+        return text
     except (UnicodeError, ValueError):
         raise RowFault("ENCODING", f"the file is not {codec}") from None
+    except LookupError:  # hex, rot13: codecs that give no text
+        raise ConfigError(f"'{codec}' is no text encoding", key="sources.encoding") from None
 
 
 def _pieces(text: str, split: str) -> Iterator[str]:

@@ -77,7 +77,8 @@ def publish(
         return final
     temporary = final.parent / f".{version}.tmp"
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in final.parent.glob(".*.tmp"):  # of a publish that was killed, also of another version
+            shutil.rmtree(left, ignore_errors=True)
         reach("build_version")
         temporary.mkdir(parents=True)
         _build(temporary, spec, configs, tokenizer, version, dict(facts), digest, each)

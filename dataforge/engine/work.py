@@ -41,7 +41,7 @@ class Spec:
 
     def files(self) -> list[Path]:
         """The inputs that are files, as folders."""
-        return [table.files for table in self.opened() if table.is_files]
+        return [table.checked_files() for table in self.opened() if table.is_files]
 
     def opened(self) -> list[Table]:
         tables = [Table.open(path) for path in self.inputs]

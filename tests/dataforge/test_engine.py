@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from dataforge import Store
+from dataforge import Store, Table
 from dataforge.engine.local import Local
 from dataforge.engine.run import run, survey
+from dataforge.errors import VerifyError, VersionError
 from tests.dataforge.words import graph, write_words
 
 
@@ -94,3 +95,21 @@ def test_survey_runs_nothing(tmp_path: Path) -> None:
     words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
     state = survey(store, [graph(words)["total"]])
     assert len(state.ids) == 7 and not state.tables and not (tmp_path / "store").exists()
+
+
+def test_files_of_a_fold_are_checked_before_anything_reads_them(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    g = graph(words)
+    with Local(1) as local, store.lock():
+        table = run(store, [g["total"]], local).tables[g["total"]]
+    (table.files / "letters.txt").write_text("changed")
+    with pytest.raises(VerifyError) as damaged:
+        table.checked_files()
+    assert damaged.value.exit_code == 7
+
+
+@pytest.mark.parametrize("damage", ['{"format": 1}', "[]", "{"])
+def test_a_damaged_manifest_is_named(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(damage)
+    with pytest.raises((VerifyError, VersionError)):
+        Table.open(tmp_path)

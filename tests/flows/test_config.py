@@ -54,6 +54,9 @@ def test_all_problems_are_reported_at_once_with_place_and_suggestion(tmp_path: P
         ("name: train\n" + GOOD.split("\n", 1)[1], "none of the words for splits"),
         (GOOD.replace("{name: s,", "{name: s, kind: jsonl, path: y}, {name: s,"), "two sources are called 's'"),
         ("", "sources   is missing"),
+        (GOOD + "version: ../up\n", "none of the words for splits"),
+        (GOOD + "publish: {description: xoxb-123456789012-abc}\n", "looks like a token"),
+        (GOOD + "review: {need: 100}\n", "must be at most 20"),
         ("- a\n", "must be a mapping"),
     ],
 )
@@ -68,6 +71,10 @@ def test_tokens_never_come_back_in_a_message(tmp_path: Path) -> None:
 
 def test_large_files_and_alias_bombs_are_refused(tmp_path: Path) -> None:
     assert "larger than" in problems(GOOD + "#" * (1 << 20), tmp_path)[0]
+    multiplied = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 8)
+    )
+    assert "values" in problems(GOOD + multiplied, tmp_path)[0]
     bomb = "a: &a [x]\n" + "".join(f"b{i}: [*a, *a, *a]\n" for i in range(40))
     assert "aliases" in problems(bomb, tmp_path)[0]
 

@@ -164,3 +164,11 @@ def test_no_text_and_a_vocabulary_below_the_characters_are_clear_errors(tmp_path
     batch = pa.record_batch({"id": ["a"], "text": [many]})
     with pytest.raises(ConfigError, match="SentencePiece cannot train"):
         trained(TrainTokenizer(kind="sentencepiece_bpe", vocab_size=300), [batch], tmp_path)
+
+
+def test_long_runs_are_cut_for_training_only() -> None:
+    from dataforge.operators.tokenizer_train import in_short_runs
+
+    assert in_short_runs("a b\nc") == "a b\nc"
+    assert in_short_runs("<" * 2500) == "\n".join(["<" * 1000, "<" * 1000, "<" * 500])
+    assert in_short_runs("a" + " " * 5000 + "b") == "a" + " " * 1000 + "b"
