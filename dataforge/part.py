@@ -25,7 +25,7 @@ from dataforge.identity import id_sum
 from dataforge.operator import Contract, Rows
 from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
-GROUP_BYTES = 16 << 20  # a row group of a Table holds about this much: what one batch of an operator weighs
+GROUP_BYTES = 4 << 20  # a row group of a Table holds about this much: what one batch of an operator weighs
 GROUP_ROWS = 65_536
 
 

@@ -18,6 +18,7 @@ from dataforge.store import Store
 
 PART_BYTES = 64 << 20  # decompressed input a part
 LEAST_PARTS, MOST_PARTS = 8, 65_536
+PACK_BYTES = 8 << 20  # input a part of packing: its ids, labels and positions are held in memory together
 
 
 @dataclass(frozen=True)
@@ -62,27 +63,32 @@ def build(config: Config, *, device: str = "auto") -> Graph:
     store = Store(config.path(config.store))
     sources = source_steps(config)
     kinds = {source.name: source.kind for source in config.sources}
-    parts = parts_of(config, sources, store)
+    total = sum(decompressed_bytes(step, store) for step in sources.values())
+    parts = parts_of(config, sources, store, total)
     documents = [step for name, step in sources.items() if kinds[name] not in MESSAGES]
     messages = [step for name, step in sources.items() if kinds[name] in MESSAGES]
     corpus = clean_corpus(documents, config, parts) if documents else None
     slack = read_slack(messages, config, parts) if messages else None
-    tokens = make_tokens(corpus, slack.pairs if slack else None, config, parts, device)
+    tokens = make_tokens(corpus, slack.pairs if slack else None, config, power_of_two(total, PACK_BYTES), device)
     return Graph(config, parts, sources, corpus, slack, tokens)
 
 
-def parts_of(config: Config, sources: dict[str, Step], store: Store) -> int:
+def power_of_two(total: int, part_bytes: int) -> int:
+    """The smallest power of two with at most `part_bytes` a part."""
+    parts = 1
+    while parts < MOST_PARTS and total > parts * part_bytes:
+        parts *= 2
+    return parts
+
+
+def parts_of(config: Config, sources: dict[str, Step], store: Store, total: int) -> int:
     """The configured number of parts; for `auto` that of the first ingest of these sources, else by decompressed bytes."""
     if config.ingest.parts != "auto":
         return config.ingest.parts
     earlier = _parts_before(store, set(sources))
     if earlier is not None:
         return earlier
-    total = sum(decompressed_bytes(step, store) for step in sources.values())
-    parts = LEAST_PARTS
-    while parts < MOST_PARTS and total > parts * PART_BYTES:
-        parts *= 2
-    return parts
+    return max(LEAST_PARTS, power_of_two(total, PART_BYTES))
 
 
 def _parts_before(store: Store, sources: set[str]) -> int | None:

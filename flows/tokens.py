@@ -18,8 +18,8 @@ class TokenSteps:
     packed: Step
 
 
-def make_tokens(corpus: Step | None, pairs: Step | None, config: Config, parts: int, device: str) -> TokenSteps:
-    """Corpus rows train on every token, pairs on the answer only."""
+def make_tokens(corpus: Step | None, pairs: Step | None, config: Config, pack_parts: int, device: str) -> TokenSteps:
+    """Corpus rows train on every token, pairs on the answer only. Few `pack_parts` fill sequences best, many hold less."""
     rows = tuple(step for step in (corpus, pairs) if step is not None)
     trained = Step("tokenizer", tokenizer(config, tables=len(rows)), rows if config.tokenizer.path is None else ())
     encoded = []
@@ -39,5 +39,5 @@ def make_tokens(corpus: Step | None, pairs: Step | None, config: Config, parts: 
     overflow = {"bfd_split": "split", "bfd": pack.overflow, "wrapped": "split"}
     policies = [pack.instruct if step is pairs else pack.corpus for step in rows]
     tables = tuple(Packing(policy, overflow[policy]) for policy in policies)
-    packed = Step("packed", Pack(max(1, parts // 8), pack.sequence_length, tables), tuple(encoded))
+    packed = Step("packed", Pack(pack_parts, pack.sequence_length, tables), tuple(encoded))
     return TokenSteps(trained, tuple(encoded), packed)
