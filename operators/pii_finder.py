@@ -21,7 +21,7 @@ LIFT = 0.35  # what a word near by adds to the score, or takes away
 LEAST_SCORE = 0.5
 BEFORE, AFTER = 60, 30  # bytes looked at for words that speak for a candidate
 AGAINST = 25  # bytes before it looked at for words that speak against it: what the number is called
-BESIDE_BEFORE, BESIDE_AFTER = 4, 12  # bytes looked at for what makes it a piece of something longer
+BESIDE_BEFORE, BESIDE_AFTER = 6, 12  # bytes looked at for what makes it a piece of something longer
 REMEMBERED = 8192
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 
@@ -46,12 +46,13 @@ class Finder:
         self.groups = self.pattern.groups
         self.trigger = first.trigger or first.pattern
         self.alone = first.alone
+        self.word = frozenset.intersection(*(_word(rule) for rule in rules))
         self.judges = tuple(_Judge(rule) for rule in rules)
 
     def find(self, data: bytes) -> Iterator[Found]:
         for match in self.pattern.finditer(data):  # candidates only: a few per thousand words of prose
             begin, stop = match.span()
-            if self.alone and begin and data[begin - 1] in _WORD and data[begin] in _WORD:
+            if self.alone and begin and data[begin - 1] in self.word and data[begin] in _WORD:
                 continue
             start, end = (begin, stop) if self.groups == 0 else _group(match, self.groups)
             value = data[start:end]
@@ -77,6 +78,7 @@ class _Judge:
 
     def __init__(self, rule: Rule) -> None:
         self.kind, self.name, self.base = rule.kind, rule.name, rule.score
+        self.alone, self.word = rule.alone, _word(rule)
         self.accepts = _remembered_validator(rule.validator) if rule.validator else _whole
         self.context = _near(any_word(rule.context))
         self.against = _near(any_word(rule.against))
@@ -86,8 +88,10 @@ class _Judge:
 
     def score(self, data: bytes, begin: int, start: int, end: int) -> float:
         """0 for a piece of a longer word, number or token. `begin`: of the match, `start`: of the span in it."""
-        if end < len(data) and data[end] in _WORD and data[end - 1] in _WORD:
+        if end < len(data) and data[end] in self.word and data[end - 1] in _WORD:
             return 0.0
+        if self.alone and begin and data[begin - 1] in self.word and data[begin] in _WORD:
+            return 0.0  # another rule with this pattern let it pass
         if self.plain:
             return self.base
         left, right = _left(data, begin, BEFORE), _right(data, end, AFTER)
@@ -101,6 +105,11 @@ class _Judge:
         if score < LEAST_SCORE and self.context and (self.context(left) or self.context(right)):
             score += LIFT  # looked for only where it decides: half of the time goes there
         return min(round(score, 3), 1.0)
+
+
+def _word(rule: Rule) -> frozenset[int]:
+    """The bytes that make what they stand beside a piece of a longer word."""
+    return _WORD - frozenset(rule.glued.encode())
 
 
 def _whole(value: bytes) -> Part:

@@ -15,6 +15,7 @@ _SUFFIXES = (
 )
 _NO_TLD = frozenset(_SUFFIXES.split())  # of files and of systemd units: `icon@2x.png`, `getty@tty1.service`
 _SERVICE = (b"@openssh.com", b"@libssh.org", b"@lysator.liu.se")  # names of algorithms
+_SCALED = re.compile(rb"[1-9]x\.[a-z]{2}$")  # `icon@2x.de.png`
 _SENTENCE = re.compile(rb"^(.+@[^A-Z]+\.[a-z]{2,})\.[A-Z][a-z]+$")  # `a@example.com.Then`
 
 
@@ -27,7 +28,12 @@ def email(value: bytes) -> Part:
     local = local[start:]
     if not local or len(local) > 64 or len(local) + len(domain) > 253 or local.endswith(b".") or b".." in local:
         return None
-    if domain.rpartition(b".")[2].lower() in _NO_TLD or local == b"git" or value.lower().endswith(_SERVICE):
+    if (
+        domain.rpartition(b".")[2].lower() in _NO_TLD
+        or _SCALED.match(domain)
+        or local == b"git"
+        or value.lower().endswith(_SERVICE)
+    ):
         return None
     return start, len(value)
 

@@ -74,6 +74,15 @@ def card(value: bytes) -> Part:
     return trimmed(value, _is_card, 4)
 
 
+def common_card(value: bytes) -> Part:
+    """As `card`, but with the lengths and prefixes of four networks only: 16 digits, 15 of American Express."""
+    digits = digits_of(value)
+    return (0, len(value)) if _COMMON.fullmatch(digits) and _is_card(value) else None
+
+
+_COMMON = re.compile(rb"(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|65\d\d)\d{12}|3[47]\d{13}")
+
+
 def any_card(value: bytes) -> Part:
     """12 to 19 digits of Maestro and small networks, whose prefixes other numbers have too: only near a word for it."""
     ok = len(value) <= 19 and value.isdigit() and value[:1] in b"01234569" and luhn(value) and len(set(value)) > 1
@@ -159,6 +168,13 @@ def phone_international(value: bytes) -> Part:
     return trimmed(value, accept)
 
 
+def phone_with_plus(value: bytes) -> Part:
+    """As `phone_international`, but only written with `+` and ten digits or more."""
+    if not value.startswith((b"+", b"(+")) or len(digits_of(value)) < 10:
+        return None
+    return phone_international(value)
+
+
 _GAP = re.compile(rb"\d[^\d]")
 _MEMORY_RANGE = re.compile(rb"00\d{5,}-\d{6,}$")
 
@@ -234,9 +250,11 @@ def _in_brackets(validate: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
 
 NUMBERS: dict[str, Callable[[bytes], Part]] = {
     "card": card,
+    "common_card": common_card,
     "any_card": any_card,
     "iban": iban,
     "ssn": ssn,
+    "phone_with_plus": phone_with_plus,
     "phone_international": phone_international,
     "phone_national": phone_national,
     "phone_grouped": _in_brackets(phone_grouped),

@@ -50,6 +50,7 @@ class Rule:
     context: tuple[str, ...] = ()  # regular expressions of words near by that raise the score by `LIFT`
     against: tuple[str, ...] = ()  # … that lower it by `LIFT`
     alone: bool = True  # the match must not begin inside a longer word
+    glued: str = ""  # letters, digits or `_` that end a word here, so that `key_AKIA…_old` hides nothing
     not_before: str = ""  # no match if what stands right before it matches
     not_after: str = ""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -64,6 +64,8 @@ EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
 @dataclass(frozen=True)
 class SlackExport(Source):
     """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
+
+    VERSION: ClassVar[int] = 2
 
     name: str
     path: str = field(metadata={"identity": False})

@@ -1,7 +1,9 @@
 """Names, handles and e-mails of members in running text → what stands for them. One pass over the words of a text.
 
 Full names count everywhere, single names outside code; a name that is a plain word too (`Will`) counts only with a
-capital right after a word such as "ask" or "thanks". A name that several people share becomes `<PERSON>`.
+capital right after a word such as "ask" or "thanks". A display name counts bare where its letters give it away
+(`CanaryDisp`), a plain one (`Sparky`) only with a capital inside a sentence. A full name joined by underscores (a file
+name) is one too. A name that several people share becomes `<PERSON>`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from typing import Any
 PERSON = "<PERSON>"
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 WORD = re.compile(r"@?[^\W_](?:[\w.'’-]*\w)?")
+JOINED = re.compile(r"(?<![@\w.])[^\W_]+(?:_[^\W_]+)+")  # `Anna_Berg_2024` of a file name
+INNER_CAPITAL = re.compile(r"[a-z][A-Z]")
+SENTENCE_START = re.compile(r"(?:^|[.!?:;\n>*•-]\s*|[\"'(\[]\s*)$")
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.S)
 # Names that are words of the language too: one alone is a name only with a capital, right after one of CONTEXT.
 _WORDS = """
@@ -45,6 +50,7 @@ class Names:
     emails: dict[str, str] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
     telling: set[str] = field(default_factory=set)  # handles made of a name (`zvantongeren`): hidden in code too
+    capital: set[str] = field(default_factory=set)  # display names like any word: only `Sparky`, inside a sentence
     _longest: dict[str, int] = field(default_factory=dict)
 
     def learn(self, user: dict[str, Any], hidden: str) -> None:
@@ -57,6 +63,9 @@ class Names:
         parts = {word.lower() for name in _strings(user, profile, ("real_name",)) for word in WORD.findall(name)}
         for name in _strings(user, profile, ("name", "display_name", "display_name_normalized")):
             self._handle(name, hidden, parts)
+        if not user.get("is_bot"):  # bots are called like products: `GitHub`
+            for name in _strings(user, profile, ("display_name", "display_name_normalized")):
+                self._display(name.strip(), hidden)
         for mail in _strings(user, profile, ("email",)):
             self.emails[mail.lower()] = hidden
 
@@ -69,6 +78,7 @@ class Names:
             self._put(words[:1], hidden)
 
     def _put(self, words: tuple[str, ...], hidden: str) -> None:
+        self.capital.discard(words[0] if len(words) == 1 else "")
         self.replies[words] = hidden if self.replies.get(words, hidden) == hidden else PERSON
         self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
 
@@ -85,6 +95,17 @@ class Names:
         elif words:
             self._put(words, hidden)
 
+    def _display(self, name: str, hidden: str) -> None:
+        """One word of five letters or more, with a capital inside or at least at its start."""
+        word = name.lower()
+        plain = not INNER_CAPITAL.search(name)
+        if not WORD.fullmatch(name) or len(name) < 5 or word in COMMON_WORDS or (plain and not name[0].isupper()):
+            return
+        is_name = (word,) in self.replies and word not in self.capital  # somebody's real name already
+        self._put((word,), hidden)
+        if plain and not is_name:
+            self.capital.add(word)
+
     def hide(self, text: str) -> str:
         if "@" in text and self.emails:
             text = EMAIL.sub(lambda m: self.emails.get(m[0].lower(), m[0]), text)
@@ -98,6 +119,8 @@ class Names:
     def _hide(self, text: str, *, is_code: bool) -> str:
         """One pass over the words; most texts hold no first word of any name and come back as they are."""
         longest = self._longest
+        if "_" in text and not is_code:
+            text = JOINED.sub(self._joined, text)
         begins = [
             at
             for at, word in enumerate(WORD.findall(text))
@@ -113,6 +136,20 @@ class Names:
                 pieces += [text[end : found[at].start()], hidden]
                 end, after = stop, at + count
         return "".join([*pieces, text[end:]]) if pieces else text
+
+    def _joined(self, match: re.Match[str]) -> str:
+        """Full names among the parts of `Anna_Berg_2024`; one part alone is left, it may be any word."""
+        parts = match[0].split("_")
+        low = [part.lower() for part in parts]
+        at = 0
+        while at < len(parts):
+            for count in range(min(self._longest.get(low[at], 0), len(parts) - at), 1, -1):
+                hidden = self.replies.get(tuple(low[at : at + count]))
+                if hidden and not COMMON_WORDS.issuperset(low[at : at + count]):
+                    parts[at : at + count], low[at : at + count] = [hidden], [hidden]
+                    break
+            at += 1
+        return "_".join(parts)
 
     def _match(self, text: str, found: list[re.Match[str]], at: int, is_code: bool) -> tuple[int, str, int]:
         """(words matched, replacement, where the name ends); (0, "", 0) where no name begins."""
@@ -133,9 +170,17 @@ class Names:
     def _single(self, text: str, found: list[re.Match[str]], at: int, word: str, is_code: bool) -> bool:
         if is_code:
             return word in self.telling or not word.isalpha()
+        if word in self.capital:
+            before = text[max(found[at].start() - 8, 0) : found[at].start()]
+            return found[at][0][0].isupper() and (not SENTENCE_START.search(before) or self._after_call(found, at))
         if word not in COMMON_WORDS:
             return True
-        return found[at][0][0].isupper() and at > 0 and found[at - 1][0].lower() in CONTEXT
+        return found[at][0][0].isupper() and self._after_call(found, at)
+
+    @staticmethod
+    def _after_call(found: list[re.Match[str]], at: int) -> bool:
+        """Right after a word such as "ask"."""
+        return at > 0 and found[at - 1][0].lower() in CONTEXT
 
 
 def _strings(user: dict[str, Any], profile: dict[str, Any], names: tuple[str, ...]) -> list[str]:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pyarrow as pa
@@ -29,6 +29,8 @@ from dataforge.schemas.message import MESSAGE
 @dataclass(frozen=True)
 class SlackPull(Source):
     """`path` is `{store}/pull/<source>`; everything else as in SlackExport."""
+
+    VERSION: ClassVar[int] = 2
 
     name: str
     path: str = field(metadata={"identity": False})

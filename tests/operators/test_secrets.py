@@ -62,6 +62,11 @@ def test_two_secrets_in_one_text() -> None:
     assert mask_secrets(f"{aws}:{TOKEN}") == "<SECRET>:<SECRET>"
 
 
+def test_underscores_around_a_token_do_not_hide_it() -> None:
+    aws = expand("AKIA{upper:16}", 2)
+    assert mask_secrets(f"key_{aws}_end token_{TOKEN}") == "key_<SECRET>_end token_<SECRET>"
+
+
 def test_masking_twice_changes_nothing() -> None:
     once = mask_secrets(f"password={TOKEN} and url https://a:b1c2d3@example.com/x")
     assert mask_secrets(once) == once

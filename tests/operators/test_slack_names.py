@@ -1,0 +1,52 @@
+"""Names in running text: display names that stand bare, and full names in file names."""
+
+import pytest
+
+from dataforge.operators.slack_names import PERSON, Names
+
+
+def names(*users: dict[str, object]) -> Names:
+    known = Names({})
+    for number, user in enumerate(users, 1):
+        known.learn(user, f"user_{number}")
+    return known
+
+
+def member(real: str, shown: str, **more: object) -> dict[str, object]:
+    return {"profile": {"real_name": real, "display_name": shown}, **more}
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("ask CanaryDisp in the office", "ask user_1 in the office"),
+        ("canarydisp said so, CanaryDisp's idea", "user_1 said so, user_1's idea"),
+        ("the class `CanaryDisp` stays", "the class `CanaryDisp` stays"),
+        ("we met Sparky there", "we met user_2 there"),
+        ("ask Sparky. Thanks Sparky", "ask user_2. Thanks user_2"),
+        ("sparky wine. Sparky wine", "sparky wine. Sparky wine"),
+        ("the Support desk", "the Support desk"),
+        ("a GitHub action", "a GitHub action"),
+        ("see Zelda_Vantongeren_2024.txt", "see user_1_2024.txt"),
+        ("zelda_notes.txt and snake_case", "zelda_notes.txt and snake_case"),
+    ],
+)
+def test_display_names_and_file_names(text: str, hidden: str) -> None:
+    users = (
+        member("Zelda Vantongeren", "CanaryDisp"),
+        member("Otto Haldorsen", "Sparky"),
+        member("Ida Lund", "Support"),
+        member("", "GitHub", is_bot=True),
+    )
+    assert names(*users).hide(text) == hidden
+
+
+def test_a_display_name_of_two_people_is_nobody_in_particular() -> None:
+    known = names(member("Zelda Vantongeren", "Sparky"), member("Otto Haldorsen", "Sparky"))
+    assert known.hide("we met Sparky") == f"we met {PERSON}"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_real_name_is_one_whatever_the_order_of_members(order: int) -> None:
+    users = [member("Sparky Lund", ""), member("Otto Haldorsen", "Sparky")][::order]
+    assert names(*users).hide("Sparky came") == f"{PERSON} came"
