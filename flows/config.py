@@ -523,7 +523,8 @@ def _problem(document: Document, path: tuple[str | int, ...], entry: Any) -> Pro
         return Problem(line, column, key, "", f"unknown key{_did_you_mean(path)}")
     if kind == "missing":
         return Problem(line, column, key, "", "is missing")
-    return Problem(line, column, key, _shown(entry["input"]), _rule(entry))
+    rule = _rule(entry)
+    return Problem(line, column, key, "…" if "a secret" in rule else _shown(entry["input"]), rule)
 
 
 def _rule(entry: Any) -> str:

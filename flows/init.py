@@ -119,7 +119,7 @@ def config_text(name: str, sources: list[str], *, slack: bool, vocabulary: int) 
             "  opt_out_users: []               # ids of people whose messages must not be read",
         ]
     lines += [
-        "quality: {preset: none}           # gopher, c4, fineweb, dclm; thresholds beside it, e.g. min_words: 50",
+        "quality: {preset: none}           # gopher, c4, fineweb, dclm: {preset: gopher, min_words: 40} changes a threshold",
         "language: {keep: []}              # e.g. [en, de]; empty keeps all",
         "dedupe: {exact: document, bands: [18, 7], threshold: 0.8, keep: [longest, smallest_id]}",
         "pii: {action: mask}               # mask, pseudonym (needs key: env:NAME) or drop",

@@ -80,7 +80,14 @@ def _unigram_model(model: spm.Model) -> dict[str, Any]:
 
 
 def json_of_ranks(ranks: dict[bytes, int], pattern: str, special: dict[str, int]) -> dict[str, Any]:
-    """tokenizer.json with every split of every token as a merge, in the order of ranks."""
+    """tokenizer.json with every split of every token as a merge, in the order of ranks.
+
+    Numbers that a rank list leaves free below its special tokens are taken by `<|reserved_N|>`: the library numbers added
+    tokens without holes, so one hole would give every special token after it another id.
+    """
+    last = max([*ranks.values(), *special.values()])
+    free = set(range(last)) - set(ranks.values()) - set(special.values())
+    special = special | {f"<|reserved_{number}|>": number for number in free}
     char = {byte: letter for letter, byte in byte_alphabet().items()}
     shown = {token: "".join(char[byte] for byte in token) for token in ranks}
     merges = [

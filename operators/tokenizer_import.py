@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dataforge.errors import ConfigError, InputError
 from dataforge.kernels import sentencepiece_model as spm
@@ -47,6 +47,8 @@ KNOWN_RANKS: dict[str, tuple[str, dict[str, int]]] = {
 @dataclass(frozen=True)
 class ImportTokenizer(Fold):
     """Make it by `ImportTokenizer.of(path, …)`: `sha256` of the files read is what enters the step's id."""
+
+    VERSION: ClassVar[int] = 2  # free numbers of rank lists are reserved
 
     path: str = field(metadata={"identity": False})
     sha256: str = ""

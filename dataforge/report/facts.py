@@ -119,7 +119,8 @@ def _lengths(configs: Mapping[str, Sequence[Table]], corpus: TextFacts, instruct
 
 
 def _duplicates(tables: Sequence[Table]) -> dict[str, Any] | None:
-    twins = counts.having(tables, "id", "cluster", "duplicate")
+    found = counts.having(tables, "id", "cluster", "duplicate")
+    twins = [t for t in found if t.manifest["contract"] != "aside"]  # one row per row, not one per row with an edge
     return counts.cluster_sizes(twins) if twins else None
 
 

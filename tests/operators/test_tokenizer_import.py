@@ -134,3 +134,17 @@ def test_no_tokenizer_and_a_changed_one_are_refused(tmp_path):
     (tmp_path / "x.tiktoken").write_bytes(ranks_of(("th",)))
     with pytest.raises(InputError, match="changed"):
         operator.finish(None, tmp_path / "out")
+
+
+def test_holes_below_special_tokens_are_filled_so_that_ids_survive_loading() -> None:
+    import json
+
+    from tokenizers import Tokenizer
+
+    from dataforge.kernels.tokenizer_json import json_of_ranks
+
+    ranks = {bytes([byte]): byte for byte in range(256)}
+    document = json_of_ranks(ranks, "cl100k", {"<|endoftext|>": 258, "<|endofprompt|>": 261})
+    loaded = Tokenizer.from_str(json.dumps(document))
+    assert loaded.token_to_id("<|endoftext|>") == 258 and loaded.token_to_id("<|endofprompt|>") == 261
+    assert loaded.get_vocab_size() == 262
