@@ -220,7 +220,7 @@ def test_timings_are_only_in_the_store_s_report(found: dict[str, Any]) -> None:
 def test_the_page_asks_the_network_for_nothing(found: dict[str, Any], tmp_path: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        pytest.skip("no Chromium on this machine")
+        pytest.skip("no Chromium; apt-get install --no-install-recommends chromium")
     from playwright.sync_api import sync_playwright
 
     (tmp_path / "report.html").write_text(html(found))
