@@ -112,16 +112,17 @@ def _check_events(text: str, name: str) -> None:
 def _plain(value: Any, path: tuple[str | int, ...], places: dict[Any, tuple[int, int]]) -> Any:
     if len(places) > MAX_VALUES:  # aliases of aliases multiply: few events, billions of values
         raise ConfigError(f"has more than {MAX_VALUES} values", hint="write lists without aliases of aliases")
+    marks: Any = getattr(value, "lc", None)
     if isinstance(value, dict):
         out = {}
         for key, child in value.items():
-            line, column = value.lc.key(key)
+            line, column = marks.key(key)
             places[(*path, str(key))] = (line + 1, column + 1)
             out[str(key)] = _plain(child, (*path, str(key)), places)
         return out
     if isinstance(value, list):
         for index in range(len(value)):
-            line, column = value.lc.item(index)
+            line, column = marks.item(index)
             places[(*path, index)] = (line + 1, column + 1)
         return [_plain(child, (*path, i), places) for i, child in enumerate(value)]
     if isinstance(value, bool) or value is None:

@@ -51,7 +51,8 @@ def hex_prefix(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     data = np.frombuffer(ids.buffers()[2], np.uint8)
     digits = np.stack([data[start + i] for i in range(4)]).astype(np.int32)
     values = np.where(digits >= 97, digits - 87, digits - 48)
-    return (values[0] << 12 | values[1] << 8 | values[2] << 4 | values[3]).astype(np.int32)
+    prefix: np.ndarray = (values[0] << 12 | values[1] << 8 | values[2] << 4 | values[3]).astype(np.int32)
+    return prefix
 
 
 _NIBBLES = np.zeros(256, np.uint8)

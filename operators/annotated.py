@@ -34,7 +34,12 @@ class Annotated(Map):
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
         def join(labels: pa.RecordBatch, messages: pa.RecordBatch, context: pa.RecordBatch) -> Rows:
-            seen = [messages.column("source"), messages.column("text"), context.column("prev_text"), context.column("next_text")]
+            seen = [
+                messages.column("source"),
+                messages.column("text"),
+                context.column("prev_text"),
+                context.column("next_text"),
+            ]
             columns = [*labels.columns, *seen, pa.repeat(pa.scalar("train"), labels.num_rows)]
             return Rows(pa.RecordBatch.from_arrays(columns, schema=self.gives([labels.schema])))
 

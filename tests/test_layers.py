@@ -25,7 +25,13 @@ FENCES = {
     "apache_beam": {"dataforge/engine/beam.py"},
     "prefect": {"flows/orchestrate.py"},
     "cupy": {"kernels/device.py"},
-    "datasets": {"dataforge/load.py", "dataforge/verify.py", "operators/publish", "operators/arrow_copy.py", "operators/card.py"},
+    "datasets": {
+        "dataforge/load.py",
+        "dataforge/verify.py",
+        "operators/publish",
+        "operators/arrow_copy.py",
+        "operators/card.py",
+    },
     "slack_sdk": {"operators/slack"},
     "starlette": {"dataforge/review/"},
     "uvicorn": {"dataforge/review/"},
@@ -123,10 +129,20 @@ def test_no_pickle_no_eval_no_shell() -> None:
                 name = ast.unparse(node.func)
                 if name in ("eval", "exec", "yaml.load", "os.system"):
                     wrong.append(f"{place}:{node.lineno} calls {name}")
-                wrong += [f"{place}:{node.lineno} {k.arg}=True" for k in node.keywords if k.arg in ("shell", "trust_remote_code") and ast.unparse(k.value) == "True"]
+                wrong += [
+                    f"{place}:{node.lineno} {k.arg}=True"
+                    for k in node.keywords
+                    if k.arg in ("shell", "trust_remote_code") and ast.unparse(k.value) == "True"
+                ]
     assert wrong == []
 
 
 def test_users_mistakes_are_never_asserted() -> None:
-    found = [f"{p.relative_to(ROOT)}:{n.lineno}" for f in FOLDERS for p in sources(f) for n in ast.walk(ast.parse(p.read_text())) if isinstance(n, ast.Assert)]
+    found = [
+        f"{p.relative_to(ROOT)}:{n.lineno}"
+        for f in FOLDERS
+        for p in sources(f)
+        for n in ast.walk(ast.parse(p.read_text()))
+        if isinstance(n, ast.Assert)
+    ]
     assert found == []

@@ -54,7 +54,8 @@ class Beam:
         )
         try:
             build(pipeline)
-            pipeline.run().wait_until_finish()
+            running: Any = pipeline.run()
+            running.wait_until_finish()
         except DataforgeError:
             raise
         except Exception as error:

@@ -251,7 +251,7 @@ def _check_columns(spec: Spec) -> None:
 
 
 def _finish(step: Step, spec: Spec, parts: int, state: State) -> Table:
-    operator = step.operator
+    operator: Any = step.operator
     records = [read_record(spec.path, part, step_id=spec.id, check=False) for part in range(parts)]
     tables = [state.tables[s] for s in step.inputs if not state.tables[s].is_files]
     schema = operator.gives() if isinstance(operator, Source) else operator.gives([t.schema for t in tables])

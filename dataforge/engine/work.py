@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.errors import AccountError, DataforgeError, InputError
-from dataforge.operator import Contract, Fold, Keyed, Map, Operator, Rows, Source, SourceFile, Split
+from dataforge.operator import Contract, Fold, Keyed, Map, Rows, Source, SourceFile, Split
 from dataforge.part import PartWriter, as_table, one_batch
 from dataforge.table import Table
 
@@ -31,7 +31,7 @@ class Spec:
 
     name: str
     id: str
-    operator: Operator
+    operator: Any  # one of the four kinds; the function that fills it knows which
     path: Path
     inputs: tuple[Path, ...]
 
@@ -131,7 +131,7 @@ class _Aside:
             self.held.append(rest)
         else:
             self.held.append(Rows(kept, rows.dropped, rows.quarantined, rows.notes))
-        return kept.num_rows + sum(t.num_rows for t in (rows.dropped, rows.quarantined) if t is not None)
+        return int(kept.num_rows + sum(t.num_rows for t in (rows.dropped, rows.quarantined) if t is not None))
 
     def _spill(self, kept: pa.Table) -> None:
         import tempfile
@@ -344,7 +344,7 @@ def spill(task: Task) -> None:
 
 def spilled_rows(spec: Spec, index: int, part: int) -> list[pa.RecordBatch]:
     """What `spill` wrote for a target part, all input parts in order."""
-    found = []
+    found: list[pa.RecordBatch] = []
     for source in range(spec.tables()[index].n_parts):
         path = shuffle_path(spec, index, source)
         places = np.flatnonzero(np.load(path.with_suffix(".npy"), allow_pickle=False) == part)
