@@ -1,8 +1,7 @@
 """What another threshold would keep: answered from the stored score tables, nothing is computed again.
 
 Only the verdict changes: duplicates and personal data are left as they were found, so a document counts as kept when it
-passes the changed rules and loses to no duplicate. Tokens are those of the encoded rows where they are, else estimated
-from the bytes of the text by the tokenizer's bytes per token.
+passes the changed rules and loses to no duplicate. The amount is given in bytes of text.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def _round_step(width: float, *, whole: bool) -> float:
 
 
 def whatif_document(graph: Graph, tables: list[Table], changes: list[str]) -> dict[str, Any]:
-    """`{"schema", "key", "settings": [{"value", "documents", "tokens", "dropped": {reason: n}}], "now"}`."""
+    """`{"schema", "key", "settings": [{"value", "documents", "text_bytes", "dropped": {reason: n}}], "now"}`."""
     if len(changes) != 1:
         raise ConfigError("give exactly one --set", hint="--set quality.min_words=30..200")
     key, values = settings(changes[0])
@@ -102,21 +101,14 @@ def _count(parts: list[Any], graph: Graph, overrides: dict[str, Any]) -> dict[st
 def whatif_text(document: dict[str, Any]) -> str:
     """A table with a bar a setting: the longest bar is the most documents."""
     most = max([row["documents"] for row in document["settings"]] + [document["now"]["documents"], 1])
-    tokens = "tokens" if "tokens" in document["now"] else "text"
     now = document["now"]["documents"]
     lines = [
         f"{document['key']} (now {document['current']:g}: {now:,} documents)",
-        f"{'value':>10}  {'documents':>10}  {tokens:>12}",
+        f"{'value':>10}  {'documents':>10}  {'text':>12}",
     ]
     for row in document["settings"]:
-        amount = f"{row['tokens']:,}" if "tokens" in row else size(row["text_bytes"])
+        amount = size(row["text_bytes"])
         bar = "█" * round(30 * row["documents"] / most)
         here = "  ← now" if row["value"] == document["current"] else ""
         lines.append(f"{row['value']:>10g}  {row['documents']:>10,}  {amount:>12}  {bar}{here}")
     return "\n".join(lines)
-
-
-def add_tokens(document: dict[str, Any], bytes_per_token: float) -> None:
-    """Adds `tokens` to every setting, from the bytes of text and the tokenizer's bytes per token."""
-    for row in [document["now"], *document["settings"]]:
-        row["tokens"] = round(row["text_bytes"] / bytes_per_token)

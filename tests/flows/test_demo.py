@@ -188,3 +188,10 @@ def test_golden_rows_change_only_with_a_version(demo: Path) -> None:
     changed = [step for step, entry in now.items() if step in golden and golden[step]["rows"] != entry["rows"]]
     assert bumped or not changed, f"{changed} changed: bump VERSION and run python -m tests.flows.golden"
     assert not bumped, f"{sorted(bumped)} are new or bumped: run python -m tests.flows.golden"
+
+
+def test_acts_outside_their_expected_share_stop_the_publishing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = copy_demo(tmp_path / "demo", acts="{expect: {questions: [0.9, 1.0]}, gate: true}")
+    assert main(["run", str(config), "--direct", "--workers", "1", "-q", "--json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert "questions are 0.2" in document["error"]["what"] and document["out"] is None
