@@ -106,6 +106,7 @@ RAW_DEFLATE = zlib.compressobj(wbits=-15)
         (brotli.compress(b"hello, world"), ["Content-Encoding: br"]),
         (zstandard.ZstdCompressor().compress(b"hello, world"), ["Content-Encoding: zstd"]),
     ],
+    ids=["plain", "chunked", "said chunked", "chunks end early", "gzip", "zlib", "raw deflate", "brotli", "zstd"],
 )
 def test_transfer_and_content_encodings_are_undone(tmp_path, body, headers):
     assert ledger(source_of(tmp_path, plain(body, *headers)))[0] == ["hello, world"]
@@ -120,6 +121,7 @@ def test_transfer_and_content_encodings_are_undone(tmp_path, body, headers):
         (b"x", ["Content-Encoding: rot13"], ("SCHEMA", "the body has a content encoding that is not known")),
         (b"x" * 5001, [], ("ROWSIZE", "expected at most 5000 bytes, found 5045")),
     ],
+    ids=["cut gzip", "damaged gzip", "damaged chunks", "unknown encoding", "too long"],
 )
 def test_a_damaged_body_costs_one_record(tmp_path, body, headers, fault):
     data = plain(b"before") + plain(body, *headers) + plain(b"after")
