@@ -45,6 +45,7 @@ class Instruct(Map):
     team: tuple[str, ...] = ()  # only answers of these people; their turns are the assistant's
     consent: str = ""
     contract: ClassVar[Contract] = Contract.DERIVED
+    VERSION: ClassVar[int] = 2  # a landmark is a fixed spelling, the same for the chat template
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:

@@ -12,7 +12,8 @@ from typing import Any
 
 # name → (mark of a heading's end, whether an empty Input is written)
 TEMPLATES: dict[str, tuple[str, str, bool]] = {"book": ("###", "", True), "alpaca": ("### ", ":", False)}
-LANDMARK = re.compile(r"^(###\s*(?:Instruction|Input|Response)\b)", re.M)
+LANDMARKS = tuple(f"###{blank}{part}" for blank in ("", " ") for part in ("Instruction", "Input", "Response"))
+LANDMARK = re.compile(f"^({'|'.join(LANDMARKS)})", re.M)
 ADDRESSED = re.compile(r"\A(?:@user(?:_[a-z2-7]{10})?[:,]?\s+)+")
 BYTES_PER_TOKEN = 4
 Turn = dict[str, Any]

@@ -15,34 +15,41 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError, GateError
+from dataforge.operators.instruct_render import LANDMARKS, TEMPLATES
 
 REPORT = "tokenizer_report.json"
 
-# Turns of a chat under the landmark lines of the instruct templates. What the assistant says, its EOS included, stands
-# between the generation marks, so that `assistant_only_loss` trains on just that.
-_CHAT = """{%- for message in messages -%}
-{%- if message['role'] == 'assistant' -%}
-{{- 'RESPONSE' -}}{%- generation -%}{{- message['content'] + eos_token -}}{%- endgeneration -%}{{- '\\n\\n' -}}
-{%- elif message['role'] == 'system' -%}
-{{- message['content'] + '\\n\\n' -}}
+# An exchange of a chat is written as the instruct template writes a pair: what the user says is the Instruction, a system
+# message before it the Input, and after the answer comes EOS and nothing else. So the prompt that a server renders is the
+# prompt that was trained. What the assistant says, its EOS included, stands between the generation marks, so that
+# `assistant_only_loss` trains on just that. Lines that look like a landmark are moved in, as `instruct_render` does it.
+_CHAT = """{%- set given = namespace(text='') -%}
+{%- macro plain(text) -%}{{- ('\\n' ~ text)ESCAPES[1:] -}}{%- endmacro -%}
+{%- for message in messages -%}
+{%- if message['role'] == 'system' -%}
+{%- set given.text = message['content'] -%}
+{%- elif message['role'] == 'assistant' -%}
+{{- 'RESPONSE' -}}{%- generation -%}{{- plain(message['content']) ~ eos_token -}}{%- endgeneration -%}
 {%- else -%}
-{{- 'INSTRUCTION' + message['content'] + '\\n\\n' -}}
+{{- 'INSTRUCTION' ~ plain(message['content']) ~ '\\n\\n' -}}
+{%- if given.text or KEEPS_EMPTY -%}{{- 'INPUT' ~ plain(given.text) ~ '\\n\\n' -}}{%- endif -%}
+{%- set given.text = '' -%}
 {%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- 'RESPONSE' -}}{%- endif -%}
 """
-LANDMARKS = {
-    "book": ("###Instruction\\n", "###Response\\n"),
-    "alpaca": ("### Instruction:\\n", "### Response:\\n"),
-}
 
 
 def chat_template(name: str) -> str:
-    """Jinja text for `book` or `alpaca`."""
-    if name not in LANDMARKS:
-        raise ConfigError(f"there is no chat template {name!r}", hint=f"use one of: {', '.join(LANDMARKS)}")
-    instruction, response = LANDMARKS[name]
-    return _CHAT.replace("INSTRUCTION", instruction).replace("RESPONSE", response)
+    """Jinja text for a template of `instruct_render`, `book` or `alpaca`."""
+    if name not in TEMPLATES:
+        raise ConfigError(f"there is no chat template {name!r}", hint=f"use one of: {', '.join(TEMPLATES)}")
+    before, after, keeps_empty = TEMPLATES[name]
+    text = _CHAT.replace("KEEPS_EMPTY", "true" if keeps_empty else "false")
+    text = text.replace("ESCAPES", "".join(f".replace('\\n{line}', '\\n {line}')" for line in LANDMARKS))
+    for part in ("Instruction", "Input", "Response"):
+        text = text.replace(f"'{part.upper()}'", f"'{before}{part}{after}\\n'")
+    return text
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge.errors import ConfigError, GateError, InputError
-from dataforge.operators.tokenizer_files import private_tokens, refuse_private
+from dataforge.operators.instruct_render import TEMPLATES, render
+from dataforge.operators.tokenizer_files import chat_template, private_tokens, refuse_private
 from dataforge.operators.tokenizer_train import KINDS, TrainTokenizer
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -98,8 +99,32 @@ def test_the_chat_template_marks_what_the_assistant_says(tmp_path):
     chat = [{"role": "user", "content": "Say hi"}, {"role": "assistant", "content": "hi there"}]
     made = tokenizer.apply_chat_template(chat, return_assistant_tokens_mask=True, return_dict=True)
     kept = [i for i, mine in zip(made["input_ids"], made["assistant_masks"], strict=True) if mine]
-    assert tokenizer.decode(made["input_ids"]) == "###Instruction\nSay hi\n\n###Response\nhi there</s>\n\n"
+    assert tokenizer.decode(made["input_ids"]) == "###Instruction\nSay hi\n\n###Input\n\n\n###Response\nhi there</s>"
     assert tokenizer.decode(kept) == "hi there</s>"
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_is_served_is_what_was_trained(name):
+    """The prompt that a server renders is the prompt of the pair, whatever is said, landmark lines included."""
+    utils = pytest.importorskip("transformers.utils.chat_template_utils")
+    said = st.lists(st.sampled_from(["a", "\n", "### ", "###Input", "### Response:", "###Instruction", "é"]), max_size=5)
+
+    @settings(max_examples=80, deadline=None)
+    @given(*[said.map("".join)] * 3)
+    def law(asked, context, answer):
+        chat = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+        chat = [{"role": "system", "content": context}, *chat] if context else chat
+        prompt, completion = render(name, asked, context, answer)
+
+        def shown(turns, generate):
+            fields = {"eos_token": "</s>", "add_generation_prompt": generate}
+            return utils.render_jinja_template([turns], chat_template=chat_template(name), **fields)[0][0]
+
+        assert shown(chat[:-1], True) == prompt
+        assert shown(chat, False) == prompt + completion + "</s>"
+        assert shown(chat * 2, False) == (prompt + completion + "</s>") * 2
+
+    law()
 
 
 def test_a_vocabulary_larger_than_the_text_supports_is_capped_and_said(tmp_path):
