@@ -41,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(sign, handler)
     if argv is None:
         sys.stdout.flush()
+        if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):  # exit hooks of libraries wait for servers; nothing of ours is open
+            sys.stderr.flush()
+            os._exit(code)
         sys.exit(code)
     return code
 

@@ -17,6 +17,7 @@ for _name, _value in {
     "PREFECT_LOGGING_LEVEL": "ERROR",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",  # its 20 are short for a busy machine
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -51,27 +52,66 @@ NETWORK_RETRIES = {"retries": 5, "retry_delay_seconds": exponential_backoff(2), 
 def run_with_prefect(
     config: Config, make: Callable[[], Any], *, device: str, say: Callable[[str], None], strict: bool = False
 ) -> Outcome:
-    """Runs a config as a flow on the configured server or on a temporary one; directly if the API does not answer."""
-    if not api_answers():
-        say(f"the Prefect API at {os.environ.get('PREFECT_API_URL')} does not answer: running directly")
+    """Runs a config as a flow on the configured server or on a temporary one.
+
+    Where Prefect itself fails (no answer, a server that does not start or goes away) the run goes on directly: what was
+    done stands in the store.
+    """
+
+    def directly(why: str) -> Outcome:
+        say(f"{why}: running directly")
         return execute(config, make, device=device, say=say, strict=strict)
-    held: list[Outcome] = []
-    raised: list[DataforgeError] = []
+
+    if not api_answers():
+        return directly(f"the Prefect API at {os.environ.get('PREFECT_API_URL')} does not answer")
+    ours: list[Outcome | Exception] = []  # what our part of the flow came to; nothing if Prefect failed before
+
+    def around(scan: Scan, fill_scan: Callable[[], None]) -> None:
+        as_task(scan, lambda: _noted(fill_scan, ours))
 
     @flow(name="dataforge", flow_run_name=config.name, persist_result=False)
     def dataset() -> State[Any]:
         try:
-            held.append(execute(config, make, device=device, around=as_task, say=say, strict=strict))
+            outcome = execute(config, make, device=device, around=around, say=say, strict=strict)
         except DataforgeError as error:
-            raised.append(error)
+            ours.append(error)
             return state_of_error(error)
-        tell(held[0])
-        return state_of(held[0])
+        ours.append(outcome)
+        tell(outcome)
+        return state_of(outcome)
 
-    dataset(return_state=True)
-    if raised:
-        raise raised[0]
-    return held[0]
+    try:
+        dataset(return_state=True)
+    except Exception as error:
+        if not ours:
+            return directly(f"Prefect failed ({type(error).__name__})")
+    except BaseException:
+        _stop_temporary_servers()
+        raise
+    if not ours:
+        return directly("Prefect failed in the middle of the run")
+    if isinstance(ours[-1], Exception):
+        raise ours[-1]
+    return ours[-1]
+
+
+def _noted(fill_scan: Callable[[], None], ours: list[Outcome | Exception]) -> None:
+    """Fills a scan; an exception of ours is kept, to tell it from one of Prefect's."""
+    try:
+        fill_scan()
+    except Exception as error:
+        ours.append(error)
+        raise
+
+
+def _stop_temporary_servers() -> None:
+    """Ends Prefect's own server at once: it takes five seconds for that, which a stopped run does not have. What it
+    stored is whole, SQLite sees to that."""
+    from prefect.server.api.server import SubprocessASGIServer
+
+    for server in getattr(SubprocessASGIServer, "_instances", {}).values():
+        if server.server_process is not None:
+            server.server_process.kill()
 
 
 def api_answers() -> bool:

@@ -162,6 +162,40 @@ def deployments() -> list[dict[str, Any]]:
     return list(YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"])
 
 
+@pytest.mark.parametrize("fails_at", [1, 3])
+def test_where_prefect_fails_the_run_goes_on_directly(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    from dataforge.flows import orchestrate
+
+    real, calls = orchestrate.as_task, []
+
+    def as_task(scan: Any, fill_scan: Callable[[], None]) -> None:
+        calls.append(scan)
+        if len(calls) == fails_at:
+            raise RuntimeError("the server went away")
+        real(scan, fill_scan)
+
+    monkeypatch.setattr(orchestrate, "as_task", as_task)
+    outcome, said = run(small_config(tmp_path, [line(1), line(2)], name="broken", **CHEAP))
+    assert outcome.exit_code == 0 and outcome.out is not None
+    assert any("Prefect failed" in text for text in said)
+
+
+def test_a_fault_of_ours_is_not_taken_for_one_of_prefect(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataforge.flows import orchestrate
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    real = orchestrate._noted
+    monkeypatch.setattr(orchestrate, "_noted", lambda fill_scan, ours: real(broken, ours))
+    with pytest.raises(ZeroDivisionError):
+        run(small_config(tmp_path, [line(1)], name="bug", **CHEAP))
+
+
 def test_entrypoints_exist_and_parameters_are_theirs() -> None:
     from dataforge.flows import orchestrate
 
