@@ -6,25 +6,19 @@ column, value, rule and "did you mean". Relative paths are relative to the file.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dataforge.config_file import Document, Problem, read_yaml
-from dataforge.errors import ConfigError, SecretError
+from dataforge.config_file import read_yaml
+from dataforge.errors import SecretError
 
 SPLIT_WORDS = {"train", "test", "validation", "valid", "val", "dev", "eval", "training", "testing", "evaluation"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LITERAL_TOKEN = re.compile(
-    r"xox[abeprs]-\d|xapp-\d|gh[opsu]_\w{30}|github_pat_\w{20}|AKIA[0-9A-Z]{16}|sk-[\w-]{20}|hf_\w{30}"
-)
-TOKEN = re.compile(r"xox[a-z]-|xapp-|ghp_|sk-|AKIA[0-9A-Z]")
 
 
 def _name(value: str) -> str:
@@ -64,6 +58,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, use_attribute_docstrings=True)
 
 
+# Keys of a source that would change nothing in another kind.
+KINDS_OF = {
+    "encoding": ("text", "csv"),
+    "split": ("text",),
+    "delimiter": ("csv",),
+    "extractor": ("warc",),
+    "focus": ("warc",),
+}
+
+
 class SourceConfig(Section):
     """Where rows come from. `key`, `text`, `uri`, `created` name columns of the input."""
 
@@ -86,7 +90,7 @@ class SourceConfig(Section):
     split: Literal["file", "paragraphs", "lines"] = "file"
     """Text files: what is one document."""
     encoding: str = "utf-8"
-    """Text files: utf-8, auto, or the name of a codec."""
+    """Text and CSV files: utf-8, the name of a codec, or for text files auto."""
     delimiter: str = "auto"
     """CSV files: the sign between fields; auto: tab for .tsv, else comma."""
     extractor: Literal["trafilatura", "resiliparse", "none"] = "trafilatura"
@@ -95,9 +99,12 @@ class SourceConfig(Section):
     """WARC files: less boilerplate or less lost text."""
 
     @model_validator(mode="after")
-    def _needs_path(self) -> SourceConfig:
+    def _fits_its_kind(self) -> SourceConfig:
         if self.kind != "slack_api" and not self.path:
             raise ValueError("needs a path")
+        for key in sorted(self.model_fields_set):
+            if key in KINDS_OF and self.kind not in KINDS_OF[key]:
+                raise ValueError(f"`{key}` says nothing about {self.kind}, only about {' and '.join(KINDS_OF[key])}")
         return self
 
 
@@ -474,131 +481,14 @@ def read_secret(place: str, folder: Path) -> bytes:
 
 def load_config(path: Path) -> Config:
     """Reads and checks a config file. Raises ConfigError whose text lists every problem, one a line."""
+    from dataforge.flows.config_problems import config_error, problems
+
     if path.is_dir() and (path / "dataforge.yaml").exists():
         path = path / "dataforge.yaml"
     document = read_yaml(path)
-    problems = list(_problems(document))
-    if problems:
-        raise config_error(problems, str(path))
+    if found := list(problems(document)):
+        raise config_error(found, str(path))
     return Config.model_validate({**document.values, "folder": path.parent.absolute()})
-
-
-def config_error(problems: list[Problem], file: str) -> ConfigError:
-    lines = [problem.text(file) for problem in sorted(problems, key=lambda p: (p.line, p.column, p.key))]
-    count = f"{len(lines)} problem{'s' if len(lines) != 1 else ''}"
-    error = ConfigError(f"{count} in the config", file=file, hint="Schema: dataforge config schema")
-    error.details = lines
-    return error
-
-
-def _problems(document: Document) -> Iterator[Problem]:
-    if "folder" in document.values:
-        yield Problem(*document.place(("folder",)), "folder", "", "unknown key")
-    try:
-        config = Config.model_validate({k: v for k, v in document.values.items() if k != "folder"})
-    except ValidationError as error:
-        seen = set()
-        for entry in error.errors():
-            path = tuple(p for p in entry["loc"] if (*entry["loc"],) and not _is_branch(p))
-            if (path, entry["type"]) not in seen:
-                seen.add((path, entry["type"]))
-                yield _problem(document, path, entry)
-        return
-    yield from _quality_problems(document, config)
-    yield from _literal_tokens(document)
-
-
-def _is_branch(part: Any) -> bool:
-    """pydantic adds the name of the union's branch to the place of an error: that is no key of the file."""
-    return isinstance(part, str) and (
-        part.startswith(("literal[", "function-", "constrained-", "tuple[")) or part in ("int", "str")
-    )
-
-
-def _problem(document: Document, path: tuple[str | int, ...], entry: Any) -> Problem:
-    key = ".".join(str(p) for p in path) or "config"
-    line, column = document.place(path)
-    kind = entry["type"]
-    if kind == "extra_forbidden":
-        return Problem(line, column, key, "", f"unknown key{_did_you_mean(path)}")
-    if kind == "missing":
-        return Problem(line, column, key, "", "is missing")
-    rule = _rule(entry)
-    return Problem(line, column, key, "…" if "a secret" in rule else _shown(entry["input"]), rule)
-
-
-def _rule(entry: Any) -> str:
-    context = entry.get("ctx") or {}
-    known = {
-        "greater_than_equal": "must be at least {ge}",
-        "greater_than": "must be greater than {gt}",
-        "less_than_equal": "must be at most {le}",
-        "literal_error": "must be one of {expected}",
-    }
-    if entry["type"] in known:
-        numbers = {k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()}
-        return known[entry["type"]].format(**numbers)
-    text = str(entry["msg"])
-    return text.removeprefix("Value error, ").replace("Input should be", "must be")
-
-
-def _shown(value: Any) -> str:
-    """The value, short; anything that looks like a token is not shown."""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return "…" if TOKEN.search(text) else text if len(text) <= 40 else text[:39] + "…"
-
-
-def _did_you_mean(path: tuple[str | int, ...]) -> str:
-    model: Any = Config
-    for part in path[:-1]:
-        if isinstance(part, int):
-            model = SourceConfig
-        elif part in getattr(model, "model_fields", {}):
-            model = model.model_fields[part].annotation
-    known = [name for name in getattr(model, "model_fields", {}) if name != "folder"]
-    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(known)}" if known else ""
-
-
-def _literal_tokens(document: Document) -> Iterator[Problem]:
-    """A token anywhere in a config would be published with it: the config is part of the card and the manifest."""
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((), document.values)]
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, dict):
-            pending += [((*path, key), child) for key, child in value.items()]
-        elif isinstance(value, list):
-            pending += [((*path, index), child) for index, child in enumerate(value)]
-        elif isinstance(value, str) and LITERAL_TOKEN.search(value):
-            rule = "looks like a token; a secret stands only as env:NAME or file:PATH"
-            yield Problem(*document.place(path), ".".join(map(str, path)), "…", rule)
-
-
-def _quality_problems(document: Document, config: Config) -> Iterator[Problem]:
-    """Overrides of the quality preset are checked against the rules it has."""
-    from dataforge.operators.quality import presets, rules_of
-
-    preset, allowed = config.quality.preset, ("none", *presets())
-    if preset not in allowed:
-        yield Problem(
-            *document.place(("quality", "preset")), "quality.preset", repr(preset), f"must be one of {', '.join(allowed)}"
-        )
-        return
-    known = {rule.key for rule in rules_of(preset).rules} if preset != "none" else set()
-    for name, value in (config.quality.model_extra or {}).items():
-        line, column = document.place(("quality", name))
-        if name not in known:
-            close = difflib.get_close_matches(name, [*known, "preset"], n=1, cutoff=0.5)
-            some = f"; known: {', '.join(sorted(known))}" if known else "; set a preset first"
-            yield Problem(
-                line, column, f"quality.{name}", "", "unknown key" + (f"; did you mean '{close[0]}'?" if close else some)
-            )
-        elif value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
-        ):
-            yield Problem(line, column, f"quality.{name}", _shown(value), "must be a number, or null to switch the rule off")
 
 
 def schema() -> dict[str, Any]:

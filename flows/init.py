@@ -30,7 +30,9 @@ def write_config(folder: Path, inputs: list[Path], *, name: str = "") -> dict[st
     notes = [_make_key(folder)] if slack else []
     title = name or clean_name(folder.absolute().name)
     size_bytes = sum(_weight(sniffed) for _, sniffed in found)
-    text = config_text(title, _sources(found, folder), slack=slack, vocabulary=vocabulary_for(size_bytes))
+    sources = _sources(found, folder)
+    notes += [f"reads {line.strip(' -')}" for line in sources]
+    text = config_text(title, sources, slack=slack, vocabulary=vocabulary_for(size_bytes))
     path.write_text(text, encoding="utf-8")
     load_config(path)  # what init writes must be a config
     return {"config": str(path), "name": title, "sources": [s.kind for _, s in found], "notes": notes}

@@ -68,7 +68,7 @@ def _parquet(source: SourceConfig, config: Config) -> Source:
 
 
 def _csv(source: SourceConfig, config: Config) -> Source:
-    return CsvFiles(**_common(source, config), **_columns(source), delimiter=source.delimiter)
+    return CsvFiles(**_common(source, config), **_columns(source), delimiter=source.delimiter, encoding=source.encoding)
 
 
 def _text(source: SourceConfig, config: Config) -> Source:

@@ -137,15 +137,21 @@ def list_files(path: str, suffixes: tuple[str, ...]) -> tuple[InputFile, ...]:
 
 
 def split_root(path: str) -> tuple[str, str]:
-    """(root, pattern): "a/b*/c" -> ("a", "b*/c"), "a/f.txt" -> ("a", "f.txt"), a folder -> (it, "")."""
-    if not has_magic(path):
+    """(root, pattern): "a/b*/c" -> ("a", "b*/c"), "a/f.txt" -> ("a", "f.txt"), a folder -> (it, "").
+
+    What is there under that very name is no wildcard: "books [2024]" is a folder if there is one.
+    """
+    parts = path.split("/")
+    first = next((i for i, part in enumerate(parts) if has_magic(part) and not _is_there("/".join(parts[: i + 1]))), None)
+    if first is None:
         if _is_folder(path):
             return path.rstrip("/") or "/", ""
-        head, _, tail = path.rpartition("/")
-        return head or ("/" if path.startswith("/") else "."), tail
-    parts = path.split("/")
-    first = next(i for i, part in enumerate(parts) if has_magic(part))
+        first = len(parts) - 1
     return "/".join(parts[:first]) or ("/" if path.startswith("/") else "."), "/".join(parts[first:])
+
+
+def _is_there(path: str) -> bool:
+    return "://" not in path and os.path.exists(path)
 
 
 def _is_folder(path: str) -> bool:
@@ -165,7 +171,7 @@ def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
 def _local_files(root: str, rest: str) -> tuple[InputFile, ...] | None:
     if not os.path.isdir(root):
         return None
-    paths = Path(root).glob(rest) if has_magic(rest) else [Path(root, rest)] if rest else _walk(root)
+    paths = _walk(root) if not rest else [Path(root, rest)] if Path(root, rest).exists() else Path(root).glob(rest)
     return tuple(_local_file(path, root) for path in paths if path.is_file())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from dataforge.errors import ConfigError, SchemaError, escape
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.files import FileSource
-from dataforge.operators.files_rows import RowBuffer, RowFault, key_of, seconds_of, utf8
+from dataforge.operators.files_rows import RowBuffer, RowFault, decoded, key_of, seconds_of
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
 
 
@@ -30,7 +30,8 @@ class Line:
 
 @dataclass(frozen=True)
 class CsvFiles(FileSource):
-    """Rows of CSV files. `delimiter` "auto" is a tab for .tsv and a comma otherwise."""
+    """Rows of CSV files. `delimiter` "auto" is a tab for .tsv and a comma otherwise. `encoding` is one whose ASCII is
+    ASCII, as UTF-8, cp1252 and shift_jis are: lines, quotes and delimiters are found in the bytes."""
 
     suffixes = (".csv", ".tsv")
 
@@ -39,8 +40,12 @@ class CsvFiles(FileSource):
     uri: str | None = None
     created: str | None = None
     delimiter: str = "auto"
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
+        if not _keeps_ascii(self.encoding):
+            hint = "name the codec, e.g. cp1252; save UTF-16 as UTF-8 first"
+            raise ConfigError("expected the name of an encoding that extends ASCII", key="encoding", hint=hint)
         if self.delimiter != "auto" and (
             len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n'
         ):
@@ -53,7 +58,7 @@ class CsvFiles(FileSource):
     def _rows(self, name: str, counter: RecordCounter) -> Iterator[Rows]:
         buffer, header = RowBuffer(self.name, name, self.licence), None
         with self.open(name) as stream:
-            for line, raw, fields in records(stream, counter, self._delimiter(name), self.max_row_bytes):
+            for line, raw, fields in self._records(stream, counter, name):
                 if header is None:
                     header = self._header(fields, name)
                     continue
@@ -66,6 +71,10 @@ class CsvFiles(FileSource):
                     yield buffer.take()
         if buffer:
             yield buffer.take()
+
+    def _records(self, stream: ByteStream, counter: LineCounter, name: str) -> Records:
+        delimiter = self._delimiter(name)
+        return records(stream, counter, delimiter, self.max_row_bytes, encoding=self.encoding)
 
     def _delimiter(self, name: str) -> str:
         if self.delimiter != "auto":
@@ -150,9 +159,12 @@ class Grammar:
         return found
 
 
+Records = Iterator[tuple[Line, bytes, list[str] | RowFault]]
+
+
 def records(
-    stream: ByteStream, counter: LineCounter, delimiter: str, max_row_bytes: int
-) -> Iterator[tuple[Line, bytes, list[str] | RowFault]]:
+    stream: ByteStream, counter: LineCounter, delimiter: str, max_row_bytes: int, *, encoding: str = "utf-8"
+) -> Records:
     """Each record of a CSV stream: its first line, its bytes, its fields or why it has none.
 
     Linear: a line that opens a quote holds an odd number of them and so ends the search of any line before it.
@@ -172,14 +184,22 @@ def records(
         fault = _fault(record, grammar, odd=odd, size=size, limit=max_row_bytes)
         if fault and len(lines) > 1:  # only the first line is to blame; what follows it is read again
             again.extendleft(reversed(lines[1:]))
-        yield line, line.raw if fault else record, fault or _fields(record, grammar)
+        yield line, line.raw if fault else record, fault or _fields(record, grammar, encoding)
 
 
-def _fields(record: bytes, grammar: Grammar) -> list[str] | RowFault:
+def _fields(record: bytes, grammar: Grammar, encoding: str) -> list[str] | RowFault:
     try:
-        return grammar.fields(utf8(record, "the row"))
+        return grammar.fields(decoded(record, "the row", encoding))
     except RowFault as fault:
         return fault
+
+
+def _keeps_ascii(encoding: str) -> bool:
+    ascii_bytes = bytes(range(128))
+    try:
+        return ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+    except (LookupError, UnicodeError):
+        return False
 
 
 def _fault(record: bytes, grammar: Grammar, *, odd: bool, size: int, limit: int) -> RowFault | None:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from dataforge.errors import escape
+from dataforge.errors import ConfigError, escape
 from dataforge.identity import row_ids
 from dataforge.operator import Rows
 from dataforge.schemas.document import DOCUMENT
@@ -157,6 +157,20 @@ def utf8(raw: bytes, what: str) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise RowFault("ENCODING", f"{what} is not UTF-8 at byte {error.start} of {len(raw)}") from None
+
+
+def decoded(raw: bytes, what: str, encoding: str) -> str:
+    """Text in a named encoding, strictly; "utf-8" says at which byte it fails."""
+    if encoding.lower() in ("utf-8", "utf8"):
+        return utf8(raw, what)
+    try:
+        text = raw.decode(encoding)
+        text.encode()  # escapes such as \\ud800 decode to what UTF-8 cannot hold
+        return text
+    except (UnicodeError, ValueError):
+        raise RowFault("ENCODING", f"{what} is not {encoding}") from None
+    except LookupError:  # hex, rot13: codecs that give no text
+        raise ConfigError(f"'{encoding}' is no text encoding", key="sources.encoding") from None
 
 
 def seconds_of(value: Any, path: str) -> int | None:

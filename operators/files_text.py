@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from dataforge.errors import ConfigError
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.files import FileSource
-from dataforge.operators.files_rows import RowBuffer, RowFault, utf8
+from dataforge.operators.files_rows import RowBuffer, RowFault, decoded
 from dataforge.operators.files_stream import HEAD_BYTES, READ_BYTES, ByteStream
 
 _PARAGRAPH = re.compile(r"(?:[ \t]*\n){2,}")
@@ -75,9 +75,9 @@ def decode_text(raw: bytes, encoding: str) -> str:
     """Text of a file. A byte order mark decides; then `encoding`, for "auto" UTF-8 and else the likeliest encoding."""
     for mark, codec in _MARKS:
         if raw.startswith(mark):
-            return _strict(raw.removeprefix(codecs.BOM_UTF8), codec)
+            return decoded(raw.removeprefix(codecs.BOM_UTF8), "the file", codec)
     try:
-        return utf8(raw, "the file") if encoding in ("auto", "utf-8") else _strict(raw, encoding)
+        return decoded(raw, "the file", "utf-8" if encoding == "auto" else encoding)
     except RowFault:
         if encoding != "auto":
             raise
@@ -87,17 +87,6 @@ def decode_text(raw: bytes, encoding: str) -> str:
     if best is None:
         raise RowFault("ENCODING", "no encoding fits the file")
     return str(best)
-
-
-def _strict(raw: bytes, codec: str) -> str:
-    try:
-        text = raw.decode(codec)
-        text.encode()  # escapes such as \\ud800 decode to what UTF-8 cannot hold
-        return text
-    except (UnicodeError, ValueError):
-        raise RowFault("ENCODING", f"the file is not {codec}") from None
-    except LookupError:  # hex, rot13: codecs that give no text
-        raise ConfigError(f"'{codec}' is no text encoding", key="sources.encoding") from None
 
 
 def _pieces(text: str, split: str) -> Iterator[str]:

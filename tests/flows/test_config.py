@@ -47,7 +47,7 @@ def test_all_problems_are_reported_at_once_with_place_and_suggestion(tmp_path: P
         (GOOD + "split: {salt: [1}\n", "c.yaml:3"),
         (GOOD + "publish: {splits: {train: 0.5}}\n", "sum to 1"),
         (GOOD + "dedupe: {threshold: .nan}\n", "dedupe.threshold"),
-        (GOOD + "quality: {preset: gophre}\n", "must be one of none"),
+        (GOOD + "quality: {preset: gophre}\n", "did you mean 'gopher'"),
         (GOOD + "quality: {preset: gopher, min_wrods: 5}\n", "did you mean 'min_words'"),
         (GOOD + "pii: {action: pseudonym}\n", "needs `key: env:NAME`"),
         (GOOD + "slack: {token: xoxb-1234567890}\n", "must be env:NAME or file:PATH"),
@@ -89,3 +89,27 @@ def test_secrets_come_from_environment_or_file(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(SecretError) as missing:
             read_secret(place, tmp_path)
         assert missing.value.exit_code == 2 and "short" not in missing.value.what.replace("shorter", "")
+
+
+
+def test_names_that_only_operators_know_are_checked_beside_all_else(tmp_path: Path) -> None:
+    text = GOOD + (
+        "language: {keep: [en, klingon]}\n"
+        "pii: {kinds: [EMAIL_ADRESS]}\n"
+        "acts: {expect: {question: [0, 1]}}\n"
+        "quality: {preset: gohper}\n"
+        "dedupe: {threshold: 3}\n"
+    )
+    assert problems(text, tmp_path) == [
+        "c.yaml:3:23  language.keep.1 = 'klingon'   'klingon' is no language that the model knows",
+        "c.yaml:4:15  pii.kinds.0 = 'EMAIL_ADRESS'   unknown; did you mean 'EMAIL_ADDRESS'?",
+        "c.yaml:5:17  acts.expect.question = 'question'   unknown; did you mean 'questions'?",
+        "c.yaml:6:11  quality.preset = 'gohper'   unknown; did you mean 'gopher'?",
+        "c.yaml:7:10  dedupe.threshold = 3   must be at most 1",
+    ]
+
+
+def test_a_key_of_another_kind_of_source_is_an_error(tmp_path: Path) -> None:
+    text = GOOD.replace("kind: jsonl,", "kind: jsonl, encoding: cp1252,")
+    found = "`encoding` says nothing about jsonl, only about text and csv"
+    assert [line.split("   ")[-1] for line in problems(text, tmp_path)] == [found]

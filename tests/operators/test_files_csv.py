@@ -87,3 +87,16 @@ def test_any_bytes_give_rows_or_typed_errors(tmp_path_factory, raw):
     except InputError:
         return
     assert bad or len(kept) == counted
+
+
+def test_another_encoding_is_named_and_strict(tmp_path):
+    data = "text,n\nGrüße,1\n€uro,2\n".encode("cp1252") + b"\x81,3\n"
+    kept, bad, *_ = read_all(source_of(tmp_path, data, encoding="cp1252"))
+    assert [row["text"] for row in kept] == ["Grüße", "€uro"]
+    assert [(row["code"], row["reason"]) for row in bad] == [("ENCODING", "the row is not cp1252")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "auto", "rot13", "klingon"])
+def test_an_encoding_in_which_lines_cannot_be_found_is_refused(tmp_path, encoding):
+    with pytest.raises(ConfigError, match="extends ASCII"):
+        source_of(tmp_path, b"text\n", encoding=encoding)

@@ -40,6 +40,16 @@ def test_file_folder_and_glob_name_files_alike(tmp_path):
     assert names(tmp_path / "s*/a.jsonl") == ["sub/a.jsonl"]
 
 
+def test_a_name_that_is_there_is_no_wildcard(tmp_path):
+    write(tmp_path / "books [2024]", a_dot_jsonl=ROW, sub__b_dot_jsonl=ROW)
+    write(tmp_path, **{"x[1]_dot_jsonl": ROW})
+    assert names(tmp_path / "books [2024]") == ["a.jsonl", "sub/b.jsonl"]
+    assert names(tmp_path / "books [2024]" / "a.jsonl") == ["a.jsonl"]
+    assert names(tmp_path / "books [2024]" / "*.jsonl") == ["a.jsonl"]
+    assert names(tmp_path / "x[1].jsonl") == ["x[1].jsonl"]
+    assert names(tmp_path / "books ?2024?" / "*.jsonl") == ["books [2024]/a.jsonl"]
+
+
 def test_missing_input_is_an_error_and_an_empty_folder_is_not(tmp_path):
     for path in ("none.jsonl", "none/*.jsonl", "*.jsonl"):
         with pytest.raises(InputError, match="no such file"):
