@@ -181,7 +181,7 @@ class QualityConfig(Section):
     """Named presets of rules and overrides of their thresholds; scores are stored, thresholds apply in Select."""
 
     preset: str = "none"
-    """none, or a file of configs/presets: gopher, c4, fineweb, fineweb_paper, dclm, chat, …"""
+    """none, or a file of configs/presets: gopher, c4, c4_paragraph, fineweb, fineweb_paper, fineweb_run, dclm, chat, …"""
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
 

@@ -7,7 +7,6 @@ drops a text that lost more than 5 % of its words. A dropped text is given back 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataforge.kernels.buffers import Strings, arrow_of, null_mask, strings_of
+from dataforge.kernels.dclm_rules import MOST_REMOVED, edit_line, split
 from dataforge.kernels.line_rules import FEWEST_SENTENCES, KEEP, REASONS, STOPS, c4_line, sentences
 from dataforge.kernels.minhash import refuse
 
 PRESETS = ("c4", "c4_any_end", "dclm")
 TOO_FEW_SENTENCES, TOO_MUCH_REMOVED = "too_few_sentences", "too_many_words_removed"
-MOST_UPPER, MOST_REMOVED, SHORT_LINE_WORDS = 0.5, 0.05, 10
-# "3 likes", "1.2k views": a number, and what was counted, and nothing else
-COUNTER_LINE = re.compile(
-    r"\W*[0-9][0-9.,]*[km]?\s+(likes?|shares?|comments?|retweets?|reposts?|quotes?|bookmarks?|upvotes?|downvotes?|"
-    r"downloads?|views?|followers?)\W*"
-)
-CUT_ANYWHERE, CUT_BEHIND, CUT_BEFORE = "items in cart", "read more...", "sign-in"
 
 
 @dataclass(frozen=True)
@@ -79,29 +72,12 @@ def reference_c4(text: str, *, any_end: bool) -> tuple[str, int, str | None]:
 def dclm_edit(text: str) -> tuple[str, int, str | None]:
     """(text, lines removed, reason): the definition for DCLM."""
     lines = text.split("\n")
-    edited = [_dclm_line(line) for line in lines]
+    edited = [edit_line(line) for line in lines]
     kept = [line for line in edited if line is not None]
-    before, after = len(text.split()), sum(len(line.split()) for line in kept)
+    before, after = len(split(text)), sum(len(split(line)) for line in kept)
     if before - after > MOST_REMOVED * before:
         return text, 0, TOO_MUCH_REMOVED
     return "\n".join(kept), len(lines) - len(kept), None
-
-
-def _dclm_line(line: str) -> str | None:
-    """The line as it stays, or None. "" stays."""
-    if not line:
-        return line
-    words, lower = len(line.split()), line.lower()
-    upper = sum(char.isupper() for char in line)
-    if words < 2 or upper > MOST_UPPER * len(line) or line.isdigit() or COUNTER_LINE.fullmatch(lower):
-        return None
-    return _cut_phrases(line) if words <= SHORT_LINE_WORDS else line
-
-
-def _cut_phrases(line: str) -> str:
-    line = re.sub(re.escape(CUT_ANYWHERE), "", line, flags=re.IGNORECASE)
-    line = line[: -len(CUT_BEHIND)] if line.lower().endswith(CUT_BEHIND) else line
-    return line[len(CUT_BEFORE) :] if line.lower().startswith(CUT_BEFORE) else line
 
 
 def _collect(texts: pa.Array, rows: list[tuple[str, int, str | None]]) -> Edited:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.minhash import refuse
 
-VERSION = 1  # raise when a counter gets another meaning
+VERSION = 2  # raise when a counter gets another meaning
 SHORT_LINE = 30
 LONG_WORD = 1000
 
@@ -81,15 +81,41 @@ COUNTERS = (
     "c4_any_end_stop",
     "c4_any_end_sentences",
     "c4_any_end_lines",
+    "third_line_characters",  # of the third-longest line between '\n', 0 where there are fewer
+    # DCLM's recipe (dclm_rules): words of UAX 29 that begin with a letter or a digit; every copy counts, the first too
+    "split_alphanumeric_words",  # words between blanks that begin with a letter or a digit
+    "dclm_removed_words",  # words between blanks that its line edits take out
+    "dclm_lines",  # stripped, filled lines between '\n'
+    "dclm_line_characters",
+    "dclm_line_copies",
+    "dclm_line_copy_characters",
+    "dclm_paragraphs",  # the same between '\n\n'
+    "dclm_paragraph_characters",
+    "dclm_paragraph_copies",
+    "dclm_paragraph_copy_characters",
+    "dclm_words",
+    "dclm_word_characters",
+    # the most frequent n words, the longest of ties, times its characters; 0 where nothing is there twice
+    "dclm_top_2_gram_characters",
+    "dclm_top_3_gram_characters",
+    "dclm_top_4_gram_characters",
+    # characters of all words that stand in n words which are there twice
+    "dclm_repeat_5_gram_characters",
+    "dclm_repeat_6_gram_characters",
+    "dclm_repeat_7_gram_characters",
+    "dclm_repeat_8_gram_characters",
+    "dclm_repeat_9_gram_characters",
+    "dclm_repeat_10_gram_characters",
 )
 
 
 def measure(texts: pa.Array | pa.ChunkedArray | Strings) -> npt.NDArray[np.int64]:
     """int64[n, len(COUNTERS)]. A null row counts as empty. Raises ValueError where a text is not UTF-8."""
     from dataforge.kernels.cpu.text_stats import measure_rows
+    from dataforge.kernels.dclm_rules import word_classes
     from dataforge.kernels.text_words import kinds
 
     strings = texts if isinstance(texts, Strings) else strings_of(texts)
     counts = np.zeros((len(strings), len(COUNTERS)), np.int64)
-    refuse(measure_rows(strings.offsets, strings.data, kinds(), counts))
+    refuse(measure_rows(strings.offsets, strings.data, kinds(), word_classes(), counts))
     return counts

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from dataforge.kernels import dclm_rules, unicode
 from dataforge.kernels.line_rules import KEEP, STOPS, c4_line, sentences
 from dataforge.kernels.text_stats import SHORT_LINE
 from dataforge.kernels.text_words import (
@@ -24,7 +25,7 @@ from dataforge.kernels.text_words import (
 
 def counters(text: str) -> dict[str, int]:
     """All counters of one text by name."""
-    return {**_characters(text), **_words(text), **_lines(text), **_repetition(text), **_c4(text)}
+    return {**_characters(text), **_words(text), **_lines(text), **_repetition(text), **_c4(text), **_dclm(text)}
 
 
 def _is(char: str, bits: np.uint16) -> bool:
@@ -141,3 +142,14 @@ def _c4(text: str) -> dict[str, int]:
                 total, kept = total + sentences(cleaned), kept + 1
         found |= {f"{name}_stop": stop, f"{name}_sentences": total, f"{name}_lines": kept}
     return found
+
+
+def _dclm(text: str) -> dict[str, int]:
+    begins = [unicode.classes()[ord(word[0])] & (unicode.LETTER | unicode.NUMBER) for word in dclm_rules.split(text)]
+    lengths = sorted(map(len, text.split("\n")))
+    return {
+        "third_line_characters": lengths[-3] if len(lengths) > 2 else 0,
+        "split_alphanumeric_words": sum(map(bool, begins)),
+        "dclm_removed_words": dclm_rules.removed_words(text),
+        **dclm_rules.repetition(text),
+    }

@@ -7,13 +7,14 @@ import numpy as np
 from numba import njit
 
 from dataforge.kernels import text_words
+from dataforge.kernels.cpu.dclm import count_repetition, count_split_alphanumeric, removed_words
 from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, decode_all, next_line, strip
 from dataforge.kernels.cpu.repetition import extend, hash_pieces, repeated_grams, repeats, top_gram
 from dataforge.kernels.cpu.text_words import BLANK, DIGIT, LETTER, STOP_WORDS, UPPER, found, pack, tokenize
 from dataforge.kernels.text_stats import COUNTERS, SHORT_LINE
 
 SYMBOLIC = int(text_words.SYMBOLIC)
-SIZES, TOKENS, SPLIT, LINES, FILLED, RUNS, TOP, C4 = (
+SIZES, TOKENS, SPLIT, LINES, FILLED, RUNS, TOP, C4, DCLM = (
     COUNTERS.index(name)
     for name in (
         "bytes",
@@ -24,12 +25,13 @@ SIZES, TOKENS, SPLIT, LINES, FILLED, RUNS, TOP, C4 = (
         "runs",
         "top_2_gram_characters",
         "c4_stop",
+        "third_line_characters",
     )
 )
 
 
 @njit(nogil=True, cache=True)
-def measure_rows(offsets, data, kinds_of, counts):
+def measure_rows(offsets, data, kinds_of, classes, counts):
     """Fills counts[row]; gives the first row that is not UTF-8, or -1."""
     longest = 0
     for row in range(len(offsets) - 1):
@@ -39,7 +41,9 @@ def measure_rows(offsets, data, kinds_of, counts):
     starts, stops = np.empty(room, np.int32), np.empty(room, np.int32)
     hashes, powers, grams = np.empty(room, np.uint64), np.empty(room, np.uint64), np.empty(room, np.uint64)
     ends, copies, table = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(4 * room + 8, np.int32)
-    work = (np.empty(room, np.int32), np.empty(room, np.uint16), starts, stops)
+    line, line_kinds, first_of = np.empty(room, np.int32), np.empty(room, np.uint16), np.empty(room, np.int32)
+    work = (line, line_kinds, starts, stops)
+    room_of_grams = (starts, stops, hashes, powers, grams, ends, copies, table, first_of, np.empty(room, np.int32))
     for row in range(len(offsets) - 1):
         out = counts[row]
         last = decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
@@ -50,6 +54,10 @@ def measure_rows(offsets, data, kinds_of, counts):
         _count_lines(chars, kinds, last, out)
         _count_split(chars, kinds, last, out)
         c4_rows(chars, kinds, last, work, out[C4:])
+        out[DCLM] = _third_line(chars, last)
+        out[DCLM + 1] = count_split_alphanumeric(chars, kinds, last, classes)
+        out[DCLM + 2] = removed_words(chars, kinds, last, classes, line, line_kinds)
+        count_repetition(chars, kinds, last, classes, room_of_grams, out[DCLM + 3 :])
         pieces = _filled_lines(chars, kinds, last, starts, stops, out)
         out[FILLED + 3], out[FILLED + 4] = repeats(chars, starts, stops, pieces, hashes, powers, table)
         pieces = _cut(chars, 0, last, 1, starts, stops)
@@ -211,3 +219,19 @@ def _count_tokens(chars, kinds, starts, stops, count, ends, out):
     while seen:
         out[TOKENS + 5] += seen & 1
         seen >>= 1
+
+
+@njit(nogil=True, cache=True)
+def _third_line(chars, last):
+    """Characters of the third-longest line between newlines, 0 where there are fewer than three."""
+    first, second, third, lines, begin = 0, 0, 0, 0, 0
+    for i in range(last + 1):
+        if i == last or chars[i] == 10:
+            size, lines, begin = i - begin, lines + 1, i + 1
+            if size > first:
+                first, second, third = size, first, second
+            elif size > second:
+                second, third = size, second
+            elif size > third:
+                third = size
+    return third if lines > 2 else 0

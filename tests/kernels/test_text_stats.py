@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dataforge.kernels.dclm_rules import words_of
 from dataforge.kernels.text_stats import COUNTERS, measure
 from dataforge.kernels.text_stats_reference import counters
 from dataforge.kernels.text_words import tokens_of
@@ -79,6 +80,18 @@ PIECES = [
     "x" * 1001,
     "9k",
     "+1",
+    "3 likes\n",
+    "1.2K Views!\n",
+    "items in cart",
+    "Read More...\n",
+    "\nsign-in",
+    "3.5",
+    "_x_",
+    "a:b",
+    "カタ",
+    "ไทย",
+    "٣",
+    "½",
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 TEXTS |= st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join)
@@ -99,6 +112,19 @@ TEXTS |= st.text(max_size=40)
 )
 def test_word_rule(text, tokens):
     assert tokens_of(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I don't _pay_ 3.5 €", ["I", "don't", "3.5"]),
+        ("e.g. 1,000; a_b well-known", ["e.g", "1,000", "a_b", "well", "known"]),
+        ("漢字 カタカナ ひら e\u0301a", ["漢", "字", "カタカナ", "ひ", "ら", "e\u0301a"]),
+        ("1.a ... ", ["1", "a"]),
+    ],
+)
+def test_words_of_the_refinedweb_recipe(text, words):
+    assert words_of(text) == words
 
 
 def assert_faces_agree(texts):

@@ -41,6 +41,10 @@ GOPHER = [  # reason, text that triggers, text that just does not
 ]
 
 
+def test_every_reason_of_gopher_has_a_case():
+    assert [case[0] for case in GOPHER + REPETITION] == [rule.reason for rule in rules_of("gopher").rules]
+
+
 @pytest.mark.parametrize(("reason", "bad", "good"), GOPHER, ids=[case[0] for case in GOPHER])
 def test_gopher_quality(reason, bad, good):
     assert alone("gopher_quality", reason, bad) == reason
@@ -115,19 +119,67 @@ def test_fineweb_paper_allows_more_repetition():
     assert alone("fineweb_paper", "repeated_line_characters", text) is None
 
 
+PARAGRAPHS = ("x" * 200 + "\n") * 2 + "y" * 200
+
+
 @pytest.mark.parametrize(
     ("reason", "bad", "good"),
     [
-        ("too_few_words", "ab " * 49, "ab " * 50),
-        ("many_symbols", "a b c d e f g h # ...", "a b c d e f g h i #"),
-        ("bullet_lines", "* a\n● b\n", "* a\nb\n"),
-        ("few_alphabetic_words", "a 1 2", "a b c d 1"),
-        ("few_stop_words", "The cat", "The the"),
+        ("too_few_paragraphs", "x" * 500 + "\n" + "y" * 500, PARAGRAPHS),
+        ("short_paragraphs", PARAGRAPHS[1:] + "\nshort", PARAGRAPHS + "\nshort"),
     ],
 )
+def test_c4_paragraph(reason, bad, good):
+    assert reason_of("c4_paragraph", bad) == reason
+    assert reason_of("c4_paragraph", good) is None
+
+
+def again(n, fill):
+    """n words, something between, the n words again; `fill` characters of other words."""
+    gram = " ".join("abcdefghij"[:n])
+    return f"{gram} {'x' * (fill // 2)} {gram} {'y' * (fill - fill // 2)}"
+
+
+DCLM = [
+    ("too_few_words", "ab " * 49 + "- * …", "ab " * 50),
+    ("too_many_words", "a " * 100_001, "a " * 100_000 + "* " * 9),
+    ("short_words", "ab abc", "abc abc"),
+    ("long_words", "a" * 10 + " " + "b" * 11, "a" * 10 + " " + "b" * 10),
+    ("many_symbols", "a b c d e f g h # ...", "a b c d e f g h i #"),
+    ("bullet_lines", "* a\n" * 5 + "● b\n" * 5, "* a\n" * 9 + "b"),
+    ("ellipsis_lines", "a...\nb…\nc\nd\n", "a...\nb…\nc…\n" + "d\n" * 7),
+    ("few_alphabetic_words", "a b c 1", "a b c d 1"),
+    ("few_stop_words", "The cat", "The the"),
+    ("repeated_lines", "a\na\nb\nc\nd\ne", "a\na\nb\nc\nd\ne\nf"),
+    ("repeated_paragraphs", "a\n\na\n\nb\n\nc\n\nd\n\ne", "a\n\na\n\nb\n\nc\n\nd\n\ne\n\nf"),
+    ("repeated_line_characters", "a\na\n" + "b" * 7, "a\na\n" + "b" * 8),
+    ("repeated_paragraph_characters", "a\n\na\n\n" + "b" * 7, "a\n\na\n\n" + "b" * 8),
+    ("top_2_gram", again(2, 15), again(2, 16)),
+    ("top_3_gram", again(3, 27), again(3, 28)),
+    ("top_4_gram", again(4, 41), again(4, 42)),
+    ("repeated_5_grams", again(5, 56), again(5, 57)),
+    ("repeated_6_grams", again(6, 73), again(6, 74)),
+    ("repeated_7_grams", again(7, 93), again(7, 94)),
+    ("repeated_8_grams", again(8, 117), again(8, 118)),
+    ("repeated_9_grams", again(9, 145), again(9, 146)),
+    ("repeated_10_grams", again(10, 179), again(10, 180)),
+    ("too_many_words_removed", "a b c d e\n" * 19 + "word\n" * 6, "a b c d e\n" * 19 + "word\n" * 5),
+]
+
+
+@pytest.mark.parametrize(("reason", "bad", "good"), DCLM, ids=[case[0] for case in DCLM])
 def test_dclm(reason, bad, good):
     assert alone("dclm", reason, bad) == reason
     assert alone("dclm", reason, good) is None
+
+
+def test_dclm_has_a_case_for_each_of_its_reasons():
+    assert [case[0] for case in DCLM] == [rule.reason for rule in rules_of("dclm").rules]
+
+
+def test_dclm_never_drops_a_text_without_repetition_for_its_top_n_gram():
+    assert alone("dclm", "top_2_gram", "ab cd ef") is None
+    assert alone("gopher_repetition", "top_2_gram", "ab cd ef") == "top_2_gram"
 
 
 @pytest.mark.parametrize(
