@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.errors import InputError
-from dataforge.identity import part_of, text_hashes
+from dataforge.errors import InputError, escape
+from dataforge.identity import part_of, row_id, text_hashes
 from dataforge.part import part_name, read_groups
 from dataforge.table import Table
 from dataforge.trace_places import parent_rows, places
@@ -48,14 +48,17 @@ TOLD = {
 __all__ = ["tell", "trace", "trace_text"]
 
 
-def trace(tables: Sequence[Table], row: str, published: Path | None = None) -> dict[str, Any]:
-    """`tables` in graph order, `row` an id or a unique prefix of at least 8 hex digits.
+def trace(
+    tables: Sequence[Table], row: str, published: Path | None = None, *, sources: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`tables` in graph order, `row` an id, a unique prefix of at least 8 hex digits, or the native key of a row of one
+    of `sources` (names): the key column's value, a file's path, a Slack message's "channel/ts".
 
     Gives {"id", "fate", "ancestors", "descendants", "steps": [...], "published": [...]}.
     Raises InputError (exit 3) for an id that no Table holds and for a prefix of several ids.
     """
     tables = [table for table in tables if not table.is_files]
-    row = _full_id(tables, row)
+    row = _full_id(tables, row, sources)
     family = _Family(row)
     _climb(tables, family)
     steps = [step for table in tables for step in _at_step(table, family)]
@@ -90,27 +93,34 @@ class _Family:
 # --- finding rows -----------------------------------------------------------------------------------------------------
 
 
-def _full_id(tables: Sequence[Table], row: str) -> str:
-    """The one id that starts with `row`."""
-    row = row.strip().lower()
-    if not re.fullmatch(r"[0-9a-f]{8,32}", row):
-        raise InputError("an id is 32 hex digits, or the first 8 or more of them", key="id")
+def _full_id(tables: Sequence[Table], row: str, sources: Sequence[str]) -> str:
+    """The one id that `row` names or starts."""
+    lower = row.strip().lower()
+    found = _starting_with(tables, lower) if re.fullmatch(r"[0-9a-f]{8,32}", lower) else set()
+    for source in sources:
+        found |= _starting_with(tables, row_id(source, row))
+    if not found:
+        hint = "give an id, its first 8 or more digits, or a row's key; the published rows have both"
+        raise InputError(f"no table holds the row {escape(row, 80)}", key="id", hint=hint)
+    if len(found) > 1:
+        some = ", ".join(sorted(found)[:5])
+        raise InputError(f"{len(found)} ids fit {escape(row, 80)}: {some}", key="id", hint="give more digits")
+    return found.pop()
+
+
+def _starting_with(tables: Sequence[Table], digits: str) -> set[str]:
+    """Ids that start with these hex digits, in the first table that has the whole id, else in all."""
     found: set[str] = set()
     for table in tables:
         for kind in ("data", "dropped"):
             if kind == "data" and "id" not in table.schema.names:
                 continue
-            for _, batch in _read(table, ["id"], kind, pa.array([row.ljust(32, "0")])):
+            for _, batch in _read(table, ["id"], kind, pa.array([digits.ljust(32, "0")])):
                 ids = batch.column("id")
-                found.update(ids.filter(pc.starts_with(ids, row)).to_pylist())
-        if len(found) == 1 and len(row) == 32:
+                found.update(ids.filter(pc.starts_with(ids, digits)).to_pylist())
+        if len(found) == 1 and len(digits) == 32:
             break
-    if not found:
-        raise InputError(f"no table holds the row {row}", key="id", hint="`dataforge funnel` lists the steps that ran")
-    if len(found) > 1:
-        some = ", ".join(sorted(found)[:5])
-        raise InputError(f"{len(found)} ids start with {row}: {some}", key="id", hint="give more digits")
-    return found.pop()
+    return found
 
 
 def _read(

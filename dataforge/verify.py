@@ -9,7 +9,7 @@ for the ids of the held-out rows.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def verify(out: Path) -> dict[str, Any]:
         manifest = read_manifest(out)
         problems = [
             *_check_rows(out, manifest),
-            *_check_ledger(manifest),
+            *check_ledger(manifest["ledger"]),
             *_check_tokenizer(out, manifest),
             *check_splits(out, manifest),
         ]
@@ -157,10 +157,10 @@ def _check_parents(out: Path, manifest: Mapping[str, Any]) -> list[VerifyError]:
     return problems
 
 
-def _check_ledger(manifest: Mapping[str, Any]) -> list[VerifyError]:
+def check_ledger(ledger: Sequence[Mapping[str, Any]]) -> list[VerifyError]:
     """in = kept + dropped + quarantined for every step that led here."""
     problems = []
-    for entry in manifest["ledger"]:
+    for entry in ledger:
         accounted = entry["kept"] + sum(entry["dropped"].values()) + entry["quarantined"]
         if entry["in"] != accounted:
             what = f"the ledger does not close: {entry['in']} rows in, {accounted} accounted for"

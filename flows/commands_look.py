@@ -56,14 +56,18 @@ def funnel(
     respond({"schema": 1, "funnel": entries}, funnel_text(entries, every_step=every), as_json=as_json)
 
 
-def trace(config: ConfigArgument, row: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+def trace(
+    config: ConfigArgument,
+    row: Annotated[str, typer.Argument(metavar="ID", help="a row's id, 8 or more of its digits, or its key in the source")],
+    as_json: Json = False,
+) -> None:
     """What happened to one row at every step, down to shard, row and token range of the published data."""
     from dataforge.flows.plan import latest_version
     from dataforge.trace import trace as trace_row
     from dataforge.trace import trace_text
 
     graph, tables = _finished(config)
-    document = trace_row(tables, row, latest_version(graph.config))
+    document = trace_row(tables, row, latest_version(graph.config), sources=list(graph.sources))
     respond(document, trace_text(document), as_json=as_json)
 
 

@@ -24,6 +24,7 @@ from dataforge.operators.published_config import write_config
 from dataforge.operators.published_place import check_names, check_out, check_same, tokenizer_sha256
 from dataforge.operators.shards import durable
 from dataforge.table import Table
+from dataforge.verify import check_ledger
 
 MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
 
@@ -64,10 +65,13 @@ def publish(
     `tokenizer` is the folder of a tokenizer, needed by `tokenized` and `packed-N`. `facts` are those of
     `dataforge.report.facts`. `each` is called with (config, rows) as rows are written.
     Raises ConfigError for a name that loaders would misread or a version that exists with other content, VerifyError
-    for one that is damaged, PartialError when the disk refuses.
+    for one that is damaged or a ledger that does not close, PartialError when the disk refuses.
     """
     check_names(spec.name, version)
     check_out(out)
+    if off := check_ledger(facts.get("ledger", ())):
+        off[0].hint = "a table of the store was changed: delete that step's folder and run again"
+        raise off[0]
     final = out / spec.name / version
     build = {name: [table.id for table in tables] for name, tables in configs.items()}
     digest = digest_of({"spec": spec, "parents": build, "facts": dict(facts), "tokenizer": tokenizer_sha256(tokenizer)})

@@ -81,6 +81,14 @@ def test_features_are_those_that_datasets_would_write(config: str) -> None:
     assert theirs.arrow_schema.equals(ours, check_metadata=True)
 
 
+def test_a_ledger_that_does_not_close_is_not_published(tmp_path: Path) -> None:
+    entry = {"step": "corpus/clean", "in": 5, "kept": 3, "dropped": {"short": 1}, "quarantined": 0}
+    with pytest.raises(VerifyError, match="ledger does not close: 5 rows in, 4 accounted for") as off:
+        published(tmp_path, facts={"ledger": [entry]})
+    assert off.value.key == "corpus/clean" and "run again" in off.value.hint
+    assert not list((tmp_path / "out").rglob("*"))
+
+
 def test_card_lists_every_config_with_exact_counts(version: Path) -> None:
     from ruamel.yaml import YAML
 

@@ -111,13 +111,19 @@ def test_a_unique_prefix_will_do(world: World) -> None:
     assert world.trace(KEPT[:12].upper())["id"] == KEPT
 
 
+def test_a_key_of_the_source_will_do(world: World) -> None:
+    assert trace(world.tables, "15", sources=["mail", "notes"])["id"] == KEPT
+    with pytest.raises(InputError, match="no table holds the row 15"):
+        trace(world.tables, "15", sources=["mail"])
+
+
 def test_ids_that_name_no_row_or_several_are_input_errors(world: World, tmp_path: Path) -> None:
     for wrong in ("", "1234567", "zz" * 16, "0" * 33, "0" * 32):
         with pytest.raises(InputError) as error:
             world.trace(wrong)
         assert error.value.exit_code == EXIT_INPUT
     both = write(tmp_path, "both", pa.table({"id": ["ab" * 15 + "00", "ab" * 15 + "01"]}))
-    with pytest.raises(InputError, match="2 ids start with"):
+    with pytest.raises(InputError, match="2 ids fit"):
         trace([both], "ab" * 15)
 
 
