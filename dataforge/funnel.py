@@ -7,7 +7,7 @@ out. A source that waits for other steps (the closed label queue) has an entry o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dataforge.part import Account
@@ -17,7 +17,10 @@ SOURCES = "sources"
 
 
 def funnel(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """`[{"step", "in", "out", "dropped": {reason: n}, "quarantined"}]`, in graph order."""
+    """`[{"step", "in", "out", "dropped": {reason: n}, "quarantined"}]`, in graph order.
+
+    Where a step cut pieces out of texts that stay, also `"removed": {what: {"texts", "units", "bytes"}}`.
+    """
     return [{k: v for k, v in entry.items() if k != "kept"} for entry in ledger(tables)]
 
 
@@ -43,6 +46,7 @@ def is_reading(table: Table) -> bool:
 
 
 def _entry(step: str, account: Account) -> dict[str, Any]:
+    removed = _removed(account.notes)
     return {
         "step": step,
         "in": account.rows_in,
@@ -50,7 +54,19 @@ def _entry(step: str, account: Account) -> dict[str, Any]:
         "out": account.rows_out,
         "dropped": dict(sorted(account.dropped.items(), key=lambda item: (-item[1], item[0]))),
         "quarantined": account.quarantined,
+        **({"removed": removed} if removed else {}),
     }
+
+
+def _removed(notes: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """{"removed:lines:bytes": 49} -> {"lines": {"bytes": 49}}; what was cut from no text is left out."""
+    found: dict[str, dict[str, int]] = {}
+    for note, count in notes.items():
+        kind, _, rest = note.partition(":")
+        if kind == "removed":
+            what, _, name = rest.partition(":")
+            found.setdefault(what, {})[name] = count
+    return {what: counts for what, counts in found.items() if counts.get("texts")}
 
 
 def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) -> str:
@@ -60,7 +76,9 @@ def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) 
     rows = [("step", "in", "out", "dropped", "quarantined", "reasons")]
     for e in shown:
         dropped = sum(e["dropped"].values())
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in e["dropped"].items())
+        told = [f"{reason} {count:,}" for reason, count in e["dropped"].items()]
+        told += [removed_text(what, counts) for what, counts in e.get("removed", {}).items()]
+        reasons = ", ".join(told)
         rows.append((e["step"], *(f"{n:,}" for n in (e["in"], e["out"], dropped, e["quarantined"])), reasons))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     lines = [
@@ -73,6 +91,11 @@ def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) 
     return "\n".join(lines) + "\n"
 
 
+def removed_text(what: str, counts: Mapping[str, int]) -> str:
+    """`12 lines (345 bytes) cut from 7 texts`."""
+    return f"{counts['units']:,} {what} ({counts['bytes']:,} bytes) cut from {counts['texts']:,} texts"
+
+
 def changes(entry: dict[str, Any]) -> bool:
-    """True where a step changed the number of rows or left any out."""
-    return bool(entry["in"] != entry["out"] or entry["dropped"] or entry["quarantined"])
+    """True where a step changed the number of rows, left any out or cut pieces out of texts."""
+    return bool(entry["in"] != entry["out"] or entry["dropped"] or entry["quarantined"] or entry.get("removed"))

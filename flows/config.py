@@ -108,6 +108,12 @@ class SourceConfig(Section):
         return self
 
 
+def _run_length(value: int) -> int:
+    if value and not 8 <= value <= 10_000:
+        raise ValueError("must be 0, or from 8 to 10000 words")
+    return value
+
+
 class IngestConfig(Section):
     """How rows enter the store."""
 
@@ -199,8 +205,17 @@ class LanguageConfig(Section):
 class DedupeConfig(Section):
     """Exact and near duplicates; near ones are verified by the true Jaccard similarity of their shingles."""
 
-    exact: Literal["document", "none"] = "document"
-    """Drop documents whose text is the same."""
+    exact: Literal["document", "paragraph", "line", "sentences", "none"] = "document"
+    """Drop documents whose text is the same; with paragraph, line or sentences (spans of three, as C4) also cut those
+    that an earlier document holds, earlier by id, from the texts of documents: the first copy stays."""
+    unit_characters: Count = 20
+    """Paragraphs, lines and spans of sentences with fewer characters are never cut."""
+    substring: Annotated[int, AfterValidator(_run_length)] = 0
+    """Also cut runs of at least so many words (50 is usual) whose bytes an earlier document holds; 0: none."""
+    unit_copies: Annotated[int, Field(ge=2)] = 2
+    """What has fewer copies in all documents together is not cut."""
+    max_removed: Share = 0.8
+    """A document that would lose a larger share of its bytes to either of these is dropped (0 to 1)."""
     near: bool = True
     """Also look for near-duplicates."""
     bands: tuple[Positive, Positive] | Literal["auto"] = (18, 7)

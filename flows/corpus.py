@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.parameters import clean, language_rule, pii, quality_rules, treatment
+from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
 from dataforge.operators.decontaminate import Decontaminate, Ngrams
 from dataforge.operators.files_jsonl import JsonlFiles
@@ -21,7 +22,7 @@ from dataforge.step import Step
 def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     """SELECTED rows of all document sources."""
     raw = Step("corpus/ingested", ByKey(parts), tuple(sources))
-    documents = Step("corpus/documents", clean(config), (raw,))
+    documents = without_repeats(raw, clean(config), config.dedupe, parts=parts, prefix="corpus")
     quality = Step("corpus/quality", Quality(), (documents,))
     language = Step("corpus/language", Language(), (documents,))
     personal = Step("corpus/pii", pii(config), (documents,))

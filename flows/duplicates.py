@@ -22,7 +22,7 @@ def find_duplicates(
 ) -> Step:
     """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split."""
     edges = []
-    if config.exact == "document":
+    if config.exact != "none":
         edges.append(Step(f"{prefix}/exact", SameValue(parts), (rows,)))
     if family:
         edges.append(Step(f"{prefix}/family", SameValue(parts, family, "family"), (rows,)))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataforge.funnel import changes
+from dataforge.funnel import changes, removed_text
 from dataforge.report import charts
 from dataforge.report.alerts import complete
 from dataforge.report.charts import Chart, count, number, percent, size
@@ -38,6 +38,7 @@ def html(facts: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = ()) ->
         charts=all_charts(facts),
         by_reason=_by_reason(facts),
         changed=[e for e in facts.get("funnel", []) if changes(e)],
+        removed=[removed_text(*entry) for e in facts.get("funnel", []) for entry in e.get("removed", {}).items()],
         config=json.dumps(facts.get("config", {}), indent=2, ensure_ascii=False),
         runs=runs,
         style=(FOLDER / "style.css").read_text(),
