@@ -93,14 +93,21 @@ def report(config: ConfigArgument, as_json: Json = False) -> None:
 
 def whatif(
     config: ConfigArgument,
-    set_: Annotated[list[str], typer.Option("--set", help="e.g. quality.min_words=30..200 or 30,50,100 or 50..200:25")],
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="e.g. quality.min_words=30..200 or 30,50,100 or 50..200:25; several: all combinations"),
+    ],
+    plot: Annotated[Path | None, typer.Option(help="also draw it: FILE.svg or FILE.html")] = None,
     as_json: Json = False,
 ) -> None:
     """Documents and tokens kept per setting, from the stored scores: nothing is computed again."""
     from dataforge.flows.whatif import whatif_document, whatif_text
+    from dataforge.flows.whatif_plot import write_plot
 
     graph, tables = _finished(config)
     document = whatif_document(graph, tables, set_)
+    if plot is not None:
+        write_plot(document, plot)
     respond(document, whatif_text(document), as_json=as_json)
 
 

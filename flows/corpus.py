@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
-from dataforge.flows.parameters import clean, language_rule, pii, quality_rules, treatment
+from dataforge.flows.parameters import clean, judge, pii, treatment
 from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
 from dataforge.operators.decontaminate import Decontaminate, Ngrams
@@ -14,7 +14,7 @@ from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.language import Language
 from dataforge.operators.quality import Quality
-from dataforge.operators.select import DropContaminated, Judge, Select
+from dataforge.operators.select import DropContaminated, Select
 from dataforge.operators.split import SplitByCluster
 from dataforge.step import Step
 
@@ -26,7 +26,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     quality = Step("corpus/quality", Quality(), (documents,))
     language = Step("corpus/language", Language(), (documents,))
     personal = Step("corpus/pii", pii(config), (documents,))
-    verdicts = Step("corpus/verdicts", Judge(quality_rules(config), language_rule(config)), (quality, language))
+    verdicts = Step("corpus/verdicts", judge(config), (quality, language))
     names = tuple(source.name for source in config.sources)
     twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", verdicts=verdicts, sources=names)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dataforge.errors import ConfigError
@@ -20,7 +21,7 @@ from dataforge.operators.language import iso639_3
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.quality import QualityRules, rules_of
 from dataforge.operators.sample import Sample
-from dataforge.operators.select import LanguageRule
+from dataforge.operators.select import Judge, LanguageRule
 from dataforge.operators.slack_export import SlackExport
 from dataforge.operators.slack_pulled import SlackPull
 from dataforge.operators.slack_users import key_fingerprint, read_key
@@ -41,18 +42,29 @@ def clean(config: Config) -> Clean:
     return Clean(text=text, line_rules=c.line_rules, max_removed=c.max_removed, code=c.code)
 
 
-def quality_rules(config: Config) -> QualityRules:
-    return quality_rules_with(config, dict(config.quality.model_extra or {}))
-
-
-def quality_rules_with(config: Config, overrides: dict[str, Any]) -> QualityRules:
-    """The preset of a config with other thresholds; without a preset no rule at all."""
+def quality_rules(config: Config, changes: Mapping[str, float] | None = None) -> QualityRules:
+    """The rules of a config's preset with its thresholds, and `changes` by key, e.g. {"quality.min_words": 30}."""
+    overrides: dict[str, Any] = dict(config.quality.model_extra or {})
+    overrides |= {k.removeprefix("quality."): v for k, v in (changes or {}).items() if k.startswith("quality.")}
     return QualityRules(()) if config.quality.preset == "none" else rules_of(config.quality.preset, overrides)
 
 
-def language_rule(config: Config) -> LanguageRule:
+def judge(config: Config, changes: Mapping[str, float] | None = None) -> Judge:
+    """All thresholds on stored scores, those of `changes` in place of the config's."""
+    return Judge(quality_rules(config, changes), language_rule(config, changes or {}))
+
+
+def thresholds(config: Config) -> dict[str, float]:
+    """Every threshold that `changes` may name, with its value now."""
+    known = {f"quality.{rule.key}": rule.value for rule in quality_rules(config).rules}
+    language = config.language
+    return known | ({"language.min_score": language.min_score} if language.keep else {})
+
+
+def language_rule(config: Config, changes: Mapping[str, float] = MappingProxyType({})) -> LanguageRule:
     keep = tuple(iso639_3(code) for code in config.language.keep)
-    return LanguageRule(keep, config.language.min_score, config.language.min_letters)
+    score = changes.get("language.min_score", config.language.min_score)
+    return LanguageRule(keep, score, config.language.min_letters)
 
 
 def pii(config: Config) -> FindPii:

@@ -1,13 +1,17 @@
-"""What another threshold would keep: answered from the stored score tables, nothing is computed again.
+"""What other thresholds would keep: answered from the stored score tables, nothing is computed again.
 
-Only the verdict changes: duplicates and personal data are left as they were found, so a document counts as kept when it
-passes the changed rules and loses to no duplicate. The amount is given in bytes of text.
+Documents are judged anew by their stored scores; of each cluster of duplicates the row stays that a run would keep, and
+with `pii: {action: drop}` rows full of personal data go. So the number of documents is that of a run, before
+evaluation texts are taken out. Tokens are those of the encoded rows; a document that no run has encoded yet counts its
+bytes at the rate measured on the others, and the answer says how many such documents there are.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,12 +21,14 @@ import pyarrow.compute as pc
 from dataforge.engine.work import aligned
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.build import Graph
-from dataforge.flows.parameters import language_rule, quality_rules, quality_rules_with
-from dataforge.flows.plan import size
-from dataforge.operators.select import judge
+from dataforge.flows.parameters import judge, thresholds
+from dataforge.operators.clusters import best_of
+from dataforge.operators.mask import spans_a_row
 from dataforge.table import Table
 
-STEPS = 20  # settings of a range without a step
+STEPS, MOST_SETTINGS = 20, 1000  # settings of a range without a step; of an answer
+GUESS = 4.0  # bytes a token where nothing has been encoded
+SCORES = ("corpus/quality", "corpus/language", "corpus/lists", "corpus/models")
 
 
 def settings(text: str) -> tuple[str, list[float]]:
@@ -36,7 +42,7 @@ def settings(text: str) -> tuple[str, list[float]]:
         ends, _, step = values.partition(":")
         low, high = (float(end) for end in ends.split(".."))
         width = float(step) if step else _round_step((high - low) / STEPS, whole=low.is_integer() and high.is_integer())
-        if width <= 0 or high < low or (high - low) / width > 1000:
+        if width <= 0 or high < low or (high - low) / width > MOST_SETTINGS:
             raise ValueError
         return key, [round(low + i * width, 9) for i in range(math.floor((high - low) / width + 1e-9) + 1)]
     except ValueError:
@@ -45,70 +51,162 @@ def settings(text: str) -> tuple[str, list[float]]:
 
 
 def _round_step(width: float, *, whole: bool) -> float:
-    return float(max(1, round(width))) if whole else width
+    """A whole number between whole ends; but from 0 to 1 go shares."""
+    return float(max(1, round(width))) if whole and width * STEPS > 1 else width
 
 
 def whatif_document(graph: Graph, tables: list[Table], changes: list[str]) -> dict[str, Any]:
-    """`{"schema", "key", "settings": [{"value", "documents", "text_bytes", "dropped": {reason: n}}], "now"}`."""
-    if len(changes) != 1:
-        raise ConfigError("give exactly one --set", hint="--set quality.min_words=30..200")
-    key, values = settings(changes[0])
-    section, _, name = key.partition(".")
-    preset = graph.config.quality.preset
-    known = {rule.key: rule.value for rule in quality_rules(graph.config).rules}
-    if section != "quality" or name not in known:
-        raise ConfigError(
-            f"{key} is no threshold of the preset {preset}", hint=f"known: {', '.join(f'quality.{k}' for k in known)}"
-        )
-    parts = list(_scores(graph, tables))
-    overrides = dict(graph.config.quality.model_extra or {})
-    now = _count(parts, graph, overrides)
-    rows = [{"value": value, **_count(parts, graph, {**overrides, name: value})} for value in values]
-    return {"schema": 1, "key": key, "current": known[name], "now": now, "settings": rows}
+    """`{"schema", "keys": {key: {"now", "values"}}, "now": kept, "settings": [{"set": {key: value}, **kept}], "tokens"}`.
+
+    kept: `{"documents", "tokens", "text_bytes", "dropped": {reason: n}}`. Several keys: every combination of their values.
+    """
+    wanted = dict(map(settings, changes))
+    known = thresholds(graph.config)
+    for key in wanted:
+        if key not in known:
+            some = ", ".join(known) or "none; set a quality.preset first"
+            raise ConfigError(f"{key} is no threshold of this config", hint=f"known: {some}")
+    grid = [dict(zip(wanted, values, strict=True)) for values in itertools.product(*wanted.values())]
+    if not grid or len(grid) > MOST_SETTINGS:
+        raise ConfigError(f"{len(grid)} combinations", hint=f"give --set, with up to {MOST_SETTINGS} combinations in all")
+    counts, how = _answers(graph, tables, [{}, *grid])
+    keys = {key: {"now": known[key], "values": values} for key, values in wanted.items()}
+    rows = [{"set": setting, **kept} for setting, kept in zip(grid, counts[1:], strict=True)]
+    return {"schema": 1, "keys": keys, "now": counts[0], "settings": rows, "tokens": how}
 
 
-def _scores(graph: Graph, tables: list[Table]) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, np.ndarray, np.ndarray]]:
-    """Per row group: quality counters, languages, which rows lose to a duplicate, bytes of each text."""
+@dataclass
+class Kept:
+    """What one setting keeps. `passed` and `weights` are those of the rows that have duplicates, in their order."""
+
+    documents: int = 0
+    text_bytes: int = 0
+    tokens: float = 0.0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def add(self, keep: np.ndarray, size_bytes: np.ndarray, tokens: np.ndarray) -> None:
+        self.documents += int(keep.sum())
+        self.text_bytes += int(size_bytes[keep].sum())
+        self.tokens += float(tokens[keep].sum())
+
+    def drop(self, reason: str, count: int) -> None:
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def document(self) -> dict[str, Any]:
+        dropped = dict(sorted(self.dropped.items()))
+        return {
+            "documents": self.documents,
+            "tokens": round(self.tokens),
+            "text_bytes": self.text_bytes,
+            "dropped": dropped,
+        }
+
+
+def _answers(
+    graph: Graph, tables: list[Table], grid: Sequence[Mapping[str, float]]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """One answer a setting, and how tokens were counted. One read of the scores; only rows with duplicates are held."""
     names = {table.step: table for table in tables}
-    missing = [n for n in ("corpus/quality", "corpus/language", "corpus/twins") if n not in names]
-    if missing:
-        raise InputError(f"{missing[0]} has not run", hint="run the config first")
-    wanted = [names["corpus/quality"], names["corpus/language"], names["corpus/twins"]]
+    if missing := next((n for n in (*SCORES[:2], "corpus/members") if n not in names), None):
+        raise InputError(f"{missing} has not run", hint="run the config first")
+    members, judges, kept = _members(names["corpus/members"]), [judge(graph.config, s) for s in grid], [Kept() for _ in grid]
+    rate = _bytes_a_token(names)
+    passed = np.zeros((len(grid), len(members)), bool)
+    full, sizes, lengths = np.zeros(len(members), bool), np.zeros(len(members), np.int64), np.zeros(len(members))
+    guessed = 0
+    for counters, languages, scores, spans, tokens in _scores(graph, names):
+        place = pc.fill_null(pc.index_in(counters.column("id"), value_set=members["id"].combine_chunks()), -1).to_numpy()
+        alone, size_bytes = place < 0, counters.column("bytes").to_numpy()
+        counted = np.isfinite(tokens)
+        guessed += int((~counted).sum())
+        amount = np.where(counted, tokens, size_bytes / rate["bytes_a_token"])
+        personal = spans > graph.config.pii.drop_above if graph.config.pii.action == "drop" else np.zeros(len(spans), bool)
+        there = place[~alone]
+        full[there], sizes[there], lengths[there] = personal[~alone], size_bytes[~alone], amount[~alone]
+        for number, (chosen, total) in enumerate(zip(judges, kept, strict=True)):
+            reasons = chosen.verdicts(counters, languages, scores)["reason"].combine_chunks()
+            good = pc.is_null(reasons).to_numpy(zero_copy_only=False)
+            for entry in pc.value_counts(pc.drop_null(reasons)).to_pylist():
+                total.drop(entry["values"], entry["counts"])
+            total.add(good & alone & ~personal, size_bytes, amount)
+            total.drop("personal_data", int((good & alone & personal).sum()))
+            passed[number, there] = good[~alone]
+    for number, total in enumerate(kept):
+        best = passed[number] & _kept_of_clusters(members, passed[number])
+        total.add(best & ~full, sizes, lengths)
+        total.drop("personal_data", int((best & full).sum()))
+        total.drop("duplicate", int((passed[number] & ~best).sum()))
+    return [total.document() for total in kept], {**rate, "documents_never_encoded": guessed}
+
+
+def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...]]:
+    """Per row group: counters, languages, further scores, spans a row, tokens a row (nan: never encoded)."""
+    wanted = [names[name] for name in (*SCORES, "corpus/pii", "corpus/encoded") if name in names]
+    counters = ["id", *judge(graph.config, {}).counters(), "bytes"]
+    columns: list[Any] = [list(dict.fromkeys(counters))]
+    columns += [{"corpus/pii": ["id", "spans"], "corpus/encoded": ["id", "length"]}.get(t.step) for t in wanted[1:]]
     for part in range(wanted[0].n_parts):
-        for counters, languages, twins in aligned(wanted, part, [None, None, ["id", "duplicate"]]):
-            lost = pc.is_valid(twins.column("duplicate")).to_numpy(zero_copy_only=False)
-            yield counters, languages, lost, counters.column("bytes").to_numpy()
+        for batches in aligned(wanted, part, columns):
+            found = dict(zip([table.step for table in wanted], batches, strict=True))
+            scores = [found[name] for name in SCORES[2:] if name in found]
+            rows, none = batches[0].num_rows, pa.nulls(batches[0].num_rows)
+            length = found["corpus/encoded"].column("length") if "corpus/encoded" in found else none
+            tokens = length.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            spans = spans_a_row(found["corpus/pii"].column("spans")) if "corpus/pii" in found else np.zeros(rows, np.int64)
+            yield batches[0], batches[1], scores, spans, np.asarray(tokens, np.float64).reshape(rows)
 
 
-def _count(parts: list[Any], graph: Graph, overrides: dict[str, Any]) -> dict[str, Any]:
-    rules = quality_rules_with(graph.config, overrides)
-    documents = size_bytes = 0
-    dropped: dict[str, int] = {}
-    for counters, languages, lost, weights in parts:
-        verdict = judge(counters, languages, rules, language_rule(graph.config))
-        passed = pc.is_null(verdict["reason"]).to_numpy()
-        keep = passed & ~lost
-        documents += int(keep.sum())
-        size_bytes += int(weights[keep].sum())
-        for entry in pc.value_counts(pc.drop_null(verdict["reason"])).to_pylist():
-            dropped[entry["values"]] = dropped.get(entry["values"], 0) + entry["counts"]
-        duplicates = int((passed & lost).sum())
-        if duplicates:
-            dropped["duplicate"] = dropped.get("duplicate", 0) + duplicates
-    return {"documents": documents, "text_bytes": size_bytes, "dropped": dict(sorted(dropped.items()))}
+def _members(table: Table) -> pa.Table:
+    """Rows with duplicates: id, cluster and the ranks of the keep rule, sorted by (cluster, id) as `Keep` has them."""
+    return table.to_table(["id", "cluster", "rank"]).sort_by([("cluster", "ascending"), ("id", "ascending")])
+
+
+def _kept_of_clusters(members: pa.Table, passed: np.ndarray) -> np.ndarray:
+    """bool[n]: the row of each cluster that `Keep` would choose: one that passed, then by the stored ranks."""
+    if not len(members):
+        return np.zeros(0, bool)
+    ranks = members["rank"].combine_chunks()
+    by_rank = ranks.flatten().to_numpy().reshape(len(ranks), -1).T[::-1].copy()
+    by_rank[-1] = ~passed
+    groups = members["cluster"].combine_chunks().dictionary_encode().indices.to_numpy()
+    return best_of(groups, by_rank) == np.arange(len(ranks))
+
+
+def _bytes_a_token(names: Mapping[str, Table]) -> dict[str, Any]:
+    """`{"bytes_a_token", "measured_on_documents"}`: text bytes of the encoded rows by their tokens; a guess without any."""
+    if "corpus/encoded" not in names:
+        return {"bytes_a_token": GUESS, "measured_on_documents": 0}
+    wanted, total, tokens, rows = [names["corpus/encoded"], names["corpus/quality"]], 0, 0, 0
+    for part in range(wanted[0].n_parts):
+        for encoded, counters in aligned(wanted, part, [["id", "length"], ["id", "bytes"]]):
+            total += pc.sum(counters.column("bytes")).as_py() or 0
+            tokens += pc.sum(encoded.column("length")).as_py() or 0
+            rows += encoded.num_rows
+    return {"bytes_a_token": round(total / tokens, 4) if total and tokens else GUESS, "measured_on_documents": rows}
 
 
 def whatif_text(document: dict[str, Any]) -> str:
     """A table with a bar a setting: the longest bar is the most documents."""
     most = max([row["documents"] for row in document["settings"]] + [document["now"]["documents"], 1])
-    now = document["now"]["documents"]
-    lines = [
-        f"{document['key']} (now {document['current']:g}: {now:,} documents)",
-        f"{'value':>10}  {'documents':>10}  {'text':>12}",
-    ]
+    keys, now = document["keys"], document["now"]
+    lines = [", ".join(f"{key} is {entry['now']:g}" for key, entry in keys.items())]
+    lines[0] += f": {now['documents']:,} documents, {now['tokens']:,} tokens"
+    widths = {key: max(10, len(key)) for key in keys}
+    head = "  ".join(f"{key:>{width}}" for key, width in widths.items())
+    lines.append(f"{head}  {'documents':>10}  {'tokens':>13}")
     for row in document["settings"]:
-        amount = size(row["text_bytes"])
+        values = "  ".join(f"{value:>{widths[key]}g}" for key, value in row["set"].items())
+        here = "  ← now" if all(value == keys[key]["now"] for key, value in row["set"].items()) else ""
         bar = "█" * round(30 * row["documents"] / most)
-        here = "  ← now" if row["value"] == document["current"] else ""
-        lines.append(f"{row['value']:>10g}  {row['documents']:>10,}  {amount:>12}  {bar}{here}")
-    return "\n".join(lines)
+        lines.append(f"{values}  {row['documents']:>10,}  {row['tokens']:>13,}  {bar}{here}")
+    return "\n".join([*lines, how_tokens(document["tokens"])])
+
+
+def how_tokens(how: Mapping[str, Any]) -> str:
+    """Where the numbers of tokens come from, in a sentence."""
+    if not how["measured_on_documents"]:
+        return f"tokens are a guess: nothing is encoded, {how['bytes_a_token']:g} bytes of text count as one"
+    guessed, rate = how["documents_never_encoded"], how["bytes_a_token"]
+    rest = f"; {guessed:,} never encoded, there {rate:g} bytes count as one, as measured" if guessed else ""
+    return f"tokens as encoded in {how['measured_on_documents']:,} documents{rest}"

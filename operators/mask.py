@@ -49,6 +49,11 @@ def apply_spans(texts: pa.Array, spans: pa.Array, action: str, key: bytes = b"",
     return Masked(rewritten, dict(sorted(Counter(kinds).items())), drop, replaced)
 
 
+def spans_a_row(spans: pa.Array) -> np.ndarray:
+    """int64[n]: what `drop_above` is compared with; overlapping spans count as one."""
+    return np.bincount(_joined(*_flat(spans))[0], minlength=len(spans))
+
+
 def remap(spans: pa.Array, masked: Masked) -> pa.Array:
     """Other spans of the same texts, moved to where they are in the new ones; all fields but start and end stay.
 

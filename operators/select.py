@@ -1,6 +1,6 @@
 """Where rows are judged, masked and dropped. Scores are made elsewhere; a changed threshold re-runs only these steps.
 
-    Judge   Map SAME    quality counters + language → the first rule a document fails
+    Judge   Map SAME    stored scores (counters, language, lists, models) → the first rule a document fails
     Select  Map SUBSET  drops by verdict, duplicate and personal data; masks what stays
     DropContaminated    drops what shares n-grams with evaluation texts
     Mask    Map SUBSET  the same treatment of personal data for messages, before people or taggers see them
@@ -35,34 +35,42 @@ class LanguageRule:
 
 @dataclass(frozen=True)
 class Judge(Map):
-    """Inputs: quality counters, languages. Order: empty, language, then the rules of the presets."""
+    """Inputs: quality counters, languages, further scores. Order: empty, language, then the rules."""
 
     rules: QualityRules
     language: LanguageRule = field(default_factory=LanguageRule)
 
+    scores: int = 0  # how many tables of further scores stand beside these two
+
     def needs(self) -> Sequence[Sequence[str] | None]:
-        return (None, ("id", "language", "language_score"))
+        return (None, ("id", "language", "language_score"), *[None] * self.scores)
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return VERDICT
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
-        return lambda counters, languages: Rows(judge(counters, languages, self.rules, self.language))
+        return lambda counters, languages, *scores: Rows(self.verdicts(counters, languages, scores))
 
+    def counters(self) -> tuple[str, ...]:
+        """The counter columns that the verdict needs."""
+        return tuple(dict.fromkeys((*self.rules.counters(), "characters", "letters")))
 
-def judge(counters: pa.RecordBatch, languages: pa.RecordBatch, rules: QualityRules, rule: LanguageRule) -> pa.Table:
-    """VERDICT rows; `whatif` calls this with other thresholds on the stored counters."""
-    reason, score, threshold = verdicts(counters, rules)
-    empty = pc.equal(counters.column("characters"), 0)
-    foreign = _foreign(counters, languages, rule)
-    for mask, name, value, limit in (
-        (foreign, "language", languages.column("language_score").cast(pa.float64()), rule.min_score),
-        (empty, "empty", pa.nulls(len(reason), pa.float64()), None),
-    ):
-        reason = pc.if_else(mask, pa.scalar(name), reason)
-        score = pc.if_else(mask, value, score)
-        threshold = pc.if_else(mask, pa.scalar(limit, pa.float64()), threshold)
-    return pa.table([counters.column("id"), reason, score, threshold], schema=VERDICT)
+    def verdicts(
+        self, counters: pa.RecordBatch, languages: pa.RecordBatch, scores: Sequence[pa.RecordBatch] = ()
+    ) -> pa.Table:
+        """VERDICT rows; `whatif` asks for them with other thresholds on the stored scores."""
+        columns = {name: batch.column(name) for batch in (counters, *scores) for name in batch.schema.names}
+        reason, score, threshold = verdicts(pa.RecordBatch.from_pydict(columns), self.rules)
+        empty = pc.equal(counters.column("characters"), 0)
+        foreign = _foreign(counters, languages, self.language)
+        for mask, name, value, limit in (
+            (foreign, "language", languages.column("language_score").cast(pa.float64()), self.language.min_score),
+            (empty, "empty", pa.nulls(len(reason), pa.float64()), None),
+        ):
+            reason = pc.if_else(mask, pa.scalar(name), reason)
+            score = pc.if_else(mask, value, score)
+            threshold = pc.if_else(mask, pa.scalar(limit, pa.float64()), threshold)
+        return pa.table([counters.column("id"), reason, score, threshold], schema=VERDICT)
 
 
 def _foreign(counters: pa.RecordBatch, languages: pa.RecordBatch, rule: LanguageRule) -> pa.Array:
