@@ -34,8 +34,10 @@ def _told(step: Mapping[str, Any], known: dict[str, Any]) -> str:
         return f": {step['reason']}{score}{into}"
     news = {name: value for name, value in step["columns"].items() if known.get(name) != value}
     known |= news
-    parts = [f"{name}={_short(value)}" for name, value in news.items()]
-    if len(parts) > TOLD_IN_A_LINE:
+    parts = [f"{name}={_short(value)}" for name, value in news.items() if value or isinstance(value, dict)]
+    if len(parts) > 2 * TOLD_IN_A_LINE:  # counters: nobody reads them in a line
+        parts = [f"{len(news)} columns; --json tells them"]
+    elif len(parts) > TOLD_IN_A_LINE:
         parts[TOLD_IN_A_LINE:] = [f"{len(parts) - TOLD_IN_A_LINE} more columns"]
     if "parents" in step and step["event"] == "derived":
         parts.insert(0, f"{len(step['parents'])} parents")
@@ -45,6 +47,8 @@ def _told(step: Mapping[str, Any], known: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, dict) and list(value) == ["characters"]:
         return f"{value['characters']:,} characters"
+    if isinstance(value, dict) and list(value) == ["length"]:
+        return f"{value['length']:,} values"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k} {_short(v)}" for k, v in value.items()) + "}" if value else "none"
     return f"[{', '.join(map(_short, value))}]" if isinstance(value, list) else str(value)
