@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from dataforge.operators.language import iso639_1
 from dataforge.operators.published import CLASSES, in_card_order, kind_of
 from dataforge.schemas.act import ACTS
 
@@ -65,7 +66,7 @@ def front_matter(spec: Any, document: Mapping[str, Any], facts: Mapping[str, Any
     head: dict[str, Any] = {
         "pretty_name": spec.pretty_name or spec.name,
         "license": spec.licence,
-        "language": [code for code in languages if code not in ("und", "unk")],
+        "language": [iso639_1(code) for code in languages if code not in ("und", "unk")],
         "size_categories": [_size_category(rows)],
         "task_categories": ["text-generation", *(["text-classification"] if facts.get("acts") else [])],
         "annotations_creators": ["machine-generated", *(["expert-generated"] if people else [])],

@@ -160,6 +160,11 @@ def iso639_3(name: str) -> str:
     )
 
 
+def iso639_1(code: str) -> str:
+    """The shorter code where there is one, as model hubs list languages: "eng" -> "en", "ceb" -> "ceb"."""
+    return next((label for label, known in languages().items() if known.code == code and len(label) == 2), code)
+
+
 def script_of(text: str) -> str:
     """The writing system of most letters: "Latn"; kana count for Japanese even among more Han. "" without letters."""
     counts: dict[str, int] = {}

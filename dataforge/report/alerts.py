@@ -42,7 +42,7 @@ def _of_reading(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 WARNING,
                 f"{count(source['quarantined'], 'row')} of source {source['name']} could not be read: set aside.",
             )
-        if source["rows_read"] and not source["rows"] and source["kind"] != "SlackExport":
+        if source["rows_read"] and not source["rows"] and not source["kind"].startswith("slack"):
             yield WARNING, f"Nothing of source {source['name']} is left."
         if not source["licence"]:
             yield NOTE, f"Source {source['name']} states no licence."

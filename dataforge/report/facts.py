@@ -56,7 +56,7 @@ def facts(
         "schema": 1,
         "funnel": funnel(tables),
         "ledger": ledger(tables),
-        "sources": _sources(tables, corpus, instruct),
+        "sources": _sources(tables, corpus, instruct, config or {}),
         "languages": corpus.languages or counts.by_value(counts.having(row_tables, "language")[:1], "language"),
         "lengths": _lengths(configs, corpus, instruct),
         "duplicates": _duplicates(row_tables),
@@ -80,8 +80,11 @@ def public(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
-def _sources(tables: Sequence[Table], corpus: TextFacts, instruct: TextFacts) -> list[dict[str, Any]]:
+def _sources(
+    tables: Sequence[Table], corpus: TextFacts, instruct: TextFacts, config: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Per source: kind, licence, rows read, quarantined, bad files, and the rows that are left of it."""
+    kinds = {s["name"]: s["kind"] for s in config.get("sources", ()) if "kind" in s}
     left = {
         e["source"]: e["rows"] for e in [*instruct.sources, *corpus.sources]
     }  # instruct rows of what only they hold
@@ -93,7 +96,7 @@ def _sources(tables: Sequence[Table], corpus: TextFacts, instruct: TextFacts) ->
         found.append(
             {
                 "name": name,
-                "kind": operator.get("", ""),
+                "kind": kinds.get(name, operator.get("", "")),
                 "licence": operator.get("licence"),
                 "rows_read": entry["in"],
                 "quarantined": entry["quarantined"],
