@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataforge.flows.audit import audit_drops
 from dataforge.flows.config import Config
 from dataforge.flows.corpus import clean_corpus
 from dataforge.flows.slack import SlackSteps, read_slack
@@ -23,7 +24,7 @@ PACK_BYTES = 8 << 20  # input a part of packing: its ids, labels and positions a
 
 @dataclass(frozen=True)
 class Graph:
-    """Everything that a config asks for. `corpus` and `slack` are None where the config has no such source."""
+    """Everything that a config asks for. `corpus`, `slack` and `audit` are None where the config asks for none."""
 
     config: Config
     parts: int
@@ -31,10 +32,16 @@ class Graph:
     corpus: Step | None
     slack: SlackSteps | None
     tokens: TokenSteps
+    audit: Step | None = None  # what people said about dropped rows: for the report alone
 
     def targets(self) -> tuple[Step, ...]:
         published = dict.fromkeys(step for steps in self.published().values() for step in steps)
-        return (*published, self.tokens.tokenizer)
+        return (*published, self.tokens.tokenizer, *self.reported())
+
+    def reported(self) -> tuple[Step, ...]:
+        """Steps that are not published but stand in the report."""
+        retrained = self.slack.retrained if self.slack is not None else None
+        return tuple(step for step in (self.audit, retrained) if step is not None)
 
     def selected(self) -> tuple[Step, ...]:
         """The steps whose rows are trained on and published."""
@@ -70,7 +77,8 @@ def build(config: Config, *, device: str = "auto") -> Graph:
     corpus = clean_corpus(documents, config, parts) if documents else None
     slack = read_slack(messages, config, parts) if messages else None
     tokens = make_tokens(corpus, slack.pairs if slack else None, config, power_of_two(total, PACK_BYTES), device)
-    return Graph(config, parts, sources, corpus, slack, tokens)
+    audit = audit_drops([step for step in (corpus, slack.pairs if slack else None) if step is not None], config, parts)
+    return Graph(config, parts, sources, corpus, slack, tokens, audit)
 
 
 def power_of_two(total: int, part_bytes: int) -> int:

@@ -14,7 +14,7 @@ from dataforge.flows.cli import respond
 from dataforge.flows.commands_data import figures
 from dataforge.flows.commands_run import ConfigArgument, Json
 
-Batch = Annotated[int | None, typer.Option(help="number of the batch; default: the newest")]
+Batch = Annotated[int | None, typer.Option(help="number of the batch; default: the open one, else the newest")]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,28 +40,51 @@ def _database(config: Path) -> str:
     return review_database(load_config(config))
 
 
-def sample(config: ConfigArgument, as_json: Json = False) -> None:
-    """Seed the queue from the sampled rows of the last run, and show the batches. Seeding twice seeds once."""
+def sample(
+    config: ConfigArgument,
+    rows: Annotated[Path | None, typer.Option(help="JSONL or Parquet with id and text: a batch of your own rows")] = None,
+    title: Annotated[str, typer.Option(help="title of that batch")] = "",
+    kind: Annotated[str, typer.Option(help="act, instruct, preference or dropped")] = "act",
+    label_set: Annotated[str, typer.Option(help="name or path of a label set; default: the kind's own")] = "",
+    need: Annotated[int, typer.Option(min=1, max=20, help="answers per row")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Show the batches. Seeds what the last run sampled, or with --rows a batch beside the flow: personal data in
+    its texts is masked first. Seeding twice seeds once."""
+    from dataforge.flows.config import load_config
+    from dataforge.flows.review_text import batches_text
+    from dataforge.review import commands
+
+    loaded = load_config(config)
+    if rows is not None:
+        from dataforge.flows.review_rows import masked_rows
+        from dataforge.review.seed import BatchSpec
+
+        spec = BatchSpec(title or rows.name, kind, label_set, need=need, lease_s=loaded.review.lease_s)
+        commands.sample(_database(config), masked_rows(rows), spec)
+    else:
+        _seed_again(config)
+    batches = commands.batches(_database(config))
+    respond({"schema": 1, "batches": batches}, batches_text(batches), as_json=as_json)
+
+
+def _seed_again(config: Path) -> None:
+    """Seeds what the finished sampling steps of the config gave."""
     from dataforge.engine.run import survey
     from dataforge.flows.build import build
     from dataforge.flows.config import load_config
-    from dataforge.review import commands
+    from dataforge.operators.labels import Labels
     from dataforge.store import Store
 
     loaded = load_config(config)
-    graph = build(loaded)
-    if graph.slack is None or graph.slack.annotations is None:
-        raise ConfigError(
-            "review is off, or there are no messages to review", key="review.enabled", hint="set review.enabled: true"
-        )
-    steps = tuple(graph.steps())
+    steps = tuple(build(loaded).steps())
+    asking = [step for step in steps if isinstance(step.operator, Labels)]
+    if not asking:
+        hint = "set review.enabled or review.audit.enabled, or give --rows"
+        raise ConfigError("review is off, or there is nothing to review", key="review.enabled", hint=hint)
     state = survey(Store(loaded.path(loaded.store)), steps, prepare=True)
-    step = next(s for s in steps if s.name == "review/sample")
-    if step not in state.tables:
+    if not any(step.inputs[0] in state.tables for step in asking):
         raise InputError("there is no sample yet", hint=f"dataforge run {config}")
-    batches = commands.batches(_database(config))
-    text = "\n".join(f"batch {b['id']}: {b['title']}, {b['done']} of {b['items']} labelled, {b['state']}" for b in batches)
-    respond({"schema": 1, "batches": batches}, text or "no batch", as_json=as_json)
 
 
 def serve(
@@ -72,11 +95,20 @@ def serve(
     public_url: Annotated[str, typer.Option(help="address under which annotators reach the page")] = "",
 ) -> None:
     """Serve the page for annotators until interrupted."""
+    from dataforge.flows.config import load_config
     from dataforge.review import commands
 
-    print(f"the review page is at http://{host}:{port}; Ctrl-C stops it", file=sys.stderr)
+    place = public_url or f"http://{host}:{port}"
+    print(f"the review page is at {place}; Ctrl-C stops it", file=sys.stderr)
+    print(f"people get in by a link of their own: dataforge review user {config} add NAME", file=sys.stderr)
     commands.serve(
-        _database(config), host=host, port=port, on_closed=_announcer(), trusted_proxy=trusted_proxy, public_url=public_url
+        _database(config),
+        host=host,
+        port=port,
+        on_closed=_announcer(),
+        trusted_proxy=trusted_proxy,
+        public_url=public_url,
+        min_alpha=load_config(config).review.min_alpha,
     )
 
 
@@ -102,12 +134,13 @@ def user(
     as_json: Json = False,
 ) -> None:
     """Accounts of the page. `add` and `link` print a one-time link."""
+    from dataforge.flows.review_text import users_text
     from dataforge.review import commands
 
     database = _database(config)
     if action == "list":
         users = commands.user_list(database)
-        respond({"schema": 1, "users": users}, "\n".join(str(u) for u in users) or "no users", as_json=as_json)
+        respond({"schema": 1, "users": users}, users_text(users), as_json=as_json)
         return
     if action not in ("add", "link", "remove") or not name:
         raise ConfigError(f"cannot {action} {name}".strip(), hint="dataforge review user CONFIG add NAME")
@@ -124,11 +157,17 @@ def user(
 
 
 def stats(config: ConfigArgument, batch: Batch = None, as_json: Json = False) -> None:
-    """Progress, agreement with intervals, confusion, speed and gold accuracy."""
+    """Progress, agreement with intervals, who mixes up what, speed and gold accuracy; every open batch, or the newest."""
+    from dataforge.flows.config import load_config
+    from dataforge.flows.review_text import stats_text
     from dataforge.review import commands
 
-    document = commands.stats(_database(config), batch)
-    respond(document, figures(document), as_json=as_json)
+    database, mark = _database(config), load_config(config).review.min_alpha
+    wanted = [batch] if batch is not None else commands.current(database) or [None]
+    documents = [commands.stats(database, number) for number in wanted]
+    text = "\n\n".join(stats_text(document, config=str(config), min_alpha=mark) for document in documents)
+    one = documents[0] if len(documents) == 1 else {"schema": 1, "batches": documents}
+    respond(one, text, as_json=as_json)
 
 
 def export(
@@ -172,13 +211,14 @@ def close(
     as_json: Json = False,
 ) -> None:
     """Decide every item and close the batch; the waiting run goes on with the next `dataforge run`."""
+    from dataforge.flows.review_text import closing_text
     from dataforge.review import commands
 
     closing = commands.close_batch(
         _database(config), batch=batch, allow_unresolved=allow_unresolved, now=now, on_closed=_announcer()
     )
     document = {"schema": 1, **commands.as_json(closing)}
-    respond(document, figures(document), as_json=as_json)
+    respond(document, closing_text(document, config=str(config)), as_json=as_json)
 
 
 def backup(config: ConfigArgument, out: Annotated[Path, typer.Argument(metavar="FILE")], as_json: Json = False) -> None:

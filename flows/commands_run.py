@@ -108,7 +108,7 @@ def report_outcome(outcome: Any, *, as_json: bool) -> int:
     from dataforge.errors import escape
     from dataforge.flows.execute import outcome_text
 
-    for warning in outcome.warnings:
+    for warning in (*outcome.warnings, *(outcome.findings if outcome.error is None else ())):
         print(f"warning: {escape(warning, 400)}", file=sys.stderr)
     problem = outcome.error or outcome.waiting
     if problem is not None:

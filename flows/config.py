@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,14 @@ def _secret_place(value: str) -> str:
 def _power_of_two(value: int) -> int:
     if value & (value - 1) or not 1 <= value <= 65536:
         raise ValueError("must be auto or a power of two from 1 to 65536")
+    return value
+
+
+def _moment(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be an ISO date and time, e.g. 2026-12-01T18:00") from None
     return value
 
 
@@ -272,9 +281,38 @@ class ActsConfig(Section):
     model: str = "default"
     """`default` (shipped), `rules` (no model), or the folder that `dataforge acts train` wrote."""
     expect: dict[str, tuple[Share, Share]] = {}
-    """Shares that an act may have, e.g. {questions: [0.2, 0.5]}; outside: an alert."""
+    """Shares that an act may have in each source and split, e.g. {questions: [0.2, 0.5]}; outside: an alert."""
+    expect_rows: Positive = 30
+    """Groups with fewer rows are not held against `expect`: their shares say nothing."""
     gate: bool = False
     """Outside `expect`: stop before publishing, exit code 4."""
+
+    @field_validator("expect")
+    @classmethod
+    def _acts_and_ranges(cls, value: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        from dataforge.schemas.act import ACTS
+
+        for act, (low, high) in value.items():
+            if act not in ACTS:
+                raise ValueError(f"'{act}' is not a speech act; known: {', '.join(ACTS)}")
+            if low > high:
+                raise ValueError(f"the range of {act} has its larger end first")
+        return value
+
+
+class AuditConfig(Section):
+    """People judge random drops of each filter; the report gives the measured false-drop rate with its interval."""
+
+    enabled: bool = False
+    """Stop (exit code 5) until people have judged dropped rows."""
+    rows: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Rows of each filter (a step and a reason), drawn at random; all where there are fewer."""
+    reasons: tuple[str, ...] = ()
+    """Only drops for these reasons; empty: all but exact duplicates. Drops for personal data are never shown."""
+    need: Annotated[int, Field(ge=1, le=20)] = 1
+    """Answers per row, of different people (1 to 20)."""
+    answers: str | None = None
+    """JSONL of id, label (right, wrong), annotator: imported after seeding, closes the audit."""
 
 
 class ReviewConfig(Section):
@@ -285,15 +323,33 @@ class ReviewConfig(Section):
     need: Annotated[int, Field(ge=1, le=20)] = 2
     """Answers per row, of different people (1 to 20)."""
     size: Positive = 200
-    """Rows in the sample."""
+    """Rows in the sample: 55 % uncertain, 20 % equal per act and source, 20 % random, 5 % gold (or uncertain)."""
+    gold: str | None = None
+    """JSONL of id, text, label with known answers, mixed in unseen: how right each annotator is."""
+    title: str = ""
+    """Title of the batch; empty: the dataset's name and `speech acts`. Another title is another batch."""
+    label_set: str = "speech_acts"
+    """What may be answered: a file of configs/labels (speech_acts, bias, anomaly) or the path of a YAML file."""
+    guideline: str = "speech_acts"
+    """What annotators read: a file of configs/guidelines or the path of a Markdown file."""
+    allow_multi: bool = False
+    """Two labels may be given; agreement then counts partly equal answers (MASI)."""
+    min_alpha: Annotated[float, Field(ge=-1, le=1), AfterValidator(_finite)] = 0.667
+    """Krippendorff's alpha below which the report alerts; his marks are 0.667 (tentative) and 0.8."""
+    gate: bool = False
+    """Alpha below `min_alpha`: stop before publishing, exit code 4."""
+    retrain: bool = False
+    """Train the tagger anew on the labels; used where it is at least as right as before on labels it did not see."""
+    audit: AuditConfig = AuditConfig()
+    """Random drops of each filter, judged by people."""
     database: str | None = None
     """Path or PostgreSQL URL; default {store}/review.sqlite."""
     answers: str | None = None
     """JSONL of id, label, annotator: imported after seeding, closes the batch."""
     on_deadline: Literal["wait", "close_resolved", "fail"] = "wait"
     """What happens to an open batch at the deadline."""
-    deadline: str | None = None
-    """ISO date and time, UTC."""
+    deadline: Annotated[str, AfterValidator(_moment)] | None = None
+    """ISO date and time, e.g. 2026-12-01T18:00; UTC unless it names a zone."""
     show_suggestions: Literal["always", "after", "never"] = "always"
     """When annotators see the tagger's label: at once, after their own answer, or not at all."""
     lease_s: Annotated[int, Field(ge=10, le=86400)] = 300

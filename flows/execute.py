@@ -18,7 +18,7 @@ from dataforge.engine.run import Engine, Scan, State, run
 from dataforge.errors import BudgetError, DataforgeError, GateError, InputError, NotReady
 from dataforge.flows.build import Graph, build
 from dataforge.flows.config import Config
-from dataforge.flows.gates import check_gates
+from dataforge.flows.gates import check_gates, findings
 from dataforge.funnel import funnel
 from dataforge.identity import digest_of
 from dataforge.operators.publish import Publish, check_out, publish
@@ -38,6 +38,7 @@ class Outcome:
     waiting: NotReady | None = None
     error: DataforgeError | None = None
     warnings: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)  # targets of the config that the data misses
     seconds: float = 0.0
     scans: list[dict[str, Any]] = field(default_factory=list)
 
@@ -108,7 +109,10 @@ def execute(
             if strict and outcome.warnings:
                 raise GateError(outcome.warnings[0], hint="run without --strict to accept it")
             if not outcome.state.waiting and not outcome.empty:
-                check_gates(outcome.graph, outcome.tables())
+                outcome.findings = findings(outcome.graph, outcome.tables())
+                if strict and outcome.findings:
+                    raise GateError(outcome.findings[0], hint="run without --strict to accept it")
+                check_gates(outcome.graph, outcome.tables(), outcome.findings)
                 outcome.out = publish_version(outcome, say)
         except DataforgeError as error:
             outcome.error = error
@@ -134,8 +138,16 @@ def _fill(outcome: Outcome, store: Store, engine: Engine, around: Around, say: C
         if not outcome.empty:
             run(store, (*sources, *targets), engine, state=state, around=timed)
     check_budgets(graph, state, tuple(graph.steps()))
-    if state.waiting:
-        outcome.waiting = next(iter(state.waiting.values()))
+    outcome.waiting = waiting_for(state)
+
+
+def waiting_for(state: State) -> NotReady | None:
+    """What people are waited for, in one: two batches may be open at once. Steps behind a pending one say the same."""
+    pending = {id(reason): reason for reason in state.waiting.values() if reason.code == NotReady.code}
+    named = [reason for reason in pending.values() if not reason.what.startswith("needs ")] or list(pending.values())
+    if len(named) < 2:
+        return named[0] if named else None
+    return NotReady("; ".join(reason.what for reason in named), step=named[0].step, hint=named[0].hint)
 
 
 def warnings_of(outcome: Outcome) -> list[str]:
@@ -246,6 +258,8 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
         arrow=config.publish.arrow,
     )
     parents = {name: [table.id for table in tables] for name, tables in configs.items()}
+    if graph.reported():  # the report is part of a version
+        parents["report"] = [state.tables[step].id for step in graph.reported()]
     version = config.version if config.version != "auto" else digest_of([spec, parents, public(plain)])[:12]
     out = config.path(config.out)
     final = out / config.name / version
@@ -253,7 +267,7 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
         return final  # there, and every byte as its manifest says
     say(f"publish: {config.name} {version}")
     tokenizer = state.tables[graph.tokens.tokenizer].checked_files()
-    found = facts(outcome.tables(), configs, tokenizer=tokenizer, config=plain)
+    found = facts(outcome.tables(), configs, tokenizer=tokenizer, config=plain, findings=outcome.findings)
     return publish(spec, configs, tokenizer=tokenizer, out=out, version=version, facts=found)
 
 

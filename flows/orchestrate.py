@@ -229,7 +229,7 @@ def _deployed(config: str, engine: str, workers: int) -> State[Any]:
         outcome = execute(load_config(Path(config)), make, around=as_task, say=print)
     except LockedError as error:
         return state_of_error(error)
-    for warning in outcome.warnings:
+    for warning in (*outcome.warnings, *outcome.findings):
         print(f"warning: {warning}")
     tell(outcome)
     return state_of(outcome)

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dataforge.errors import ConfigError
 from dataforge.flows.config import Config
 from dataforge.operator import Operator
 from dataforge.operators.acts import TagActs
+from dataforge.operators.acts_retrained import Retrain
 from dataforge.operators.clean import Clean
 from dataforge.operators.clean_text import TextRules
+from dataforge.operators.gold import GoldRows
 from dataforge.operators.instruct import Instruct
 from dataforge.operators.labels import Labels
 from dataforge.operators.language import iso639_3
@@ -83,23 +84,58 @@ def tagger(config: Config) -> TagActs:
     return TagActs(context="table", model=names.get(config.acts.model) or str(config.path(config.acts.model)))
 
 
+def retrain(config: Config) -> Retrain:
+    return Retrain(tagger(config))
+
+
+def gold(config: Config) -> GoldRows:
+    from dataforge.review.label_sets import load_label_set
+
+    label_set = load_label_set(_named(config.review.label_set, ".yaml", config) or "speech_acts")
+    words = tuple(word for label in label_set.labels for word in dict.fromkeys((label.name, label.singular)))
+    return GoldRows(str(config.path(config.review.gold or "")), words)
+
+
 def sample(config: Config) -> Sample:
-    return Sample(size=config.review.size)
+    return Sample(size=config.review.size, gold=config.review.gold is not None)
 
 
 def labels(config: Config) -> Labels:
     review = config.review
     return Labels(
-        title=f"{config.name} speech acts",
+        title=review.title or f"{config.name} speech acts",
         need=review.need,
-        database=review_database(config),
-        answers=str(config.path(review.answers)) if review.answers else "",
+        label_set=_named(review.label_set, ".yaml", config),
+        guideline=_named(review.guideline, ".md", config),
+        allow_multi=review.allow_multi,
         show_suggestions=review.show_suggestions,
-        lease_s=review.lease_s,
-        deadline=_deadline(review.deadline),
-        on_deadline=review.on_deadline,
-        link=review.link,
+        **_queue(config, review.answers),
     )
+
+
+def audit_labels(config: Config) -> Labels:
+    audit = config.review.audit
+    return Labels(title=f"{config.name} dropped rows", kind="dropped", need=audit.need, **_queue(config, audit.answers))
+
+
+def _queue(config: Config, answers: str | None) -> dict[str, Any]:
+    """What all batches of a config share: none of it can change a label's meaning."""
+    review = config.review
+    return {
+        "database": review_database(config),
+        "answers": str(config.path(answers)) if answers else "",
+        "lease_s": review.lease_s,
+        "deadline": _deadline(review.deadline),
+        "on_deadline": review.on_deadline,
+        "link": review.link,
+    }
+
+
+def _named(value: str, suffix: str, config: Config) -> str:
+    """The name of a packaged file, or a path of the user's made absolute; the kind's own default stays unnamed."""
+    if value == "speech_acts":
+        return ""
+    return str(config.path(value)) if value.endswith((suffix, ".yml")) else value
 
 
 def review_database(config: Config) -> str:
@@ -113,10 +149,7 @@ def review_database(config: Config) -> str:
 def _deadline(text: str | None) -> float | None:
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError("is not an ISO date and time", key="review.deadline", hint="e.g. 2026-12-01T18:00") from error
+    moment = datetime.fromisoformat(text)  # checked when the config was loaded
     return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from dataforge.commit import committed, write_json
 from dataforge.flows.build import Graph
+from dataforge.flows.gates import findings
 from dataforge.flows.plan import latest_version, runs
 from dataforge.report import complete, facts, html
 from dataforge.store import Store
@@ -24,7 +25,13 @@ def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
         if all(step.name in by_step for step in steps)
     }
     tokenizer = by_step.get(graph.tokens.tokenizer.name)
-    found = facts(tables, configs, tokenizer=tokenizer.files if tokenizer else None, config=config.model_dump(mode="json"))
+    found = facts(
+        tables,
+        configs,
+        tokenizer=tokenizer.files if tokenizer else None,
+        config=config.model_dump(mode="json"),
+        findings=findings(graph, tables) if all(step.name in by_step for step in graph.selected()) else (),
+    )
     folder = store.root / "runs"
     folder.mkdir(parents=True, exist_ok=True)
     history = list(runs(store))[:20]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
-from dataforge.flows.parameters import instruct, labels, pii, sample, tagger, treatment
+from dataforge.flows.parameters import gold, instruct, labels, pii, retrain, sample, tagger, treatment
+from dataforge.operators.acts_retrained import RetaggedActs, Taught
 from dataforge.operators.annotated import Annotated
 from dataforge.operators.conversations import Conversations
 from dataforge.operators.ingest import ByKey
@@ -20,12 +21,13 @@ from dataforge.step import Step
 
 @dataclass(frozen=True)
 class SlackSteps:
-    """What the rest of the flow reads. `annotations` is None when review is off."""
+    """What the rest of the flow reads. `annotations` is None when review is off, `retrained` unless that is asked for."""
 
-    acts: Step
+    tagged: Step
     conversations: Step
     pairs: Step
     annotations: Step | None
+    retrained: Step | None
 
 
 def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackSteps:
@@ -37,6 +39,11 @@ def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackStep
     context = Step("slack/context", ByKey(parts), (loose_context,))
     acts = Step("slack/acts", tagger(config), (messages, context))
     answered = _reviewed(messages, acts, context, config, parts)
+    retrained = None
+    if answered is not None and config.review.retrain:
+        taught = Step("review/taught", Taught(), (answered, messages, context))
+        retrained = Step("review/retrained", retrain(config), (taught,))
+        acts = Step("slack/acts-retrained", RetaggedActs(tagger(config)), (messages, context, retrained))
     inputs = (messages, acts) if answered is None else (messages, acts, answered)
     tagged = Step("slack/tagged", WithActs(labelled=answered is not None), inputs)
     talk = Conversations(parts, config.conversations.gap_s, config.conversations.merge_s)
@@ -45,14 +52,16 @@ def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackStep
     annotations = None
     if answered is not None:
         annotations = Step("review/annotations", Annotated(), (answered, messages, context))
-    return SlackSteps(acts, conversations, _pairs(conversations, sources, config, parts), annotations)
+    pairs = _pairs(conversations, sources, config, parts)
+    return SlackSteps(tagged, conversations, pairs, annotations, retrained)
 
 
 def _reviewed(messages: Step, acts: Step, context: Step, config: Config, parts: int) -> Step | None:
     if not config.review.enabled:
         return None
     candidates = Step("review/candidates", Candidates(beside=True), (messages, acts, context))
-    sampled = Step("review/sample", sample(config), (candidates,))
+    known = (Step("review/gold", gold(config)),) if config.review.gold is not None else ()
+    sampled = Step("review/sample", sample(config), (candidates, *known))
     closed = Step("review/closed", labels(config), (sampled,))
     return Step("review/labels", ByKey(parts), (closed,))
 

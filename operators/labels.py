@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
@@ -32,8 +32,10 @@ class Labels(Source):
     title: str
     kind: str = "act"  # act, instruct, dropped, preference
     need: int = 2
-    label_set: str = ""  # name in configs/labels, or a path; empty: the kind's own
-    guideline: str = ""
+    # Name in configs, or a path; empty: the kind's own. Name and version of both stand in every exported row, so that
+    # the digest tells them apart, wherever the files lie.
+    label_set: str = field(default="", metadata={"identity": False})
+    guideline: str = field(default="", metadata={"identity": False})
     allow_multi: bool = False
     database: str = field(default="review.sqlite", metadata={"identity": False})
     answers: str = field(default="", metadata={"identity": False})
@@ -42,10 +44,16 @@ class Labels(Source):
     deadline: float | None = field(default=None, metadata={"identity": False})  # seconds since 1970 UTC
     on_deadline: str = field(default="wait", metadata={"identity": False})  # wait, close_resolved, fail
     link: str = field(default="", metadata={"identity": False})
+    VERSION: ClassVar[int] = 2
 
     def prepare(self, inputs: Sequence[Any]) -> None:
-        """Called by a run with the sample's Table: seeds the queue from it."""
-        self.seed(inputs[0].to_table())
+        """Called by a run with the sample's Table: seeds the queue from it. An audit has its texts in further Tables."""
+        rows = inputs[0].to_table()
+        if len(inputs) > 1:
+            from dataforge.operators.audit import questions_of
+
+            rows = questions_of(rows, [table.to_table() for table in inputs[1:]])
+        self.seed(rows)
 
     def seed(self, sample_rows: pa.Table) -> int:
         """Id of the batch that asks about these rows (columns as in review.seed.questions). Running twice seeds once."""
@@ -68,6 +76,8 @@ class Labels(Source):
             batch_id = seed(database, sample_rows, spec)
             if self.answers:
                 self._import(database, batch_id)
+            elif sample_rows.num_rows == 0:  # nothing to ask: nobody has to close it
+                self._close(database, batch_id)
         return batch_id
 
     def _salt(self) -> str:
@@ -81,8 +91,7 @@ class Labels(Source):
 
     def _import(self, database: Database, batch_id: int) -> None:
         from dataforge.review.answers import Batch, import_answers, read_answers
-        from dataforge.review.decisions import close
-        from dataforge.review.export import batch_row, export_sha256
+        from dataforge.review.export import batch_row
         from dataforge.review.queue import labels_of
 
         with database.read() as c:
@@ -92,6 +101,12 @@ class Labels(Source):
             return
         given = tuple(read_answers(Path(self.answers), label_set))
         import_answers(database, batch_id, Batch(given), file=self.answers)
+        self._close(database, batch_id)
+
+    def _close(self, database: Database, batch_id: int) -> None:
+        from dataforge.review.decisions import close
+        from dataforge.review.export import export_sha256
+
         close(database, batch_id, allow_unresolved=True, now_at_once=True, digest=export_sha256)
 
     def digest(self) -> str:
@@ -120,9 +135,10 @@ class Labels(Source):
                 key="review.on_deadline",
                 hint="close the batch, or move review.deadline",
             )
-        where = f"label at {self.link}" if self.link else "dataforge review serve CONFIG, or set review.answers"
+        key = "review.audit.answers" if self.kind == "dropped" else "review.answers"
+        where = f"label at {self.link}" if self.link else f"dataforge review serve CONFIG, or set {key}"
         all_done = "; all answered: a lead must close the batch" if done == items else ""
-        return NotReady(f"{done} of {items} labelled{all_done}", hint=where)
+        return NotReady(f"{self.title}: {done} of {items} labelled{all_done}", hint=where)
 
     def _current(self, database: Database) -> Any:
         from dataforge.review.stats import current_batch

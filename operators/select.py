@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.quality import QualityRules, verdicts
 from dataforge.operators.treatment import Treatment
+from dataforge.schemas.act import ACTS
 from dataforge.schemas.document import SELECTED
 from dataforge.schemas.verdict import DROPPED, VERDICT
 
@@ -218,9 +219,11 @@ class WithActs(Map):
         columns: dict[str, Any] = {name: acts.column(name) for name in ("act", "form", "act_score", "act_by")}
         rejected = pa.array(np.zeros(messages.num_rows, bool))
         if labels is not None:
-            said = pc.is_valid(labels.column("label"))
+            label = labels.column("label")  # of another label set than the acts: rejections count, labels do not
+            label = pc.if_else(pc.is_in(label, value_set=pa.array(ACTS)), label, None)
+            said = pc.is_valid(label)
             rejected = pc.fill_null(labels.column("rejected"), False)
-            columns["act"] = pc.coalesce(labels.column("label"), columns["act"])
+            columns["act"] = pc.coalesce(label, columns["act"])
             columns["act_score"] = pc.if_else(said, pa.scalar(1.0, pa.float32()), columns["act_score"])
             columns["act_by"] = pc.if_else(said, "label", columns["act_by"])
         schema = self.gives([messages.schema, acts.schema])

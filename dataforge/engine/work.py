@@ -400,6 +400,10 @@ class PartReader:
         """Row groups, sorted by id."""
         return self.table.read(self.part, columns)
 
+    def dropped(self) -> Iterator[pa.RecordBatch]:
+        """What the step that made the Table left out of this part: schemas.verdict.DROPPED."""
+        return self.table.read(self.part, kind="dropped")
+
 
 def by_key(batches: list[pa.RecordBatch]) -> pa.Table | None:
     """The batches as one Table sorted by (`_key`, `id`), of those it has; equal rows keep the order of the input parts.

@@ -9,6 +9,7 @@ from dataforge.report.charts import count
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
+MANY_FALSE_DROPS, USUAL_ALPHA = 0.2, 0.667
 
 
 def complete(facts: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,11 +91,16 @@ def _of_tokens(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _of_people(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for finding in facts.get("findings", []):
+        yield WARNING, finding[:1].upper() + finding[1:] + "."
     review = facts.get("review")
-    if not review:
-        return
-    if review["alpha"] is not None and review["alpha"] < 0.667:
-        yield WARNING, f"Annotators agree little: alpha {review['alpha']:.3f}; 0.667 is the usual mark."
-    for entry in review["false_drops"]:
-        if entry["rate"] > 0.2 and entry["judged"] >= 10:
-            yield WARNING, f"People found {entry['rate']:.0%} of the rows that {entry['filter']} dropped worth keeping."
+    mark = ((facts.get("config") or {}).get("review") or {}).get("min_alpha", USUAL_ALPHA)
+    if review and review["alpha"] is not None and review["alpha"] < mark:
+        yield WARNING, f"Annotators agree little: alpha {review['alpha']:.3f}, wanted {mark:g}."
+    for entry in facts.get("audit") or []:
+        if entry["judged"] and entry["low"] > MANY_FALSE_DROPS:
+            yield (
+                WARNING,
+                f"People would have kept {entry['rate']:.0%} of what {entry['filter']} dropped "
+                f"(at least {entry['low']:.0%}, 95 % interval).",
+            )

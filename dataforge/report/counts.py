@@ -68,6 +68,33 @@ def by_value(tables: Sequence[Table], column: str) -> list[dict[str, Any]]:
     return groups.document()
 
 
+def acts_by_split(tagged: Table, pairs: Sequence[Table]) -> pa.Table:
+    """Columns source, split, act, n: messages by the split of the pair they are in; null where they are in none.
+
+    Holds 32 bytes for each message of a pair.
+    """
+    placed: dict[str, list[np.ndarray]] = {}
+    for batch in batches(having(pairs, "message_ids", "split"), ["message_ids", "split"]):
+        members = pc.list_flatten(batch.column("message_ids"))
+        splits = batch.column("split").take(pc.list_parent_indices(batch.column("message_ids")))
+        for split in splits.unique().to_pylist():
+            placed.setdefault(split, []).append(as_bytes(members.filter(pc.equal(splits, split))))
+    known = {split: np.unique(np.concatenate(ids)) for split, ids in sorted(placed.items())}
+    counts: Counter[tuple[str, str | None, str]] = Counter()
+    for batch in batches([tagged], ["id", "source", "act"]):
+        ids, split = as_bytes(batch.column("id")), np.full(batch.num_rows, None, object)
+        for name, members_ in known.items():
+            split[np.isin(ids, members_)] = name
+        columns = [batch.column("source"), pa.array(split, pa.string()), batch.column("act")]
+        rows = pa.table(columns, names=["source", "split", "act"])
+        for entry in rows.group_by(["source", "split", "act"]).aggregate([([], "count_all")]).to_pylist():
+            counts[entry["source"], entry["split"], entry["act"]] += entry["count_all"]
+    ordered = sorted(counts.items(), key=lambda item: tuple(str(value) for value in item[0]))
+    lines = [{"source": s, "split": p, "act": a, "n": n} for (s, p, a), n in ordered]
+    schema = pa.schema([*(pa.field(name, pa.string()) for name in ("source", "split", "act")), pa.field("n", pa.int64())])
+    return pa.Table.from_pylist(lines, schema=schema)
+
+
 class Histogram:
     """Counts in bins that double: [0, 1), [1, 2), [2, 4), [4, 8) … as lengths of texts spread over powers of ten."""
 

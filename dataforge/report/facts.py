@@ -25,6 +25,9 @@ PRIVATE_KEYS = {
     "out",
     "database",
     "answers",
+    "gold",
+    "label_set",
+    "guideline",
     "key",
     "keys",
     "url",
@@ -44,9 +47,11 @@ def facts(
     *,
     tokenizer: Path | None = None,
     config: Mapping[str, Any] | None = None,
+    findings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """`tables` in graph order; `configs` as given to `publish`; `config` the parsed config file.
 
+    `findings` are sentences of the flow about targets that its config sets and that were missed: they become alerts.
     A pure function of rows, manifests and config; about one read of each column that it needs.
     """
     configs = configs or {}
@@ -62,7 +67,11 @@ def facts(
         "duplicates": _duplicates(row_tables),
         "pii": _pii(row_tables, config or {}),
         "acts": _acts(row_tables, configs),
-        "review": _review(row_tables),
+        "act_shares": _act_shares(row_tables, configs),
+        "findings": list(findings),
+        "review": review_facts(row_tables),
+        "audit": audit_facts(row_tables),
+        "retrained": _retrained(tables),
         "tokenizer": _tokenizer(row_tables, configs, tokenizer),
         "leaks": _leaks(row_tables),
         "samples": samples(row_tables, [t for name in ("corpus", "instruct") for t in configs.get(name, ())]),
@@ -194,46 +203,110 @@ def _leaks(tables: Sequence[Table]) -> dict[str, Any]:
     return {"clusters_in_two_splits": sum(counts.straddling(*pair) for pair in pairs) if pairs else None}
 
 
-def _review(tables: Sequence[Table]) -> dict[str, Any] | None:
-    """What people decided, how far they agreed, and how often a filter was wrong. Names are the queue's pseudonyms."""
+def _act_shares(tables: Sequence[Table], configs: Mapping[str, Sequence[Table]]) -> list[dict[str, Any]]:
+    """Messages of each act by source and split; split None: in no training pair."""
+    tagged = counts.having(tables, "source", "act", "act_score", "act_by")[-1:]
+    return counts.acts_by_split(tagged[0], configs.get("instruct", ())).to_pylist() if tagged else []
+
+
+ANSWERED = ["label", "labels", "answers", "decided_by", "filter", "kind", "random", "p_selected", "suggestion"]
+
+
+def _answered(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """Rows of closed batches: people answered these, a few thousand at most."""
     decided = [t for t in counts.having(tables, "label", "answers", "decided_by") if t.manifest["contract"] == "source"]
-    rows = [
-        row
-        for batch in counts.batches(decided, ["label", "answers", "decided_by", "filter", "kind", "random"])
-        for row in batch.to_pylist()
-    ]
-    if not rows:  # people answered these: a few thousand rows at most
+    return [row for batch in counts.batches(decided, ANSWERED) for row in batch.to_pylist()]
+
+
+def _undecided(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """Answers to rows of acts on which people did not agree: they have no label, but count for agreement."""
+    found = []
+    for table in counts.having(tables, "label", "answers", "decided_by"):
+        if table.manifest["contract"] == "source" and table.manifest["operator"].get("kind") != "dropped":
+            found += table.to_table(kind="dropped").to_pylist()
+    return [{"answers": json.loads(row["detail"] or "[]"), "decided_by": row["reason"]} for row in found]
+
+
+def review_facts(tables: Sequence[Table]) -> dict[str, Any] | None:
+    """What people decided and how far they agreed, and how right the tagger was. Names are the queue's pseudonyms."""
+    rows = [row for row in _answered(tables) if row["kind"] != "dropped"]
+    undecided = _undecided(tables)
+    if not rows and not undecided:
         return None
+    everything = [*rows, *undecided]
     labels = Counter(row["label"] or "rejected" for row in rows)
     return {
         "items": len(rows),
-        "answers": sum(len(row["answers"]) for row in rows),
-        "decided_by": dict(sorted(Counter(row["decided_by"] for row in rows).items())),
+        "answers": sum(len(row["answers"]) for row in everything),
+        "decided_by": dict(sorted(Counter(row["decided_by"] for row in everything).items())),
         "labels": [{"label": k, "rows": v} for k, v in sorted(labels.items(), key=lambda e: (-e[1], e[0]))],
-        "false_drops": _false_drops(rows),
-        **_agreement(rows),
+        "tagger": _tagger(rows),
+        **_agreement(everything),
     }
 
 
-def _false_drops(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of rows that a filter dropped and people judged: how many should have stayed."""
-    judged = Counter(row["filter"] for row in rows if row["filter"] and row["label"])
-    wrong = Counter(row["filter"] for row in rows if row["filter"] and row["label"] == "wrong")
+def _tagger(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How often the suggestion was what people decided: on the random rows, and on all, each weighing 1 / p_selected."""
+    from dataforge.review.agreement import weighted_share
+
+    judged = [(row, row["suggestion"] in row["labels"]) for row in rows if row["suggestion"] and row["label"]]
+    if not judged:
+        return None
+    return {
+        "random": _rounded(weighted_share([(1.0, hit) for row, hit in judged if row["random"]])),
+        "weighted": _rounded(weighted_share([(1 / (row["p_selected"] or 1.0), hit) for row, hit in judged])),
+    }
+
+
+def _rounded(share: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in share.items()}
+
+
+def audit_facts(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """Per filter: rows it dropped, rows people judged, and the share that should have stayed, with its interval."""
+    from dataforge.review.agreement import weighted_share
+
+    rows = [row for row in _answered(tables) if row["kind"] == "dropped"]
+    sampled = counts.batches(counts.having(tables, "filter", "n_dropped"), ["filter", "n_dropped"])
+    drawn = [row for batch in sampled for row in batch.to_pylist()]
+    dropped, asked = {row["filter"]: row["n_dropped"] for row in drawn}, Counter(row["filter"] for row in drawn)
+    wrong: dict[str, list[bool]] = {name: [] for name in sorted({*dropped, *(row["filter"] for row in rows)})}
+    for row in rows:
+        if row["label"]:
+            wrong[row["filter"]].append(row["label"] == "wrong")
+    if not rows:
+        return []
+    shares = {name: _rounded(weighted_share([(1.0, hit) for hit in hits])) for name, hits in wrong.items()}
     return [
-        {"filter": name, "judged": n, "wrong": wrong[name], "rate": round(wrong[name] / n, 4)}
-        for name, n in sorted(judged.items())
+        {
+            "filter": name,
+            "dropped": dropped.get(name),
+            "asked": asked[name] or len(hits),
+            "judged": len(hits),
+            "wrong": sum(hits),
+            "rate": shares[name]["value"],
+            "low": shares[name]["low"],
+            "high": shares[name]["high"],
+        }
+        for name, hits in wrong.items()
     ]
 
 
+def _retrained(tables: Sequence[Table]) -> dict[str, Any] | None:
+    """What retraining the tagger on the labels gave."""
+    written = [path for t in tables if t.is_files and (path := t.files / "retrain.json").is_file()]
+    return json.loads(written[0].read_bytes()) if written else None
+
+
 def _agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Raw agreement and Krippendorff's alpha; where they are undefined, why."""
+    """Raw agreement and Krippendorff's alpha (MASI, which is nominal where one label is given); if undefined, why."""
     from dataforge.review.agreement import alpha, raw
 
     votes = [
         [frozenset(a["labels"]) for a in sorted(row["answers"], key=lambda a: a["annotator"]) if a["kind"] == "label"]
         for row in rows
     ]
-    agreed, krippendorff = raw(votes), alpha(votes)
+    agreed, krippendorff = raw(votes), alpha(votes, multi=True)
     return {
         "raw_agreement": None if agreed.value is None else round(agreed.value, 4),
         "alpha": None if krippendorff.value is None else round(krippendorff.value, 4),

@@ -29,7 +29,7 @@ def html(facts: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = ()) ->
     facts = facts if "alerts" in facts else complete(facts, {})
     loader = jinja2.FileSystemLoader(FOLDER)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "percent": percent, "size": size, "cell": cell, "count": count}
+    environment.filters |= {"number": number, "percent": percent, "size": size, "cell": cell, "count": count, "rate": rate}
     environment.undefined = jinja2.StrictUndefined
     page = environment.get_template("page.html.j2")
     return page.render(
@@ -40,6 +40,7 @@ def html(facts: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = ()) ->
         changed=[e for e in facts.get("funnel", []) if changes(e)],
         removed=[removed_text(*entry) for e in facts.get("funnel", []) for entry in e.get("removed", {}).items()],
         config=json.dumps(facts.get("config", {}), indent=2, ensure_ascii=False),
+        act_shares=act_shares(facts.get("act_shares", [])),
         runs=runs,
         style=(FOLDER / "style.css").read_text(),
     )
@@ -48,7 +49,7 @@ def html(facts: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = ()) ->
 def _with_defaults(facts: Mapping[str, Any]) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(("alerts", "sources", "languages", "published", "tables", "funnel"), ())
     empty |= dict.fromkeys(
-        ("pii", "duplicates", "review", "tokenizer", "version", "name", "tokenizer_sha256", "default")
+        ("pii", "duplicates", "review", "audit", "retrained", "tokenizer", "version", "name", "tokenizer_sha256", "default")
     )
     return {**empty, "leaks": {"clusters_in_two_splits": None}, "samples": {"kept": [], "dropped": []}, **facts}
 
@@ -58,6 +59,30 @@ def cell(value: Any) -> str:
     if value is None or value == "":
         return "–"
     return number(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def rate(share: Mapping[str, Any]) -> str:
+    """`82.0 % (95 % interval 71.2 % – 90.1 %, 64 rows)`."""
+    if share["value"] is None:
+        return "no"
+    interval = f"{percent(share['low'])} – {percent(share['high'])}"
+    return f"{percent(share['value'])} (95 % interval {interval}, {count(share['n'], 'row')})"
+
+
+def act_shares(found: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Head and rows of the table of shares by source and split; [] without acts."""
+    acts = list(dict.fromkeys(entry["act"] for entry in sorted(found, key=lambda e: -e["n"])))
+    groups: dict[tuple[str, str], dict[str, int]] = {}
+    for entry in found:
+        for split in ("all", entry["split"] or "in no pair"):
+            group = groups.setdefault((entry["source"], split), dict.fromkeys(acts, 0))
+            group[entry["act"]] += entry["n"]
+    rows = [
+        (*name, total, *(percent(n / total) for n in group.values()))
+        for name, group in sorted(groups.items())
+        if (total := sum(group.values()))
+    ]
+    return [("source", "split", "messages", *acts), *rows] if rows else []
 
 
 def tiles(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -176,7 +177,20 @@ def _confusion(units: Sequence[Sequence[frozenset[str]]]) -> dict[tuple[str, str
     return dict(sorted(counts.items()))
 
 
-def wilson(hits: int, n: int) -> tuple[float, float] | None:
+def weighted_share(cases: Sequence[tuple[float, bool]]) -> dict[str, Any]:
+    """{"value", "low", "high", "n"}: the share of hits, each case with its weight (1 / chance of being drawn).
+
+    The interval is Wilson's at the effective number of cases, (sum w)^2 / sum w^2 (Kish 1965). None without a case.
+    """
+    total, squares = sum(w for w, _ in cases), sum(w * w for w, _ in cases)
+    if not total:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    value, effective = sum(w for w, hit in cases if hit) / total, total * total / squares
+    low, high = wilson(value * effective, effective) or (None, None)
+    return {"value": value, "low": low, "high": high, "n": len(cases)}
+
+
+def wilson(hits: float, n: float) -> tuple[float, float] | None:
     """95 % interval of a share (Wilson 1927); None without any trial."""
     if n == 0:
         return None

@@ -42,6 +42,7 @@ class Page:
     on_closed: OnClosed | None = None
     trusted_proxy: str = ""
     public_url: str = ""
+    min_alpha: float = 0.667
     _meters: dict[int, tuple[float, tuple[int, int]]] = field(default_factory=dict)
 
     def progress(self, batch_id: int) -> tuple[int, int]:

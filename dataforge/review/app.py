@@ -34,6 +34,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     trusted_proxy: str = "",
     public_url: str = "",
+    min_alpha: float = 0.667,
 ) -> Starlette:
     """The application on an open database or its location.
 
@@ -41,7 +42,7 @@ def create_app(
     whose X-Forwarded-User is believed. `public_url` is what people type, if a proxy stands in front.
     """
     opened = database if isinstance(database, Database) else open_database(database, clock=clock)
-    page = api.Page(opened, auth.cookie_secret(opened), on_closed, trusted_proxy, public_url.rstrip("/"))
+    page = api.Page(opened, auth.cookie_secret(opened), on_closed, trusted_proxy, public_url.rstrip("/"), min_alpha)
     app = Starlette(
         routes=[*api.ROUTES, *pages.ROUTES, Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))],
         exception_handlers={DataforgeError: _refused, HTTPException: _http_error},  # type: ignore[dict-item]
@@ -101,6 +102,7 @@ def serve(
     on_closed: OnClosed | None = None,
     trusted_proxy: str = "",
     public_url: str = "",
+    min_alpha: float = 0.667,
 ) -> None:
     """Runs the page until interrupted. On another address than loopback it wants `public_url`, and TLS in front."""
     import uvicorn
@@ -114,7 +116,8 @@ def serve(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
     os.umask(0o077)
-    app = create_app(database, on_closed=on_closed, trusted_proxy=trusted_proxy, public_url=public_url)
+    more = {"trusted_proxy": trusted_proxy, "public_url": public_url}
+    app = create_app(database, on_closed=on_closed, min_alpha=min_alpha, **more)
     uvicorn.run(
         app,
         host=host,

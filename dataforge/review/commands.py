@@ -80,18 +80,28 @@ def _row(db: Database, batch_id: int) -> dict[str, Any]:
 
 
 def _chosen(db: Database, batch: int | None) -> int:
+    """The named batch; without a name the only one that is open, else the newest. Two open ones must be told apart."""
     with db.read() as c:
         if batch is not None:
             return int(batch_row(c, batch).id)
-        newest = (
-            sa.select(t.batch.c.id)
-            .where(t.batch.c.state != "cancelled")
-            .order_by(t.batch.c.seeded_at.desc(), t.batch.c.id.desc())
-        )
-        found = c.scalar(newest.limit(1))
-    if found is None:
+        order = (t.batch.c.seeded_at.desc(), t.batch.c.id.desc())
+        rows = c.execute(sa.select(t.batch).where(t.batch.c.state != "cancelled").order_by(*order)).all()
+    open_ = [row for row in rows if row.state in ("open", "closing")]
+    if len(open_) > 1:
+        error = ConfigError(f"{len(open_)} batches are open", key="--batch", hint=f"name one: --batch {open_[-1].id}")
+        error.details = [f"batch {row.id}: {row.title}" for row in sorted(open_, key=lambda row: row.id)]
+        raise error
+    if not rows:
         raise InputError("there is no batch yet", hint="run the flow once: it seeds the review queue")
-    return int(found)
+    return int((open_ or rows)[0].id)
+
+
+def current(database: str | Path) -> list[int]:
+    """Batches that still count, oldest first: the open ones, or the newest where none is open."""
+    with opened(database) as db, db.read() as c:
+        select = sa.select(t.batch).where(t.batch.c.state != "cancelled")
+        rows = c.execute(select.order_by(t.batch.c.seeded_at, t.batch.c.id)).all()
+    return [row.id for row in rows if row.state in ("open", "closing")] or [row.id for row in rows][-1:]
 
 
 def user_add(
@@ -266,6 +276,7 @@ def serve(
     on_closed: OnClosed | None = None,
     trusted_proxy: str = "",
     public_url: str = "",
+    min_alpha: float = 0.667,
 ) -> None:
     """Runs the page until interrupted. Binds to loopback unless told otherwise."""
     from dataforge.review.app import serve as run
@@ -277,6 +288,7 @@ def serve(
         on_closed=on_closed,
         trusted_proxy=trusted_proxy,
         public_url=public_url,
+        min_alpha=min_alpha,
     )
 
 

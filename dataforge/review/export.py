@@ -139,7 +139,10 @@ def _filter(meta_json: str | None) -> str | None:
 
 
 def label_rows(exported: Iterable[dict[str, Any]]) -> tuple[pa.Table, pa.Table]:
-    """(LABEL rows, DROPPED rows): items without a decision are dropped as `unresolved` or `unanswered`."""
+    """(LABEL rows, DROPPED rows): items without a decision are dropped as `unresolved` or `unanswered`.
+
+    `detail` of a dropped row holds its answers as JSON: agreement without them would be agreement on the agreed.
+    """
     kept, dropped = [], []
     for record in exported:
         if record["decided_by"] != "unresolved":
@@ -147,6 +150,13 @@ def label_rows(exported: Iterable[dict[str, Any]]) -> tuple[pa.Table, pa.Table]:
         else:
             reason = "unresolved" if record["n_answers"] else "unanswered"
             dropped.append(
-                {"id": record["id"], "reason": reason, "score": None, "threshold": None, "detail": None, "into": None}
+                {
+                    "id": record["id"],
+                    "reason": reason,
+                    "score": None,
+                    "threshold": None,
+                    "detail": json.dumps(record["answers"], sort_keys=True) if record["answers"] else None,
+                    "into": None,
+                }
             )
     return pa.Table.from_pylist(kept, LABEL), pa.Table.from_pylist(dropped, DROPPED)

@@ -221,7 +221,8 @@ def stats_page(page: Page, user: User, request: Request) -> Response:
         shown=shown,
         confusion=_confusion(s["agreement"]["confusion"]),
         formats=FORMATS,
-        low_alpha=numbers.below(s["agreement"]["alpha"], 0.667),
+        min_alpha=f"{page.min_alpha:g}",
+        low_alpha=numbers.below(s["agreement"]["alpha"], page.min_alpha),
     )
 
 

@@ -23,7 +23,7 @@ from dataforge.review.database import Database
 from dataforge.review.label_sets import KINDS, Guideline, LabelSet, load_guideline, load_label_set
 
 SHOW, ON_DEADLINE = ("always", "after", "never"), ("wait", "close_resolved", "fail")
-META = ("source", "channel", "speaker", "language", "uri", "reason", "filter", "score", "conversation", "form")
+META = ("source", "channel", "speaker", "language", "uri", "reason", "filter", "score", "threshold", "conversation", "form")
 CHUNK = 500
 
 
@@ -109,10 +109,15 @@ def questions(rows: pa.Table, label_set: LabelSet) -> Iterable[dict[str, Any]]:
             "instruct_json": _dump(
                 {**(shown["instruct"] or {}), **({"responses": shown["responses"]} if shown["responses"] else {})}
             ),
-            "meta_json": _dump({name: row[name] for name in META if row.get(name) not in (None, "")}),
+            "meta_json": _dump({name: row[name] for name in _meta(row) if row.get(name) not in (None, "")}),
             "gold_json": _dump(_gold(row.get("gold") or row.get("gold_label"), label_set, number)),
-            "suggestion": _suggestion(row, label_set),
+            "suggestion": None if row.get("share") == "gold" else _suggestion(row, label_set),  # it would be the answer
         }
+
+
+def _meta(row: dict[str, Any]) -> tuple[str, ...]:
+    """A drawn sample may hold gold rows, which come from elsewhere: its sources would give them away."""
+    return META if row.get("share") is None else tuple(name for name in META if name != "source")
 
 
 def _dump(value: Any) -> str | None:

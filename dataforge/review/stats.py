@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataforge.review import tables as t
-from dataforge.review.agreement import Agreement, Measure, Vote, agreement, wilson
+from dataforge.review.agreement import Agreement, Measure, Vote, agreement, weighted_share, wilson
 from dataforge.review.database import Database
 from dataforge.review.decisions import Decision, decisions_of
 from dataforge.review.export import answers_of, batch_row, suggestions_of
@@ -167,10 +167,9 @@ def _tagger(
     for _, s, _, x in judged:
         by_label[x.labels[0]].append(s in x.labels)
     weights = [(1 / item.p_selected, s in x.labels) for item, s, _, x in judged if item.p_selected]
-    total = sum(w for w, _ in weights)
     return {
         "random_share": asdict(share(sum(s in x.labels for s, x in random), len(random))),
-        "weighted": sum(w for w, hit in weights if hit) / total if total else None,
+        "weighted": weighted_share(weights),
         "by_label": {label: asdict(share(sum(hits), len(hits))) for label, hits in sorted(by_label.items())},
         "calibration": _calibration([(score, s in x.labels) for _, s, score, x in judged if score is not None]),
     }

@@ -126,34 +126,72 @@ def graph_dropped() -> pa.Schema:
     return DROPPED
 
 
-def test_people_s_answers_give_agreement_and_false_drops(tmp_path: Path) -> None:
-    rows = []
-    for n in range(20):
-        second = "wrong" if n < 5 else "right"
-        votes = (("a01", "right"), ("a02", second))
-        row = {
-            "id": f"{n:032x}",
-            "label": second,
-            "labels": [second],
-            "decided_by": "adjudicated",
-            "n_answers": 2,
-            "answers": [{"annotator": name, "kind": "label", "labels": [label]} for name, label in votes],
-            "kind": "dropped",
-            "filter": "too_few_words",
-            **dict.fromkeys(("rejected", "flagged", "gold", "random"), False),
-            **dict.fromkeys(("label_schema", "label_schema_version", "guideline_version"), "1"),
-        }
-        rows.append(row)
-    labels = write(
-        tmp_path, "review/labels", pa.Table.from_pylist(rows, schema=LABEL), source=True, contract=Contract.SUBSET
-    )
-    review = facts([labels])["review"]
-    assert (review["items"], review["answers"], review["raw_agreement"]) == (20, 40, 0.75)
-    assert review["false_drops"] == [{"filter": "too_few_words", "judged": 20, "wrong": 5, "rate": 0.25}]
-    assert review["alpha"] is not None and review["alpha"] < 0.1
-    texts = [alert["text"] for alert in complete({"review": review}, {})["alerts"]]
-    assert "People found 25% of the rows that too_few_words dropped worth keeping." in texts
-    assert "Krippendorff" in html(complete({"review": review}, {}))
+def label_row(n: int, votes: tuple[str, str], label: str, **more: Any) -> dict[str, Any]:
+    """A LABEL row; the first vote is a01's."""
+    return {
+        "id": f"{n:032x}",
+        "label": label,
+        "labels": [label],
+        "decided_by": "adjudicated",
+        "n_answers": 2,
+        "answers": [{"annotator": f"a0{k}", "kind": "label", "labels": [vote]} for k, vote in enumerate(votes, 1)],
+        "kind": "act",
+        **dict.fromkeys(("rejected", "flagged", "gold", "random"), False),
+        **dict.fromkeys(("label_schema", "label_schema_version", "guideline_version"), "1"),
+        **more,
+    }
+
+
+def closed(folder: Path, rows: list[dict[str, Any]], dropped: pa.Table | None = None) -> Any:
+    table = pa.Table.from_pylist(rows, schema=LABEL)
+    return write(folder, "closed", table, source=True, contract=Contract.SUBSET, dropped=dropped)
+
+
+def test_answers_give_agreement_and_the_tagger_s_accuracy(tmp_path: Path) -> None:
+    told = [("questions", 0.5), ("directives", 1.0)]  # 1/p: 2 and 1
+    rows = [
+        label_row(n, ("questions", "questions"), "questions", suggestion=s, p_selected=p, random=n == 1)
+        for n, (s, p) in enumerate(told)
+    ]
+    review = facts([closed(tmp_path, rows)])["review"]
+    assert (review["items"], review["answers"], review["raw_agreement"]) == (2, 4, 1.0)
+    assert review["tagger"]["weighted"]["value"] == 0.6667
+    assert (review["tagger"]["random"]["value"], review["tagger"]["random"]["n"]) == (0.0, 1)
+    page = html(complete({"review": review}, {}))
+    assert "undefined: only one label was used, 4/4 equal" in page and "66.7 % (95 % interval" in page
+
+
+def test_items_that_people_left_open_count_against_agreement(tmp_path: Path) -> None:
+    rows = [label_row(n, ("other", "other"), "other", decided_by="unanimous") for n in range(3)]
+    answers = [{"annotator": f"a0{k}", "kind": "label", "labels": [x]} for k, x in ((1, "other"), (2, "questions"))]
+    open_ = pa.Table.from_pylist([{"id": "f" * 32, "reason": "unresolved", "detail": json.dumps(answers)}], graph_dropped())
+    review = facts([closed(tmp_path, rows, open_)])["review"]
+    assert (review["raw_agreement"], review["alpha"], review["items_with_two"]) == (0.75, 0.0, 4)
+    assert review["decided_by"] == {"unanimous": 3, "unresolved": 1}
+    alerts = [alert["text"] for alert in complete({"review": review}, {})["alerts"]]
+    assert alerts == ["Annotators agree little: alpha 0.000, wanted 0.667."]
+    lenient = {"review": review, "config": {"review": {"min_alpha": -1}}}
+    assert complete(lenient, {})["alerts"] == []
+
+
+def test_an_audit_gives_the_false_drop_rate_of_each_filter_and_stays_out_of_the_labels(tmp_path: Path) -> None:
+    kind = {"kind": "dropped", "filter": "s: too_few_words"}
+    said = ["wrong"] * 10 + ["right"] * 10
+    rows = [label_row(n, (word, word), word, **kind) for n, word in enumerate(said)]
+    found = facts([closed(tmp_path, rows)])
+    assert found["review"] is None
+    low_and_high = {"low": 0.2993, "high": 0.7007}  # Wilson, 10 of 20
+    asked = {"filter": "s: too_few_words", "dropped": None, "asked": 20, "judged": 20, "wrong": 10, "rate": 0.5}
+    assert found["audit"] == [asked | low_and_high]
+    whole = complete({"audit": found["audit"]}, {})
+    text = "People would have kept 50% of what s: too_few_words dropped (at least 30%, 95 % interval)."
+    assert [alert["text"] for alert in whole["alerts"]] == [text]
+    assert "29.9 % – 70.1 %" in html(whole)
+
+
+def test_findings_of_the_flow_are_alerts() -> None:
+    whole = complete({"findings": ["questions are 0.9 of chat"]}, {})
+    assert whole["alerts"] == [{"level": "warning", "text": "Questions are 0.9 of chat."}]
 
 
 def test_nothing_to_tell_still_gives_a_page() -> None:

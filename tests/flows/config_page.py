@@ -33,16 +33,23 @@ def page() -> str:
 
 
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    """(name of the section, its model) in the order of the file."""
+    """(name of the section, its model) in the order of the file; a section inside a section follows it."""
     for name, field in Config.model_fields.items():
         model = SourceConfig if name == "sources" else field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             yield name, model
+            yield from ((f"{name}.{key}", inner) for key, inner in inner_sections(model))
+
+
+def inner_sections(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    for key, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield key, field.annotation
 
 
 def _row(place: str, key: str, model: type[BaseModel] = Config) -> str:
     field = model.model_fields[key]
-    section = dict(sections()).get(key) if model is Config else None
+    section = dict(sections()).get(key) if model is Config else dict(inner_sections(model)).get(key)
     if section is not None:
         return f"| `{key}` | {'required' if field.is_required() else 'see below'} | {_first(section)} |\n"
     default = "required" if field.default is PydanticUndefined else written(field.default)
