@@ -136,7 +136,6 @@ def test_too_little_agreement_stops_the_run_where_that_is_asked(
         ("review", "{deadline: next tuesday}", "must be an ISO date and time"),
         ("review", "{audit: {rowz: 3}}", "did you mean 'rows'?"),
         ("review", "{min_alpha: 2}", "must be at most 1"),
-        ("acts", "{expect: {question: [0, 1]}}", "'question' is not a speech act"),
         ("acts", "{expect: {questions: [0.5, 0.2]}}", "larger end first"),
     ],
 )
