@@ -98,7 +98,7 @@ def execute(
 ) -> Outcome:
     """Runs a config under the store's lock. Typed errors end up in the outcome, except LockedError, which is raised."""
     store = Store(config.path(config.store))
-    check_out(config.path(config.out))
+    check_out(config.path(config.out), config.name)
     with store.lock():
         began = time.monotonic()
         outcome = Outcome(build(config, device=device), State())

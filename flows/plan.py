@@ -113,13 +113,15 @@ def _curve(config: Config) -> dict[str, Any] | None:
     return {"bands": bands, "rows": rows, "threshold": config.dedupe.threshold, "chance": chances}
 
 
-def runs(store: Store) -> Iterator[dict[str, Any]]:
-    """Reports of earlier runs, newest first."""
+def runs(store: Store, name: str = "") -> Iterator[dict[str, Any]]:
+    """Reports of earlier runs of the dataset of that name (or of all of the store), newest first."""
     for path in sorted((store.root / "runs").glob("2*.json"), reverse=True):
         try:
-            yield json.loads(path.read_bytes())
+            report = json.loads(path.read_bytes())
         except ValueError:
             continue
+        if name in ("", report.get("name")):
+            yield report
 
 
 def _estimate(store: Store, steps: list[dict[str, Any]], input_bytes: int) -> dict[str, Any]:
@@ -201,7 +203,7 @@ def status_document(config: Config) -> dict[str, Any]:
     steps = list(graph.steps())
     out = config.path(config.out) / config.name
     versions = sorted(p.parent.name for p in out.glob("*/dataset_manifest.json") if not p.parent.name.startswith("."))
-    last = next(runs(store), None)
+    last = next(runs(store, config.name), None)
     return {
         "schema": 1,
         "name": config.name,

@@ -15,7 +15,7 @@ from dataforge.version_bytes import read_manifest
 
 
 def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
-    """Writes {store}/runs/report.html and report.json; `{"schema", "html", "json", "published"}`."""
+    """Writes report.html and report.json into {store}/runs/{name}/; `{"schema", "html", "json", "published"}`."""
     config = graph.config
     store = Store(config.path(config.store))
     by_step = {table.step: table for table in tables}
@@ -32,9 +32,9 @@ def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
         config=config.model_dump(mode="json"),
         findings=findings(graph, tables) if all(step.name in by_step for step in graph.selected()) else (),
     )
-    folder = store.root / "runs"
+    folder = store.root / "runs" / config.name
     folder.mkdir(parents=True, exist_ok=True)
-    history = list(runs(store))[:20]
+    history = list(runs(store, config.name))[:20]
     write_json(folder / "report.json", {**found, "runs": history})
     published = latest_version(config)
     whole = complete(found, read_manifest(published) if published else {})

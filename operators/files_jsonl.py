@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dataforge.errors import escape
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.decode import decode_object, lookup
 from dataforge.operators.files import FileSource
@@ -15,6 +15,9 @@ from dataforge.operators.files_rows import RowBuffer, RowFault, key_of, seconds_
 from dataforge.operators.files_stream import LineCounter, Lines, split_lines
 
 _BOM = b"\xef\xbb\xbf"
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_OTHER = "(others)"
+_SHAPES = 4096  # sets of columns told apart in a file: keys that are data would fill the memory
 _NAMED_COLUMNS = 64  # unread columns told apart in the notes of a file; their names come from data
 
 
@@ -55,7 +58,7 @@ class JsonlFiles(FileSource):
                 if line.strip():
                     row = decode_object(line.removeprefix(_BOM) if offset == 0 else line)
                     self._add(row, buffer)
-                    columns[tuple(row)] += 1
+                    columns[tuple(row) if len(columns) < _SHAPES else (_OTHER,)] += 1
             except RowFault as fault:
                 buffer.quarantine(fault, line, line=number, offset=offset)
             number, offset = number + 1, offset + len(line) + 1
@@ -73,6 +76,6 @@ class JsonlFiles(FileSource):
         counts = Counter[str]()
         for names, rows in columns.items():
             for name in names:
-                if name not in read:
-                    counts[escape(name, 64)] += rows
+                if name not in read:  # a key may be a person's: only what looks like a column's name is told
+                    counts[name if _COLUMN.fullmatch(name) else _OTHER] += rows
         return dict(sorted(counts.items())[:_NAMED_COLUMNS])

@@ -68,7 +68,7 @@ def publish(
     for one that is damaged or a ledger that does not close, PartialError when the disk refuses.
     """
     check_names(spec.name, version)
-    check_out(out)
+    check_out(out, spec.name)
     if off := check_ledger(facts.get("ledger", ())):
         off[0].hint = "a table of the store was changed: delete that step's folder and run again"
         raise off[0]

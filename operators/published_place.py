@@ -26,17 +26,22 @@ def check_names(name: str, version: str) -> None:
             raise ConfigError(f"holds '{word}', which loaders read as the name of a split", key=key, hint="rename it")
 
 
-def check_out(out: Path) -> None:
-    """Raises ConfigError if the output folder is a link, a file or not writable. Makes it where it is missing."""
-    if out.is_symlink():
-        raise ConfigError("the output folder is a symbolic link", file=str(out), hint="name the real folder in `out:`")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        what = f"the output folder is not usable: {error.strerror}"
-        raise ConfigError(what, file=str(out), hint="set `out:` to a folder you can write") from error
+def check_out(out: Path, name: str) -> None:
+    """Raises ConfigError if the output folder or the dataset's folder in it is a link, a file or not writable. Makes
+    them where they are missing."""
+    for folder, key in ((out, "out"), (out / name, "name")):
+        if folder.is_symlink():
+            raise ConfigError(
+                "the output folder is a symbolic link", file=str(folder), hint=f"name a real folder by `{key}:`"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            what = f"the output folder is not usable: {error.strerror}"
+            hint = f"name a folder that you can write by `{key}:`"
+            raise ConfigError(what, file=str(folder), hint=hint) from error
 
 
 def tokenizer_sha256(folder: Path | None) -> str | None:

@@ -86,7 +86,7 @@ def test_a_ledger_that_does_not_close_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(VerifyError, match="ledger does not close: 5 rows in, 4 accounted for") as off:
         published(tmp_path, facts={"ledger": [entry]})
     assert off.value.key == "corpus/clean" and "run again" in off.value.hint
-    assert not list((tmp_path / "out").rglob("*"))
+    assert not list((tmp_path / "out" / "harbour").iterdir())
 
 
 def test_card_lists_every_config_with_exact_counts(version: Path) -> None:
@@ -267,7 +267,9 @@ def test_output_folder_may_be_no_link_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("file", "link"):
         with pytest.raises(ConfigError):
-            check_out(tmp_path / name)
+            check_out(tmp_path / name, "demo")
+        with pytest.raises(ConfigError, match="name"):
+            check_out(tmp_path, name)
 
 
 def test_config_names() -> None:

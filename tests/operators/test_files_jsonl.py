@@ -224,3 +224,9 @@ def test_secrets_in_quarantined_rows_are_masked(tmp_path):
 def test_any_bytes_give_rows_or_quarantined_rows(tmp_path_factory, pieces):
     kept, bad, _, counted = read_all(source_of(tmp_path_factory.mktemp("fuzz"), b"".join(pieces)))
     assert len(kept) + len(bad) == counted
+
+
+def test_keys_that_are_data_are_counted_and_not_told(tmp_path):
+    rows = [b'{"text": "a", "x": 1, "ann@example.org": 2}', b'{"text": "b", "bo b": 1}']
+    _, _, notes, _ = read_all(source_of(tmp_path, b"\n".join(rows)))
+    assert notes == {"unread_column:x": 1, "unread_column:(others)": 2}
