@@ -24,11 +24,15 @@ PACK_BYTES = 8 << 20  # input a part of packing: its ids, labels and positions a
 
 @dataclass(frozen=True)
 class Graph:
-    """Everything that a config asks for. `corpus`, `slack` and `audit` are None where the config asks for none."""
+    """Everything that a config asks for. `corpus`, `slack` and `audit` are None where the config asks for none.
+
+    `documents` are the sources of the corpus.
+    """
 
     config: Config
     parts: int
     sources: dict[str, Step]
+    documents: tuple[Step, ...]
     corpus: Step | None
     slack: SlackSteps | None
     tokens: TokenSteps
@@ -78,7 +82,7 @@ def build(config: Config, *, device: str = "auto") -> Graph:
     slack = read_slack(messages, config, parts) if messages else None
     tokens = make_tokens(corpus, slack.pairs if slack else None, config, power_of_two(total, PACK_BYTES), device)
     audit = audit_drops([step for step in (corpus, slack.pairs if slack else None) if step is not None], config, parts)
-    return Graph(config, parts, sources, corpus, slack, tokens, audit)
+    return Graph(config, parts, sources, tuple(documents), corpus, slack, tokens, audit)
 
 
 def power_of_two(total: int, part_bytes: int) -> int:

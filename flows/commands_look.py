@@ -37,7 +37,7 @@ def _tables(config: Path) -> tuple[Any, list[Any]]:
     return graph, [state.tables[step] for step in steps if step in state.tables]
 
 
-def _finished(config: Path) -> tuple[Any, list[Any]]:
+def finished(config: Path) -> tuple[Any, list[Any]]:
     graph, tables = _tables(config)
     if not tables:
         raise InputError("nothing has run yet", file=str(config), hint=f"dataforge run {config}")
@@ -51,7 +51,7 @@ def funnel(
     from dataforge.funnel import funnel as entries_of
     from dataforge.funnel import funnel_text
 
-    _graph, tables = _finished(config)
+    _graph, tables = finished(config)
     entries = entries_of(tables)
     respond({"schema": 1, "funnel": entries}, funnel_text(entries, every_step=every), as_json=as_json)
 
@@ -66,7 +66,7 @@ def trace(
     from dataforge.trace import trace as trace_row
     from dataforge.trace import trace_text
 
-    graph, tables = _finished(config)
+    graph, tables = finished(config)
     document = trace_row(tables, row, latest_version(graph.config), sources=list(graph.sources))
     respond(document, trace_text(document), as_json=as_json)
 
@@ -86,7 +86,7 @@ def report(config: ConfigArgument, as_json: Json = False) -> None:
     """Write report.html and report.json with timings into the store, and say where the published one is."""
     from dataforge.flows.reports import write_store_report
 
-    graph, tables = _finished(config)
+    graph, tables = finished(config)
     document = write_store_report(graph, tables)
     respond(document, "\n".join(f"{k}: {v}" for k, v in document.items() if k != "schema"), as_json=as_json)
 
@@ -104,7 +104,7 @@ def whatif(
     from dataforge.flows.whatif import whatif_document, whatif_text
     from dataforge.flows.whatif_plot import write_plot
 
-    graph, tables = _finished(config)
+    graph, tables = finished(config)
     document = whatif_document(graph, tables, set_)
     if plot is not None:
         write_plot(document, plot)
@@ -115,7 +115,7 @@ def duplicates(config: ConfigArgument, limit: Annotated[int, typer.Option(min=1)
     """Clusters of duplicates, largest first, with what differs inside them."""
     from dataforge.flows.clusters import clusters_document, clusters_text
 
-    graph, tables = _finished(config)
+    graph, tables = finished(config)
     document = clusters_document(graph, tables, limit)
     respond(document, clusters_text(document), as_json=as_json)
 

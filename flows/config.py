@@ -237,6 +237,8 @@ class DedupeConfig(Section):
     """Smallest Jaccard similarity of near-duplicates (above 0, up to 1)."""
     keep: tuple[Literal["longest", "newest", "source_priority", "smallest_id"], ...] = ("longest", "smallest_id")
     """Which row of a cluster stays: the first rule that tells two rows apart decides."""
+    index: str | None = None
+    """Folder of a living index (`dataforge index add`): documents that are near-duplicates of what it holds are dropped."""
 
     @field_validator("bands")
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
+from dataforge.flows.index import against_earlier
 from dataforge.flows.parameters import clean, judge, pii, treatment
 from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
@@ -27,6 +28,8 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     language = Step("corpus/language", Language(), (documents,))
     personal = Step("corpus/pii", pii(config), (documents,))
     verdicts = Step("corpus/verdicts", judge(config), (quality, language))
+    if config.dedupe.index is not None:
+        verdicts = against_earlier(documents, verdicts, sources, config)
     names = tuple(source.name for source in config.sources)
     twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", verdicts=verdicts, sources=names)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))

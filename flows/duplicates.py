@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataforge.flows.config import DedupeConfig
-from dataforge.kernels.minhash import MinHashSpec
+from dataforge.flows.index import shape_of
 from dataforge.operators.clusters import Clusters, Keep, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue
 from dataforge.operators.dedupe_near import Bands, Carry, Pairs, Verify
@@ -36,9 +36,9 @@ def find_duplicates(
 
 
 def _near(rows: Step, config: DedupeConfig, parts: int, prefix: str) -> Step:
-    bands, width = config.shape()
-    spec = MinHashSpec(k=max(128, bands * width + 2), shingle=config.shingle, n=config.n)
-    signed = Step(f"{prefix}/bands", Bands(bands, width, spec), (rows,))
+    shape = shape_of(config)
+    spec = shape.spec
+    signed = Step(f"{prefix}/bands", Bands(shape.bands, shape.rows, spec), (rows,))
     pairs = Step(f"{prefix}/pairs", Pairs(parts), (signed,))
     carried = Step(f"{prefix}/carry", Carry(parts, spec), (pairs, rows))
     return Step(f"{prefix}/near", Verify(parts, config.threshold, spec), (carried, rows))

@@ -115,7 +115,7 @@ def _answers(
     passed = np.zeros((len(grid), len(members)), bool)
     full, sizes, lengths = np.zeros(len(members), bool), np.zeros(len(members), np.int64), np.zeros(len(members))
     guessed = 0
-    for counters, languages, scores, spans, tokens in _scores(graph, names):
+    for counters, languages, scores, spans, tokens, earlier in _scores(graph, names):
         place = pc.fill_null(pc.index_in(counters.column("id"), value_set=members["id"].combine_chunks()), -1).to_numpy()
         alone, size_bytes = place < 0, counters.column("bytes").to_numpy()
         counted = np.isfinite(tokens)
@@ -126,6 +126,7 @@ def _answers(
         full[there], sizes[there], lengths[there] = personal[~alone], size_bytes[~alone], amount[~alone]
         for number, (chosen, total) in enumerate(zip(judges, kept, strict=True)):
             reasons = chosen.verdicts(counters, languages, scores)["reason"].combine_chunks()
+            reasons = pc.if_else(pc.and_(pc.is_null(reasons), earlier), "near_duplicate_of_earlier", reasons)
             good = pc.is_null(reasons).to_numpy(zero_copy_only=False)
             for entry in pc.value_counts(pc.drop_null(reasons)).to_pylist():
                 total.drop(entry["values"], entry["counts"])
@@ -141,8 +142,9 @@ def _answers(
 
 
 def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...]]:
-    """Per row group: counters, languages, further scores, spans a row, tokens a row (nan: never encoded)."""
-    wanted = [names[name] for name in (*SCORES, "corpus/pii", "corpus/encoded") if name in names]
+    """Per row group: counters, languages, further scores, spans a row, tokens a row (nan: never encoded), and which rows
+    an index of earlier data has near-duplicates of."""
+    wanted = [names[name] for name in (*SCORES, "corpus/pii", "corpus/encoded", "corpus/earlier") if name in names]
     counters = ["id", *judge(graph.config, {}).counters(), "bytes"]
     columns: list[Any] = [list(dict.fromkeys(counters))]
     columns += [{"corpus/pii": ["id", "spans"], "corpus/encoded": ["id", "length"]}.get(t.step) for t in wanted[1:]]
@@ -154,7 +156,8 @@ def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...
             length = found["corpus/encoded"].column("length") if "corpus/encoded" in found else none
             tokens = length.cast(pa.float64()).to_numpy(zero_copy_only=False)
             spans = spans_a_row(found["corpus/pii"].column("spans")) if "corpus/pii" in found else np.zeros(rows, np.int64)
-            yield batches[0], batches[1], scores, spans, np.asarray(tokens, np.float64).reshape(rows)
+            earlier = pc.is_valid(found["corpus/earlier"].column("earlier") if "corpus/earlier" in found else none)
+            yield batches[0], batches[1], scores, spans, np.asarray(tokens, np.float64).reshape(rows), earlier
 
 
 def _members(table: Table) -> pa.Table:

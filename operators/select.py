@@ -125,13 +125,14 @@ def _judged(documents: pa.RecordBatch, verdict: pa.RecordBatch, twins: pa.Record
     twin = pc.if_else(pc.is_valid(duplicate), pc.binary_join_element_wise(duplicate, "duplicate", "_"), None)
     failed = pc.is_valid(verdict.column("reason"))
     none = pa.nulls(documents.num_rows, pa.float64())
+    earlier = verdict.column("into") if "into" in verdict.schema.names else pa.nulls(documents.num_rows, pa.string())
     columns = {
         "id": documents.column("id"),
         "reason": pc.coalesce(verdict.column("reason"), twin),
         "score": pc.if_else(failed, verdict.column("score"), none),
         "threshold": pc.if_else(failed, verdict.column("threshold"), none),
         "detail": pa.nulls(documents.num_rows, pa.string()),
-        "into": pc.if_else(failed, None, twins.column("into")),
+        "into": pc.if_else(failed, earlier, twins.column("into")),
     }
     return pa.table(columns)
 

@@ -32,3 +32,13 @@ TWINS = pa.schema(
         pa.field("into", pa.string()),  # the row kept in its place
     ]
 )
+
+# One row per row of the corpus, in its order: what an index of earlier data holds that is like it.
+EARLIER = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("earlier", pa.string()),  # id of the earlier text with the largest Jaccard; null where there is none
+        pa.field("common", pa.int64()),  # shingles in both
+        pa.field("union", pa.int64()),  # shingles in either
+    ]
+)
