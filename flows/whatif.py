@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.engine.work import aligned
+from dataforge.engine.work_map import aligned
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.build import Graph
 from dataforge.flows.parameters import judge, thresholds

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataforge import errors
-from dataforge.engine import work
+from dataforge.engine import work_fold, work_keyed
 from dataforge.engine.work import Spec, Task
 from dataforge.errors import DataforgeError, MissingExtraError, WorkerError
 
@@ -83,7 +83,7 @@ class Beam:
             grouped = (rows, every) | "all" >> beam.Flatten() | "group" >> beam.GroupByKey()
             grouped | "gather" >> beam.Map(_gather, spec, frozenset(parts))
 
-        self._run(build, [Task(work.gather_spilled, (spec,), part) for part in parts])
+        self._run(build, [Task(work_keyed.gather_spilled, (spec,), part) for part in parts])
 
     def fold(self, spec: Spec, observes: Sequence[Task]) -> None:
         def build(pipeline: Any) -> None:
@@ -93,7 +93,7 @@ class Beam:
             merged = states | "merge" >> beam.CombineGlobally(_Merge(spec))
             merged | "finish" >> beam.Map(_finish, spec)
 
-        self._run(build, list(observes) or [Task(work.observe, (spec,), 0)])
+        self._run(build, list(observes) or [Task(work_fold.observe, (spec,), 0)])
 
 
 def _in_process(workers: int) -> list[str]:
@@ -135,7 +135,7 @@ def _call(task: Task) -> None:
 
 
 def _route(task: Task) -> Iterator[tuple[int, tuple[int, int, int, bytes]]]:
-    found = _guard(task, lambda: list(work.routed(task.specs[0], task.index, task.part, batch_rows=task.batch_rows)))
+    found = _guard(task, lambda: list(work_keyed.routed(task.specs[0], task.index, task.part, batch_rows=task.batch_rows)))
     for target, sequence, rows in found:
         yield target, (task.index, task.part, sequence, _bytes(rows))
 
@@ -147,16 +147,16 @@ def _gather(group: tuple[int, Iterable[Any]], spec: Spec, wanted: frozenset[int]
     rows: dict[int, list[pa.RecordBatch]] = {i: [] for i in range(len(spec.tables())) if i not in spec.operator.local()}
     for index, _part, _sequence, data in sorted((v for v in values if v is not None), key=lambda v: v[:3]):
         rows[index].extend(pa.ipc.open_stream(data))
-    _guard(Task(work.gather_spilled, (spec,), part), lambda: work.gather(spec, part, rows))
+    _guard(Task(work_keyed.gather_spilled, (spec,), part), lambda: work_keyed.gather(spec, part, rows))
 
 
 def _observe(task: Task) -> bytes:
-    state = _guard(task, lambda: work.observed(task.specs[0], task.index, task.part, batch_rows=task.batch_rows))
-    return b"" if state is None else work.state_bytes(state)
+    state = _guard(task, lambda: work_fold.observed(task.specs[0], task.index, task.part, batch_rows=task.batch_rows))
+    return b"" if state is None else work_fold.state_bytes(state)
 
 
 def _finish(state: bytes, spec: Spec) -> None:
-    _guard(Task(work.observe, (spec,), 0), lambda: work.finish(spec, work.read_state(state)))
+    _guard(Task(work_fold.observe, (spec,), 0), lambda: work_fold.finish(spec, work_fold.read_state(state)))
 
 
 def _bytes(rows: pa.RecordBatch) -> bytes:
@@ -187,8 +187,8 @@ class _Merge(_combine_class()):  # type: ignore[misc]
     def add_input(self, left: bytes, right: bytes) -> bytes:
         if not left or not right:
             return left or right
-        one, other = work.read_state(left), work.read_state(right)
-        return work.state_bytes(self.spec.operator.merge(one, other))
+        one, other = work_fold.read_state(left), work_fold.read_state(right)
+        return work_fold.state_bytes(self.spec.operator.merge(one, other))
 
     def merge_accumulators(self, accumulators: Iterable[bytes]) -> bytes:
         total = b""

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataforge.engine import work
+from dataforge.engine import work_fold, work_keyed
 from dataforge.engine.work import Spec, Task
 from dataforge.errors import WorkerError
 
@@ -90,13 +90,13 @@ class Local:
     def keyed(self, spec: Spec, routes: Sequence[Task], parts: Sequence[int]) -> None:
         """Fills `parts` of a Keyed Step: routed rows go through files beside the table."""
         self.each(routes)
-        self.each([Task(work.gather_spilled, (spec,), part) for part in parts])
+        self.each([Task(work_keyed.gather_spilled, (spec,), part) for part in parts])
 
     def fold(self, spec: Spec, observes: Sequence[Task]) -> None:
         self.each(observes)
-        states = (work.read_state(work.state_path(spec, t.index, t.part).read_bytes()) for t in observes)
-        state = work.merged(spec.operator, states)
-        work.finish(spec, state)
+        states = (work_fold.read_state(work_fold.state_path(spec, t.index, t.part).read_bytes()) for t in observes)
+        state = work_fold.merged(spec.operator, states)
+        work_fold.finish(spec, state)
 
 
 def _ends_of(pool: ProcessPoolExecutor) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from dataforge.engine import work
+from dataforge.engine import work_fold, work_keyed, work_map, work_source
 from dataforge.engine.work import Spec, Task
 from dataforge.errors import ConfigError, InputError, NotReady
 from dataforge.identity import canonical
@@ -186,7 +186,7 @@ def missing_parts(spec: Spec, count: int) -> list[int]:
 def _fill_source(spec: Spec, source: Source, engine: Engine) -> int:
     splits = source.splits()
     engine.each(
-        [Task(work.fill_source, (spec,), part, split=splits[part]) for part in missing_parts(spec, len(splits))]
+        [Task(work_source.fill_source, (spec,), part, split=splits[part]) for part in missing_parts(spec, len(splits))]
     )
     return len(splits)
 
@@ -197,7 +197,7 @@ def _fill_maps(specs: list[Spec], engine: Engine, batch_rows: int | None) -> int
         _check_columns(spec)
     missing = [set(missing_parts(spec, count)) for spec in specs]
     todo = {part: [s for s, gaps in zip(specs, missing, strict=True) if part in gaps] for part in range(count)}
-    engine.each([Task(work.fill_maps, tuple(need), part, batch_rows=batch_rows) for part, need in todo.items() if need])
+    engine.each([Task(work_map.fill_maps, tuple(need), part, batch_rows=batch_rows) for part, need in todo.items() if need])
     return count
 
 
@@ -214,7 +214,7 @@ def _fill_keyed(spec: Spec, operator: Keyed, engine: Engine, batch_rows: int | N
     if todo:
         shuffled = [i for i in range(len(tables)) if i not in operator.local()]
         routes = [
-            Task(work.spill, (spec,), part, index=i, batch_rows=batch_rows)
+            Task(work_keyed.spill, (spec,), part, index=i, batch_rows=batch_rows)
             for i in shuffled
             for part in range(tables[i].n_parts)
         ]
@@ -227,7 +227,7 @@ def _fill_fold(spec: Spec, engine: Engine, batch_rows: int | None) -> int:
     if missing_parts(spec, 1) or (_writes_files(spec) and not (spec.path / "files").exists()):
         tables = spec.tables()
         observes = [
-            Task(work.observe, (spec,), part, index=i, batch_rows=batch_rows)
+            Task(work_fold.observe, (spec,), part, index=i, batch_rows=batch_rows)
             for i, t in enumerate(tables)
             for part in range(t.n_parts)
         ]

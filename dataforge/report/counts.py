@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.engine.work import aligned
+from dataforge.engine.work_map import aligned
 from dataforge.table import Table
 
 
