@@ -63,6 +63,10 @@ class PartWriter:
         self._parents: list[pa.Array] = []
         self._open: dict[str, tuple[HashingFile, pq.ParquetWriter]] = {}
         self._stack = ExitStack()
+        self._waiting: list[pa.Table] = []  # rows kept that do not fill a row group yet
+        self._waiting_bytes = 0
+        self._left: list[pa.Table] = []  # the same of rows dropped
+        self._left_rows = 0
 
     def __enter__(self) -> PartWriter:
         self._stack.__enter__()
@@ -82,12 +86,19 @@ class PartWriter:
             self._sums["in"] += id_sum(ids)
 
     def write(self, rows: Rows, *, groups: bool = False) -> None:
-        """Adds rows. With `groups`, all of `kept` becomes one row group; else groups of about GROUP_BYTES are cut."""
+        """Adds rows. With `groups`, all of `kept` becomes one row group; else groups of about GROUP_BYTES are cut,
+        wherever one call ends and the next begins: ten thousand small files do not make ten thousand row groups.
+        """
         kept = as_table(rows.kept, self.schema)
-        for piece in [kept] if groups else cut_groups(kept):
-            if piece.num_rows:
-                self._writer("data", self.schema).write_table(piece, row_group_size=max(1, piece.num_rows))
         self._count_kept(kept)
+        if groups:
+            self._write_waiting(all_of_it=True)
+            self._write_group(kept)
+        else:
+            self._waiting.append(kept)
+            self._waiting_bytes += kept.nbytes
+            if self._waiting_bytes > 2 * GROUP_BYTES:
+                self._write_waiting()
         if rows.dropped is not None and rows.dropped.num_rows:
             self._drop(as_table(rows.dropped, DROPPED))
         if rows.quarantined is not None and rows.quarantined.num_rows:
@@ -96,6 +107,25 @@ class PartWriter:
             self.account.quarantined += quarantined.num_rows
         for name, count in (rows.notes or {}).items():
             self.account.notes[name] = self.account.notes.get(name, 0) + int(count)
+
+    def _write_group(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._writer("data", self.schema).write_table(rows, row_group_size=rows.num_rows)
+
+    def _write_waiting(self, *, all_of_it: bool = False) -> None:
+        """Row groups that are full; the last one goes on waiting for more rows, unless there are none to come."""
+        if not self._waiting:
+            return
+        groups = list(cut_groups(pa.concat_tables(self._waiting).combine_chunks()))
+        self._waiting = [] if all_of_it else groups[-1:]
+        self._waiting_bytes = sum(rows.nbytes for rows in self._waiting)
+        for rows in groups[: len(groups) - len(self._waiting)]:
+            self._write_group(rows)
+
+    def _write_left(self) -> None:
+        if self._left:
+            self._writer("dropped", DROPPED).write_table(pa.concat_tables(self._left))
+            self._left, self._left_rows = [], 0
 
     def _count_kept(self, kept: pa.Table) -> None:
         self.account.rows_out += kept.num_rows
@@ -106,7 +136,10 @@ class PartWriter:
             self._parents.append(pc.unique(pc.list_flatten(kept["parents"])))
 
     def _drop(self, dropped: pa.Table) -> None:
-        self._writer("dropped", DROPPED).write_table(dropped)
+        self._left.append(dropped)
+        self._left_rows += dropped.num_rows
+        if self._left_rows >= GROUP_ROWS:
+            self._write_left()
         for reason, count in zip(*_value_counts(dropped["reason"]), strict=True):
             self.account.dropped[reason] = self.account.dropped.get(reason, 0) + count
         if self.contract is not Contract.ASIDE:
@@ -121,6 +154,8 @@ class PartWriter:
         try:
             self._close_account()
             reach("check")
+            self._write_waiting(all_of_it=True)
+            self._write_left()
             for _, writer in self._open.values():
                 writer.close()
         except BaseException as problem:
