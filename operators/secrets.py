@@ -34,8 +34,8 @@ def mask_secrets(text: str) -> str:
     """One text with each secret replaced: `"use ghp_…, ok"` -> `"use <SECRET>, ok"`."""
     raw = text.encode("utf-8", "surrogatepass")
     data, origin = (raw, None) if text.isascii() else fold_bytes(np.frombuffer(raw, np.uint8))
-    found = secrets_scanner().scan(data)
-    if not found:
+    scanner = secrets_scanner()
+    if not scanner.triggers.Match(data) or not (found := scanner.scan(data)):
         return text
     whole = Folded(data, np.frombuffer(raw, np.uint8), origin, np.array([0, len(raw) + 1]))
     starts, ends = whole.unfold(np.array([f.start for f in found]), np.array([f.end for f in found]))

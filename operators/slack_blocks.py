@@ -7,15 +7,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataforge.operators.slack_text import HOLE, INVISIBLE, Style, emoji_table, fence, finish, link, mrkdwn_to_text
+from dataforge.operators.slack_text import (
+    HOLE,
+    INVISIBLE,
+    MARKUP,
+    Style,
+    emoji_table,
+    fence,
+    finish,
+    link,
+    mrkdwn_to_text,
+)
 
 
 def has_rich_text(blocks: Any) -> bool:
-    return isinstance(blocks, list) and any(isinstance(b, dict) and b.get("type") == "rich_text" for b in blocks)
+    if not isinstance(blocks, list):
+        return False
+    for block in blocks:
+        if isinstance(block, dict) and block.get("type") == "rich_text":
+            return True
+    return False
 
 
 def blocks_to_text(blocks: list[Any], style: Style) -> str:
     """rich_text blocks, and of any other block whatever text it has."""
+    plain = _plain(blocks)
+    if plain and not MARKUP.search(plain):
+        return plain.strip()
     lines = _Lines(style)
     for block in blocks:
         if isinstance(block, dict):
@@ -116,6 +134,19 @@ class _Lines:
             return str(element.get("value") or "")
         self.style.unknown(kind)
         return text
+
+
+def _plain(blocks: list[Any]) -> str:
+    """The text of one section with one plain text in it, as most messages are; "" for anything else."""
+    try:
+        (block,) = blocks
+        (section,) = block["elements"]
+        (element,) = section["elements"]
+        kinds = block["type"], section["type"], element["type"]
+        text = "" if element.get("style") else element["text"]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return ""
+    return text if type(text) is str and kinds == ("rich_text", "rich_text_section", "text") else ""
 
 
 def _marked(text: str, style: dict[str, Any]) -> str:

@@ -110,6 +110,9 @@ class MessageReader:
     def _author(self, message: dict[str, Any], subtype: str) -> tuple[str, bool]:
         """(user or bot id, whether it is a bot). `bot_id` alone proves nothing: uploads by people carry one."""
         user = string_of(message, "user")
+        person = self.people.members.get(user)
+        if person and not (person.is_bot or subtype or "bot_id" in message or "app_id" in message):
+            return user, user == "USLACKBOT"  # as nearly all messages
         if subtype == "file_comment":
             comment = message.get("comment")
             user = (string_of(comment, "user") if isinstance(comment, dict) else "") or user

@@ -40,6 +40,7 @@ CONTEXT = frozenset(_CONTEXT.split())
 
 
 POSSESSIVE = ("'s", "’s")
+TO_SPACES = bytes(byte if chr(byte).isalnum() or byte > 127 else 32 for byte in range(256))
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Names:
     telling: set[str] = field(default_factory=set)  # handles made of a name (`zvantongeren`): hidden in code too
     capital: set[str] = field(default_factory=set)  # display names like any word: only `Sparky`, inside a sentence
     _longest: dict[str, int] = field(default_factory=dict)
+    _first_runs: set[bytes] = field(default_factory=set)  # what first words begin with, up to a point or a hyphen
 
     def learn(self, user: dict[str, Any], hidden: str) -> None:
         found = user.get("profile")
@@ -81,6 +83,7 @@ class Names:
         self.capital.discard(words[0] if len(words) == 1 else "")
         self.replies[words] = hidden if self.replies.get(words, hidden) == hidden else PERSON
         self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
+        self._first_runs.add(words[0].lstrip("@").encode().translate(TO_SPACES).split()[0])
 
     def _handle(self, name: str, hidden: str, parts: set[str]) -> None:
         """A handle counts after `@`; bare only where it is no plain word (`anna.k`, `b0b`, `zvantongeren`)."""
@@ -121,6 +124,8 @@ class Names:
         longest = self._longest
         if "_" in text and not is_code:
             text = JOINED.sub(self._joined, text)
+        if self._cannot_hold(text):
+            return text
         begins = [
             at
             for at, word in enumerate(WORD.findall(text))
@@ -136,6 +141,12 @@ class Names:
                 pieces += [text[end : found[at].start()], hidden]
                 end, after = stop, at + count
         return "".join([*pieces, text[end:]]) if pieces else text
+
+    def _cannot_hold(self, text: str) -> bool:
+        """A quick look at ASCII text, cut at all that is no letter or digit: no first word of any name stands in it."""
+        if not text.isascii() or "@" in text:
+            return False
+        return self._first_runs.isdisjoint(text.lower().encode().translate(TO_SPACES).split())
 
     def _joined(self, match: re.Match[str]) -> str:
         """Full names among the parts of `Anna_Berg_2024`; one part alone is left, it may be any word."""

@@ -21,10 +21,12 @@ ENTITY = re.compile(r"&(amp|lt|gt);")
 ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
 BULLET = re.compile(r"^([ \t]*)[•◦▪▫‣]\ufe0e? +", re.M)
 EMPHASIS = tuple(
-    (re.compile(rf"(?<![\w{m}]){m}(?=[^\s{m}])([^{m}\n]*[^\s{m}]){m}(?![\w{m}])"), mark)
+    (m[-1], re.compile(rf"(?<![\w{m}]){m}(?=[^\s{m}])([^{m}\n]*[^\s{m}]){m}(?![\w{m}])"), mark)
     for m, mark in ((r"\*", "**"), ("_", "_"), ("~", "~~"))
 )
-INVISIBLE = dict.fromkeys(map(ord, "\0\u200b\u2060\ufeff\u00ad"))  # NUL is our place-holder; the others split words
+_INVISIBLE = "\0\u200b\u2060\ufeff\u00ad"  # NUL is our place-holder; the others split words
+INVISIBLE = dict.fromkeys(map(ord, _INVISIBLE))
+MARKUP = re.compile(rf"[<`*_~&•◦▪▫‣{_INVISIBLE}]|:[a-z0-9_+'-]+:")  # text without any of these is plain already
 SECRET_QUERY = re.compile(
     r"(?i)^(t|sig|key|auth|x-amz-.*|.*(token|secret|signature|password|apikey|api_key|credential).*)$"
 )
@@ -58,6 +60,8 @@ def emoji_table() -> dict[str, str]:
 
 def mrkdwn_to_text(text: str, style: Style) -> str:
     """`"*Hi* <@U1>, see <https://x.org/a|docs> :+1:"` -> `"Hi @user_ab…, see docs (x.org) 👍"`"""
+    if not MARKUP.search(text):
+        return text.strip()
     text = text.translate(INVISIBLE)
     held: list[str] = []
     plain: list[str] = []
@@ -112,8 +116,9 @@ def decode_entities(text: str) -> str:
 def finish(text: str, held: list[str], style: Style, *, is_escaped: bool) -> str:
     """Emphasis, emoji and entities outside the held pieces; then the pieces go back into their places."""
     if is_escaped:
-        for pattern, mark in EMPHASIS:
-            text = pattern.sub(rf"{mark}\1{mark}" if style.markdown else r"\1", text)
+        for sign, pattern, mark in EMPHASIS:
+            if sign in text:
+                text = pattern.sub(rf"{mark}\1{mark}" if style.markdown else r"\1", text)
         text = BULLET.sub(r"\1- ", text)
     if ":" in text:
         text = SHORT_CODE.sub(lambda m: emoji_table().get(m[1], f":{m[1]}:"), text)
