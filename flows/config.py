@@ -359,7 +359,7 @@ class ConversationsConfig(Section):
     """Messages → conversations."""
 
     gap_s: Positive = 900
-    """Silence that ends the talk of a channel, in seconds."""
+    """Seconds of silence after which talk of a channel goes on only where much speaks for it; four times as many end it."""
     merge_s: Count = 120
     """Pause within one turn of a person, in seconds."""
 

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from dataforge.identity import part_of, row_id, row_ids
 from dataforge.operator import Contract, Keyed, Rows
-from dataforge.operators.slack_disentangle import Said, disentangle
+from dataforge.operators.slack_disentangle import disentangle
+from dataforge.operators.slack_evidence import Said
 from dataforge.schemas.conversation import CONVERSATION
 from dataforge.schemas.verdict import DROPPED
 
@@ -35,12 +36,17 @@ ACCEPTED = re.compile(
     r"|\b(fixed|solved) it\b|\bproblem solved\b|\bdid the trick\b"
 )
 ASKING = ("questions", "directives")
-BATCH = 2048
+BATCH = 1024
 
 
 @dataclass(frozen=True)
 class Conversations(Keyed):
-    """`gap_s`: silence that ends channel talk; `merge_s`: pause within one turn. `parts` is a power of two."""
+    """`gap_s`: silence that speaks for the end of channel talk; `merge_s`: pause within one turn.
+
+    `parts` is a power of two. Memory holds the columns of one part, the objects of a few thousand messages.
+    """
+
+    VERSION: ClassVar[int] = 2
 
     parts: int
     gap_s: int = 900
@@ -65,22 +71,48 @@ class Conversations(Keyed):
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         if not tables or tables[0] is None or not tables[0].num_rows:
             return
-        table = tables[0].combine_chunks()
-        bounds = _runs(table["_key"])
-        for start, end in pairwise(bounds):
-            channel = table.slice(start, end - start).sort_by([("ts_us", "ascending"), ("id", "ascending")])
-            yield from self._channel(Messages.of(channel))
+        for start, end in pairwise(_runs(tables[0]["_key"])):
+            channel = tables[0].slice(start, end - start).sort_by([("ts_us", "ascending"), ("id", "ascending")])
+            yield from self._channel(channel.combine_chunks())
 
-    def _channel(self, messages: Messages) -> Iterator[Rows]:
-        threads, talk, noise = _apart(messages)
-        groups = [(ats, "thread", 100) for ats in threads]
-        said = [messages.said(at) for at in talk]
-        groups += [(t.messages, "talk", t.weakest) for t in disentangle(said, gap_s=self.gap_s, merge_s=self.merge_s)]
-        groups.sort(key=lambda group: group[0][0])
-        for first in range(0, max(len(groups), 1), BATCH):
-            rows = [self._conversation(messages, *group) for group in groups[first : first + BATCH]]
-            dropped = [{"id": messages.id[at], "reason": "bot_noise"} for at in noise] if first == 0 else []
-            yield Rows(pa.Table.from_pylist(rows, schema=CONVERSATION), pa.Table.from_pylist(dropped, schema=DROPPED))
+    def _channel(self, channel: pa.Table) -> Iterator[Rows]:
+        """First whose conversation each message is, as columns; then the rows, a few thousand messages at a time."""
+        first, percent, is_thread = self._grouped(channel)
+        noise = channel["id"].filter(pa.array(first < 0)).to_pylist()
+        dropped = pa.Table.from_pylist([{"id": i, "reason": "bot_noise"} for i in noise], schema=DROPPED)
+        order = np.argsort(first, kind="stable")[len(noise) :]
+        begins = np.flatnonzero(np.diff(first[order], prepend=-1)).tolist()
+        for at in range(0, max(len(begins), 1), BATCH):
+            edges = [*begins[at : at + BATCH + 1], len(order)][: BATCH + 1]
+            m = Messages.of(channel.take(pa.array(order[edges[0] : edges[-1]])))
+            rows = []
+            for begin, end in pairwise(edges):
+                of = order[begin]
+                kind = "thread" if is_thread[of] else "talk"
+                ats = list(range(begin - edges[0], end - edges[0]))
+                rows.append(self._conversation(m, ats, kind, int(percent[first[of]])))
+            yield Rows(pa.Table.from_pylist(rows, schema=CONVERSATION), dropped)
+            dropped = dropped.slice(dropped.num_rows)
+
+    def _grouped(self, channel: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Per message: place of the first one of its conversation or -1 for noise; per first one how sure in percent;
+        per message whether a thread holds it. A bot's message counts only in a thread where people speak.
+        """
+        threads = _threads(channel)
+        is_thread, is_bot = threads >= 0, channel["is_bot"].to_numpy(zero_copy_only=False)
+        _, first_of = np.unique(threads, return_index=True)
+        first_of = first_of[int((~is_thread).any()) :]  # the first message of each thread
+        first = np.where(is_thread, first_of[threads] if len(first_of) else -1, -1)
+        peopled = np.zeros(len(first_of), bool)
+        peopled[threads[is_thread & ~is_bot]] = True
+        if len(first_of):
+            first[is_thread & ~peopled[threads]] = -1
+        percent = np.full(len(first), 100, np.int64)
+        said = _said(channel, np.flatnonzero(~is_thread & ~is_bot))
+        for talk in disentangle(said, gap_s=self.gap_s, merge_s=self.merge_s):
+            first[talk.messages] = talk.messages[0]
+            percent[talk.messages[0]] = talk.weakest
+        return first, percent, is_thread
 
     def _conversation(self, m: Messages, ats: list[int], kind: str, percent: int) -> dict[str, Any]:
         first = ats[0]
@@ -110,7 +142,7 @@ class Conversations(Keyed):
 
 @dataclass(frozen=True)
 class Messages:
-    """One channel's columns as Python lists, in order of time. Threads and turns are few steps of work per message."""
+    """Messages of some conversations as Python lists. Turns are a few steps of work per message."""
 
     id: list[str]
     source: list[str]
@@ -137,26 +169,24 @@ class Messages:
         columns["reactions"] = [sum(r["count"] for r in row) for row in table["reactions"].to_pylist()]
         return Messages(**columns)
 
-    def said(self, at: int) -> Said:
-        return Said(at, self.user[at], self.text[at], self.ts_us[at], self.act[at], self.mentions[at])
+
+def _threads(channel: pa.Table) -> np.ndarray:
+    """int64[n]: the number of the thread each message is in, -1 for none. A root read before it got replies counts."""
+    named = channel["thread_ts"].combine_chunks()
+    is_root = pc.is_in(channel["ts"].combine_chunks(), value_set=named.unique().drop_null())
+    encoded = pc.coalesce(named, pc.if_else(is_root, channel["ts"].combine_chunks(), None)).dictionary_encode()
+    numbers: np.ndarray = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy()
+    return numbers
 
 
-def _apart(m: Messages) -> tuple[list[list[int]], list[int], list[int]]:
-    """(threads, talk, noise): places of messages. A bot's message counts only in a thread where people speak."""
-    threads: dict[str, list[int]] = {}
-    talk: list[int] = []
-    noise: list[int] = []
-    roots = {thread for thread in m.thread_ts if thread is not None}
-    for at, thread in enumerate(m.thread_ts):
-        if thread is None and m.ts[at] in roots:  # a root that was read before it got replies
-            thread = m.ts[at]
-        if thread is not None:
-            threads.setdefault(thread, []).append(at)
-        else:
-            (noise if m.is_bot[at] else talk).append(at)
-    peopled = [ats for ats in threads.values() if not all(m.is_bot[at] for at in ats)]
-    noise += [at for ats in threads.values() if all(m.is_bot[at] for at in ats) for at in ats]
-    return peopled, talk, sorted(noise)
+def _said(channel: pa.Table, places: np.ndarray) -> Iterator[Said]:
+    """The messages at these places, as disentangling wants them; a few thousand are Python objects at a time."""
+    columns = channel.select(["user", "text", "ts_us", "act", "mentions"])
+    for at in range(0, len(places), BATCH):
+        some = places[at : at + BATCH]
+        values = [column.to_pylist() for column in columns.take(pa.array(some)).columns]
+        for place, user, text, ts_us, act, mentions in zip(some.tolist(), *values, strict=True):
+            yield Said(place, user, text, ts_us, act or "other", mentions)
 
 
 def _turns(m: Messages, ats: list[int], merge_s: int) -> list[dict[str, Any]]:

@@ -21,12 +21,7 @@ from dataforge.operators.slack_text import (
 
 
 def has_rich_text(blocks: Any) -> bool:
-    if not isinstance(blocks, list):
-        return False
-    for block in blocks:
-        if isinstance(block, dict) and block.get("type") == "rich_text":
-            return True
-    return False
+    return isinstance(blocks, list) and any(isinstance(b, dict) and b.get("type") == "rich_text" for b in blocks)
 
 
 def blocks_to_text(blocks: list[Any], style: Style) -> str:
