@@ -1,4 +1,4 @@
-"""acts, pii, dedupe, extract, tokenizer, slack: train, measure, pull."""
+"""acts, quality, pii, dedupe, extract, tokenizer, slack: train, measure, pull."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ LabelledFile = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, plain
 def register(app: typer.Typer) -> None:
     groups = {
         "acts": ("Speech acts.", {"train": acts_train, "evaluate": acts_evaluate}),
+        "quality": ("Text quality.", {"train": quality_train, "evaluate": quality_evaluate}),
         "pii": ("Personal data.", {"evaluate": pii_evaluate}),
         "dedupe": ("Near-duplicates.", {"evaluate": dedupe_evaluate}),
         "extract": ("Text out of HTML.", {"evaluate": extract_evaluate}),
@@ -77,6 +78,36 @@ def acts_evaluate(file: LabelledFile, as_json: Json = False) -> None:
 
     with known_file(file):
         document = evaluate(file)
+    respond(document, figures(document), as_json=as_json)
+
+
+def quality_train(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSONL of texts and labels, plain, .gz or .zst")],
+    out: Annotated[Path, typer.Option(help="folder of the new model")],
+    text: Annotated[str, typer.Option(help="column of the text")] = "text",
+    label: Annotated[str, typer.Option(help="column of the label: two to sixteen words or numbers")] = "label",
+    score: Annotated[str, typer.Option(help="label whose probability is the score; good, high, 1, … need no naming")] = "",
+    as_json: Json = False,
+) -> None:
+    """Train a linear model of text quality (or toxicity, …) on labelled files; set quality.model to the folder."""
+    from dataforge.operators.text_model_train import train
+
+    document = train(files, out, text=text, label=label, score=score)
+    respond({"schema": 1, **document}, figures(document), as_json=as_json)
+
+
+def quality_evaluate(
+    file: LabelledFile,
+    model: Annotated[Path, typer.Option(help="folder of the model")],
+    text: Annotated[str, typer.Option(help="column of the text")] = "text",
+    label: Annotated[str, typer.Option(help="column of the label")] = "label",
+    as_json: Json = False,
+) -> None:
+    """Accuracy, AUC, and what each threshold of the score would keep."""
+    from dataforge.operators.text_model_train import evaluate
+
+    with known_file(file):
+        document = evaluate(model, [file], text=text, label=label)
     respond(document, figures(document), as_json=as_json)
 
 

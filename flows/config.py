@@ -55,6 +55,7 @@ def _finite(value: float) -> float:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+ScoreName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 SecretPlace = Annotated[str, AfterValidator(_secret_place)]
 Share = Annotated[float, Field(ge=0, le=1), AfterValidator(_finite)]
 Positive = Annotated[int, Field(ge=1)]
@@ -192,12 +193,51 @@ class CleanConfig(Section):
     """Source code: keep indentation, cut licence headers, drop generated files; auto goes by the suffix of key or URI."""
 
 
+class WordListConfig(Section):
+    """A list of words, counted in every text. Nothing is dropped without a threshold."""
+
+    path: str | dict[str, str]
+    """A file of one word or phrase a line; or a file for each language, e.g. {en: rude.en.txt, all: slurs.txt}."""
+    max_per_1000: Annotated[float, Field(ge=0), AfterValidator(_finite)] | None = None
+    """Most places a thousand words; 0: a text with any of the words is dropped."""
+
+
+class TextModelConfig(Section):
+    """A model that `dataforge quality train` wrote. Nothing is dropped without a threshold."""
+
+    path: str
+    """Its folder."""
+    label: str = ""
+    """The label whose probability is the score; empty: the model's own."""
+    min_score: Share | None = None
+    """A text with a lower score is dropped."""
+    max_score: Share | None = None
+    """A text with a higher score is dropped."""
+
+
 class QualityConfig(Section):
     """Named presets of rules and overrides of their thresholds; scores are stored, thresholds apply in Select."""
 
     preset: str = "none"
     """none, or a file of configs/presets: gopher, c4, c4_paragraph, fineweb, fineweb_paper, fineweb_run, dclm, chat, …"""
+    model: str = ""
+    """Folder of a quality model (`dataforge quality train`); short for `models: {quality: {path: …, min_score: …}}`."""
+    min_score: Share | None = None
+    """With model: a text with a lower score is dropped."""
+    lists: dict[ScoreName, WordListConfig] = {}
+    """Your word lists by name, e.g. {toxicity: {path: words.txt, max_per_1000: 2}}; the name is the reason of a drop."""
+    models: dict[ScoreName, TextModelConfig] = {}
+    """Your models by name, e.g. {toxicity: {path: models/toxicity, max_score: 0.8}}; the name is the reason of a drop."""
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> QualityConfig:
+        if self.min_score is not None and not self.model:
+            raise ValueError("min_score needs a model; thresholds of other models stand under models")
+        names = [*self.lists, *self.models, *(["quality"] if self.model else [])]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"'{twice}' names two scores")
+        return self
 
 
 class LanguageConfig(Section):

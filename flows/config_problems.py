@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dataforge.config_file import Document, Problem
 from dataforge.errors import ConfigError
-from dataforge.flows.config import Config, SourceConfig
+from dataforge.flows.config import Config, QualityConfig, SourceConfig
 from dataforge.operators.language import iso639_3
 
 LITERAL_TOKEN = re.compile(
@@ -160,17 +160,36 @@ def _quality_problems(document: Document) -> Iterator[Problem]:
     if preset not in allowed:
         yield _unknown(document, ("quality", "preset"), preset, allowed)
         return
-    known = sorted(rule.key for rule in rules_of(preset).rules) if preset != "none" else []
+    rules = rules_of(preset).rules if preset != "none" else ()
+    known = sorted(rule.key for rule in rules)
+    yield from _names_of_scores(document, section, {"language", "empty", *(rule.reason for rule in rules)})
     for name, value in section.items():
         path = ("quality", name)
-        if name == "preset":
+        if name in QualityConfig.model_fields:
             continue
         if name not in known and not known:
             yield Problem(*document.place(path), f"quality.{name}", "", "unknown key; set a preset first")
         elif name not in known:
-            yield _unknown(document, path, name, ["preset", *known])
+            yield _unknown(document, path, name, [*QualityConfig.model_fields, *known])
         elif value is not None and (
             isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
         ):
             rule = "must be a number, or null to switch the rule off"
             yield Problem(*document.place(path), f"quality.{name}", _shown(value), rule)
+
+
+def _names_of_scores(document: Document, section: dict[str, Any], taken: set[str]) -> Iterator[Problem]:
+    """The name of a list or model is the reason of its drops; languages of lists are those of documents."""
+    for kind in ("lists", "models"):
+        scores = section.get(kind)
+        for name, score in scores.items() if isinstance(scores, dict) else ():
+            if name in taken:
+                rule = "is a reason of its own already; choose another name"
+                yield Problem(*document.place(("quality", kind, name)), f"quality.{kind}.{name}", "", rule)
+            files = score.get("path") if isinstance(score, dict) else None
+            for code in files if isinstance(files, dict) else ():
+                try:
+                    iso639_3("eng" if code == "all" else str(code))
+                except ConfigError as error:
+                    path = ("quality", kind, name, "path", code)
+                    yield Problem(*document.place(path), ".".join(map(str, path)), _shown(code), error.what)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.index import against_earlier
-from dataforge.flows.parameters import clean, judge, pii, treatment
+from dataforge.flows.parameters import clean, judge, pii, score_operators, treatment
 from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
 from dataforge.operators.decontaminate import Decontaminate, Ngrams
@@ -27,7 +27,8 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     quality = Step("corpus/quality", Quality(), (documents,))
     language = Step("corpus/language", Language(), (documents,))
     personal = Step("corpus/pii", pii(config), (documents,))
-    verdicts = Step("corpus/verdicts", judge(config), (quality, language))
+    scores = _scores(documents, language, config)
+    verdicts = Step("corpus/verdicts", judge(config), (quality, language, *scores))
     if config.dedupe.index is not None:
         verdicts = against_earlier(documents, verdicts, sources, config)
     names = tuple(source.name for source in config.sources)
@@ -36,6 +37,13 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     inputs = (documents, verdicts, twins, personal, split, language)
     selected = Step("corpus/selected", Select(treatment(config)), inputs)
     return _decontaminated(selected, config)
+
+
+def _scores(documents: Step, language: Step, config: Config) -> list[Step]:
+    """Tables of the user's word lists and models, where there are any."""
+    operators = score_operators(config)
+    inputs = {"corpus/lists": (documents, language), "corpus/models": (documents,)}
+    return [Step(name, operator, inputs[name]) for name, operator in operators.items()]
 
 
 def _decontaminated(selected: Step, config: Config) -> Step:

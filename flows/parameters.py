@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dataforge.flows.config import Config
+from dataforge.flows.config import Config, TextModelConfig
 from dataforge.operator import Operator
 from dataforge.operators.acts import TagActs
 from dataforge.operators.acts_retrained import Retrain
@@ -20,15 +20,17 @@ from dataforge.operators.instruct import Instruct
 from dataforge.operators.labels import Labels
 from dataforge.operators.language import iso639_3
 from dataforge.operators.pii import STRUCTURED, FindPii
-from dataforge.operators.quality import QualityRules, rules_of
+from dataforge.operators.quality import QualityRules, Rule, rules_of
 from dataforge.operators.sample import Sample
 from dataforge.operators.select import Judge, LanguageRule
 from dataforge.operators.slack_export import SlackExport
 from dataforge.operators.slack_pulled import SlackPull
 from dataforge.operators.slack_users import key_fingerprint, read_key
+from dataforge.operators.text_model import ModelFile, ModelScores
 from dataforge.operators.tokenizer_import import ImportTokenizer
 from dataforge.operators.tokenizer_train import TrainTokenizer
 from dataforge.operators.treatment import Treatment
+from dataforge.operators.word_lists import ListFile, WordLists
 
 
 def secret_place(place: str, config: Config) -> str:
@@ -46,18 +48,61 @@ def clean(config: Config) -> Clean:
 def quality_rules(config: Config, changes: Mapping[str, float] | None = None) -> QualityRules:
     """The rules of a config's preset with its thresholds, and `changes` by key, e.g. {"quality.min_words": 30}."""
     overrides: dict[str, Any] = dict(config.quality.model_extra or {})
-    overrides |= {k.removeprefix("quality."): v for k, v in (changes or {}).items() if k.startswith("quality.")}
-    return QualityRules(()) if config.quality.preset == "none" else rules_of(config.quality.preset, overrides)
+    if config.quality.preset == "none":
+        return QualityRules(())
+    keys = {rule.key for rule in rules_of(config.quality.preset).rules}
+    given = {key.removeprefix("quality."): value for key, value in (changes or {}).items()}
+    return rules_of(config.quality.preset, overrides | {k: v for k, v in given.items() if k in keys})
+
+
+def score_rules(config: Config, changes: Mapping[str, float]) -> tuple[Rule, ...]:
+    """Rules over the scores of word lists and models, after those of the preset. The reason is the name of the score."""
+    rules: list[Rule] = []
+    for name, words in config.quality.lists.items():
+        key = f"lists.{name}.max_per_1000"
+        value = changes.get(f"quality.{key}", words.max_per_1000)
+        rules += [Rule(name, f"list_{name}", ">", value, key)] if value is not None else []
+    for name, model in text_models(config).items():
+        for sign, end in (("<", "min_score"), (">", "max_score")):
+            key = end if name == "quality" and config.quality.model else f"models.{name}.{end}"
+            value = changes.get(f"quality.{key}", getattr(model, end))
+            rules += [Rule(name, f"model_{name}", sign, value, key)] if value is not None else []
+    return tuple(rules)
+
+
+def text_models(config: Config) -> dict[str, TextModelConfig]:
+    """All models by name, that of `quality.model` first."""
+    quality = config.quality
+    first = {"quality": TextModelConfig(path=quality.model, min_score=quality.min_score)} if quality.model else {}
+    return first | quality.models
+
+
+def score_operators(config: Config) -> dict[str, Operator]:
+    """Step name → what scores texts by the user's lists (these read the languages too) and models."""
+    found: dict[str, Operator] = {}
+    lists = [
+        ListFile.of(name, language if language == "all" else iso639_3(language), config.path(path))
+        for name, words in config.quality.lists.items()
+        for language, path in (words.path if isinstance(words.path, dict) else {"all": words.path}).items()
+    ]
+    models = [ModelFile.of(name, config.path(m.path), m.label) for name, m in text_models(config).items()]
+    if lists:
+        found["corpus/lists"] = WordLists(tuple(lists))
+    if models:
+        found["corpus/models"] = ModelScores(tuple(models))
+    return found
 
 
 def judge(config: Config, changes: Mapping[str, float] | None = None) -> Judge:
     """All thresholds on stored scores, those of `changes` in place of the config's."""
-    return Judge(quality_rules(config, changes), language_rule(config, changes or {}))
+    changes, tables = changes or {}, bool(config.quality.lists) + bool(text_models(config))
+    rules = QualityRules((*quality_rules(config, changes).rules, *score_rules(config, changes)))
+    return Judge(rules, language_rule(config, changes), tables)
 
 
 def thresholds(config: Config) -> dict[str, float]:
     """Every threshold that `changes` may name, with its value now."""
-    known = {f"quality.{rule.key}": rule.value for rule in quality_rules(config).rules}
+    known = {f"quality.{rule.key}": rule.value for rule in judge(config).rules.rules}
     language = config.language
     return known | ({"language.min_score": language.min_score} if language.keep else {})
 

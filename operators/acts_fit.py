@@ -1,6 +1,7 @@
-"""Fits the linear model: multinomial logistic regression by AdaGrad over a CSR matrix. Compiled by numba.
+"""Fits a linear model (of speech acts, of text quality): multinomial logistic regression by AdaGrad over a CSR matrix.
 
-A corpus whose scheme lacks a class says little about it: there that class is pushed down with the weight `absent` only.
+Compiled by numba. A corpus whose scheme lacks a class says little about it: there that class is pushed down with the
+weight `absent` only.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dataforge.operators.acts_score import CLASSES, DENSE, UNIT
+from dataforge.operators.acts_score import DENSE, UNIT
 
 
 @njit(cache=True)
@@ -27,14 +28,15 @@ def fit(
     rate: float,
     pull: np.ndarray,
 ) -> np.ndarray:
-    """Weights float64[features, 8].
+    """Weights float64[features, classes].
 
-    known: bool[n, 8], classes of the row's corpus; the others count `absent`; orders: int32[epochs, n], rows of each
+    known: bool[n, classes], classes of the row's corpus; the others count `absent`; orders: int32[epochs, n], rows of each
     pass; drops: uint8[epochs, n], 1 = the row's hashed features are left out in this pass, so that rules and cues learn
     to stand alone; allowed: bool[features]; prior: weights the pull goes to; pull: for dense and for hashed features.
     """
     weights, grown = prior.copy(), np.full(prior.shape, 1e-6)
-    logits, slope = np.zeros(CLASSES), np.zeros(CLASSES)
+    count = prior.shape[1]
+    logits, slope = np.zeros(count), np.zeros(count)
     for epoch in range(orders.shape[0]):
         for step in range(orders.shape[1]):
             row = orders[epoch, step]
@@ -43,7 +45,7 @@ def fit(
             for k in range(starts[row], starts[row + 1]):
                 f = index[k]
                 if allowed[f] and not (drop and f >= DENSE):
-                    for c in range(CLASSES):
+                    for c in range(count):
                         logits[c] += weights[f, c] * value[k]
             gradient(logits, known[row], absent, classes[row], weight[row], slope)
             for k in range(starts[row], starts[row + 1]):
@@ -52,7 +54,7 @@ def fit(
                     continue
                 x = value[k] / UNIT
                 force = pull[1] if f >= DENSE else pull[0]
-                for c in range(CLASSES):
+                for c in range(count):
                     g = slope[c] * x + force * weight[row] * (weights[f, c] - prior[f, c]) * x * x
                     grown[f, c] += g * g
                     weights[f, c] -= rate * g / np.sqrt(grown[f, c])
@@ -65,8 +67,8 @@ def gradient(
 ) -> None:
     """slope = weight * (softmax - target), an unknown class `absent` times that; `logits` come in units of 1/UNIT."""
     top, total = logits.max(), 0.0
-    for c in range(CLASSES):
+    for c in range(logits.size):
         slope[c] = np.exp((logits[c] - top) / UNIT)
         total += slope[c]
-    for c in range(CLASSES):
+    for c in range(logits.size):
         slope[c] = weight * (slope[c] / total - (1.0 if c == target else 0.0)) * (1.0 if known[c] else absent)

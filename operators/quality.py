@@ -167,11 +167,13 @@ def score_of(stats: pa.RecordBatch | pa.Table, formula: str) -> npt.NDArray[np.f
     return quotient
 
 
-def _sum(stats: pa.RecordBatch | pa.Table, terms: str) -> npt.NDArray[np.int64]:
-    total, sign = np.zeros(stats.num_rows, np.int64), 1
+def _sum(stats: pa.RecordBatch | pa.Table, terms: str) -> npt.NDArray[Any]:
+    """Counters are int64, scores of lists and models float64."""
+    total: npt.NDArray[Any] = np.zeros(stats.num_rows, np.int64)
+    sign = 1
     for word in terms.split():
         if word in "+-":
             sign = 1 if word == "+" else -1
         else:
-            total += sign * np.asarray(stats.column(word))
+            total = total + sign * np.asarray(stats.column(word))
     return total

@@ -27,7 +27,7 @@ def page() -> str:
     parts = [HEAD, "## Top level\n", TABLE + "".join(_row("", name) for name in Config.model_fields if name != "folder")]
     for name, model in sections():
         place = "sources[]." if model is SourceConfig else f"{name}."
-        rows = "".join(_row(place, key, model) for key in model.model_fields)
+        rows = "".join(_rows(place, model))
         parts += [f"## {name}\n", f"{(model.__doc__ or '').strip()}\n", TABLE + rows]
     return "\n".join(parts)
 
@@ -45,6 +45,15 @@ def inner_sections(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel
     for key, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield key, field.annotation
+
+
+def _rows(place: str, model: type[BaseModel]) -> Iterator[str]:
+    """A row for each key; after a key that holds named sections the keys of one of them."""
+    for key, field in model.model_fields.items():
+        yield _row(place, key, model)
+        named = get_args(field.annotation)[1:] if get_origin(field.annotation) is dict else ()
+        if named and isinstance(named[0], type) and issubclass(named[0], BaseModel):
+            yield from _rows(f"{place}{key}.NAME.", named[0])
 
 
 def _row(place: str, key: str, model: type[BaseModel] = Config) -> str:

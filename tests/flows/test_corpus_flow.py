@@ -93,3 +93,35 @@ def test_everything_dropped_is_still_a_dataset(tmp_path: Path, capsys: pytest.Ca
     assert main(["run", str(config), "--direct", "--workers", "1", "-q", "--json"]) in (0, 3)
     document = json.loads(capsys.readouterr().out)
     assert document["error"] is None or document["error"]["hint"]
+
+
+def test_lists_and_models_of_the_user_are_scores_with_thresholds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.operators.test_text_model import labelled
+
+    (tmp_path / "rude.txt").write_text("swarm\nhigh sound\n")
+    labels = labelled(tmp_path / "labels.jsonl")
+    assert main(["quality", "train", str(labels), "--out", str(tmp_path / "model"), "--json"]) == 0
+    assert main(["quality", "evaluate", str(labels), "--model", str(tmp_path / "model"), "--json"]) == 0
+    lists, models = "{rude: {path: {en: rude.txt}, max_per_1000: 20}}", "{spam: {path: model, label: bad, max_score: 0.5}}"
+    spam = " ".join(["Buy now, cheap: free casino bonus, click here and win big prizes."] * 3)
+    texts = rows(fine=LONG, rude=OTHER, spam=spam)
+    config = small_config(tmp_path, texts, quality=f"{{model: model, min_score: 0.0, lists: {lists}, models: {models}}}")
+    tables = run(config)
+    assert reasons(tables) == {"rude": "rude", "spam": "spam"}
+    dropped = tables["corpus/selected"].to_table(kind="dropped").to_pylist()
+    assert all(row["score"] > row["threshold"] for row in dropped)
+    capsys.readouterr()
+    settings = ["--set", "quality.lists.rude.max_per_1000=0,1000", "--set", "quality.min_score=0,1"]
+    assert main(["whatif", str(config), *settings, "--json"]) == 0
+    found = {tuple(r["set"].values()): r["documents"] for r in json.loads(capsys.readouterr().out)["settings"]}
+    assert found == {(0, 0): 1, (0, 1): 0, (1000, 0): 2, (1000, 1): 0}
+
+
+def test_names_of_scores_are_checked_with_the_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = "{too_few_words: {path: a}, x: {path: {en: a, elvish: b}}, UP: {path: a}}"
+    config = small_config(tmp_path, rows(a=LONG), quality=f"{{preset: gopher, lists: {lists}, min_score: 0.5}}")
+    assert main(["config", "check", str(config)]) == 2
+    text = capsys.readouterr().err
+    assert "quality.lists.too_few_words" in text and "elvish" in text and "lists.UP" in text
