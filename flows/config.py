@@ -150,6 +150,8 @@ class SlackConfig(Section):
     """Read direct messages of several people."""
     channels: tuple[str, ...] = ()
     """Only these, by name or id; empty: all that are switched on."""
+    channel_names: Literal["pseudonym", "keep"] = "pseudonym"
+    """What stands for a public channel in published rows and texts: names tell of customers and projects."""
     opt_out_users: tuple[str, ...] = ()
     """Ids of people whose messages are never read; names stay out of texts too."""
     opt_out_channels: tuple[str, ...] = ()

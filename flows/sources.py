@@ -86,6 +86,7 @@ def who(config: Config) -> Who:
         dms=slack.dms,
         group_dms=slack.group_dms,
         channels=slack.channels,
+        named=slack.channel_names == "keep",
         opt_out_users=slack.opt_out_users,
         opt_out_channels=slack.opt_out_channels,
     )

@@ -1,7 +1,7 @@
 """Channels of a workspace: which folder is which channel, of which kind, and under what name it may appear.
 
-Public channels keep their name; private channels, direct messages and group messages (whose very names are people) get
-a pseudonym. Kinds that are not switched on are never opened.
+Channels appear under a pseudonym: their names tell of customers, projects and people. Public ones keep their name where
+that is asked for (`named`), all others never. Kinds that are not switched on are never opened.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ class Channel:
     folder: str  # as in the export; the id for direct messages
     id: str  # Slack's id, or the folder where no index names it
     kind: str  # one of KINDS
-    shown: str  # name if public, else pseudonym
-    key: str  # id if public, else pseudonym: what row keys begin with
+    shown: str  # pseudonym; with `named` the name of a public channel
+    key: str  # id if public and listed, else pseudonym: what row keys begin with
     is_listed: bool  # False for a folder without an entry in any index file
+
+    @property
+    def place(self) -> str:
+        """What errors and quarantine say for its folder: the name where it is kept, else the id of a public channel."""
+        return self.shown if self.shown == self.folder else self.key
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,15 @@ class Channels:
         return bool({channel.id, channel.folder, channel.shown, channel.key} & self.opted_out)
 
     def mention(self, channel_id: str) -> str:
-        """What `<#C1>` shows, without `#`: the name of a public channel, else just "channel"."""
+        """What `<#C1>` shows, without `#`: the name of a channel that keeps it, else just "channel"."""
         channel = self.by_id.get(channel_id)
-        if channel is None or channel.kind != "public" or self.is_opted_out(channel):
-            return "channel"
-        return channel.shown
+        is_named = channel is not None and channel.shown == channel.folder and not self.is_opted_out(channel)
+        return channel.shown if channel is not None and is_named else "channel"
 
 
-def channel_of(entry: dict[str, Any], kind: str, key: bytes, *, is_listed: bool = True) -> Channel:
+def channel_of(
+    entry: dict[str, Any], kind: str, key: bytes, *, is_listed: bool = True, named: bool = False
+) -> Channel:
     """From an entry of an index file or of `conversations.list`, whose flags outweigh the file it stands in."""
     kind = "dm" if entry.get("is_im") else "group_dm" if entry.get("is_mpim") else kind
     kind = "private" if kind == "public" and (entry.get("is_private") or entry.get("is_group")) else kind
@@ -53,10 +59,11 @@ def channel_of(entry: dict[str, Any], kind: str, key: bytes, *, is_listed: bool 
     folder = name if kind != "dm" and isinstance(name, str) and name else channel_id
     hidden = "channel_" + letters(key, channel_id)
     public = kind == "public"
-    return Channel(folder, channel_id, kind, folder if public else hidden, channel_id if public else hidden, is_listed)
+    shown = folder if public and named else hidden
+    return Channel(folder, channel_id, kind, shown, channel_id if public and is_listed else hidden, is_listed)
 
 
-def unlisted(folder: str, key: bytes) -> Channel:
+def unlisted(folder: str, key: bytes, named: bool = False) -> Channel:
     """A folder that no index file names. What looks like direct messages or a private channel is taken as such."""
     kind = "public"
     if re.fullmatch(r"D[A-Z0-9]{7,}", folder):
@@ -65,20 +72,25 @@ def unlisted(folder: str, key: bytes) -> Channel:
         kind = "group_dm"
     elif re.fullmatch(r"G[A-Z0-9]{7,}", folder):
         kind = "private"
-    return channel_of({"id": folder, "name": folder}, kind, key, is_listed=False)
+    return channel_of({"id": folder, "name": folder}, kind, key, is_listed=False, named=named)
 
 
 def channels_of(
-    listed: Iterable[tuple[str, Any]], folders: Iterable[str], *, key: bytes, opted_out: Iterable[str] = ()
+    listed: Iterable[tuple[str, Any]],
+    folders: Iterable[str],
+    *,
+    key: bytes,
+    opted_out: Iterable[str] = (),
+    named: bool = False,
 ) -> Channels:
     """`listed`: (kind, entry) of all index files; `folders`: those that hold day files."""
     by_folder: dict[str, Channel] = {}
     for kind, entry in listed:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
-            channel = channel_of(entry, kind, key)
+            channel = channel_of(entry, kind, key, named=named)
             by_folder.setdefault(channel.folder, channel)
     for folder in folders:
         if folder not in by_folder:
-            by_folder[folder] = unlisted(folder, key)
+            by_folder[folder] = unlisted(folder, key, named)
     by_id = {channel.id: channel for channel in by_folder.values()}
     return Channels(by_folder, by_id, frozenset(opted_out))

@@ -35,12 +35,15 @@ _JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|__uploads/|attachments/)")
 
 @dataclass(frozen=True)
 class Who:
-    """Which channels are read and who is left out. Ids in the lists may be ids, pseudonyms or (channels) names."""
+    """Which channels are read, who is left out, whether channels keep their names. Ids in the lists may be ids,
+    pseudonyms or (channels) names.
+    """
 
     private: bool = False
     dms: bool = False
     group_dms: bool = False
     channels: tuple[str, ...] = ()  # only these, by name or id; empty: all that are switched on
+    named: bool = False  # public channels appear by name
     opt_out_users: tuple[str, ...] = field(default=(), metadata={"identity": False})  # enters the digest as HMAC
     opt_out_channels: tuple[str, ...] = field(default=(), metadata={"identity": False})
 
@@ -65,7 +68,7 @@ EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
 class SlackExport(Source):
     """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     name: str
     path: str = field(metadata={"identity": False})
@@ -172,9 +175,9 @@ def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -
     listed = [(kind, e) for n, kind in INDEX_FILES.items() for e in _index(archive, root + n)]
     users = [user for name in USER_FILES for user in _index(archive, root + name)]
     people = people_of(users, key=key, opted_out=who.opt_out_users)
-    channels = channels_of(listed, folders, key=key, opted_out=who.opt_out_channels)
+    channels = channels_of(listed, folders, key=key, opted_out=who.opt_out_channels, named=who.named)
     wanted = {f: c for f, c in channels.by_folder.items() if who.wants(c, channels) and f in folders}
-    day_files = {f"{c.shown}/{day}": (f"{root}{f}/{day}", c) for f, c in wanted.items() for day in folders[f]}
+    day_files = {f"{c.place}/{day}": (f"{root}{f}/{day}", c) for f, c in wanted.items() for day in folders[f]}
     skipped = _skipped(archive, root, channels, folders, wanted, len(users))
     return Workspace(archive, root, people, channels, dict(sorted(day_files.items())), skipped)
 

@@ -106,7 +106,7 @@ def _workspace(api: SlackApi, plan: PullPlan, key: bytes) -> tuple[People, Chann
     save(plan.folder / "channels.json", [_entry(entry) for entry in listed])
     people = people_of(users, key=key, opted_out=plan.who.opt_out_users)
     found = [("public", entry) for entry in listed]
-    return people, channels_of(found, [], key=key, opted_out=plan.who.opt_out_channels)
+    return people, channels_of(found, [], key=key, opted_out=plan.who.opt_out_channels, named=plan.who.named)
 
 
 def _same_team(folder: Path, team: str) -> None:

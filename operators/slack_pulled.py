@@ -30,7 +30,7 @@ from dataforge.schemas.message import MESSAGE
 class SlackPull(Source):
     """`path` is `{store}/pull/<source>`; everything else as in SlackExport."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     name: str
     path: str = field(metadata={"identity": False})
@@ -95,7 +95,7 @@ class SlackPull(Source):
         listed = decode_document(self._bytes(root / "channels.json"), "channels.json")
         people = people_of(users, key=key, opted_out=self.who.opt_out_users)
         found = [("public", entry) for entry in listed]
-        return people, channels_of(found, [], key=key, opted_out=self.who.opt_out_channels)
+        return people, channels_of(found, [], key=key, opted_out=self.who.opt_out_channels, named=self.who.named)
 
     def _bytes(self, path: Path) -> bytes:
         try:
@@ -105,7 +105,7 @@ class SlackPull(Source):
 
 
 def _page_file(reader: MessageReader, channel: Channel, folder: Path, number: int, wanted: list[int]) -> SourceFile:
-    name = f"{channel.shown}/{page_name(number)}"
+    name = f"{channel.place}/{page_name(number)}"
 
     def rows() -> Iterator[Rows]:
         if wanted:

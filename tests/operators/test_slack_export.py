@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -86,7 +87,7 @@ def test_rows_that_cannot_be_read_are_quarantined_with_their_place_and_the_other
         (7, "SCHEMA"),
         (9, "SCHEMA"),
     ]
-    assert all(row["file"] == "general/2024-01-01.json" for row in found.quarantined)
+    assert all(row["file"] == "C1/2024-01-01.json" for row in found.quarantined)
 
 
 def test_a_bad_byte_costs_one_row(tmp_path):
@@ -98,7 +99,7 @@ def test_a_bad_byte_costs_one_row(tmp_path):
 @pytest.mark.parametrize("raw", [b"not json", b"{}", b'[{"ts": "1.1"', b"", b"[] []"])
 def test_a_day_file_that_is_no_list_is_a_bad_file(tmp_path, raw):
     source = export(tmp_path, {"channels.json": CHANNELS, "general/2024-01-01.json": raw})
-    with pytest.raises(CorruptError, match=r"general/2024-01-01\.json"):
+    with pytest.raises(CorruptError, match=r"C1/2024-01-01\.json"):
         read(source)
 
 
@@ -113,13 +114,26 @@ def test_only_public_channels_are_opened_unless_each_other_kind_is_switched_on(t
     for at, folder in enumerate(("general", "hidden", "plans", "D00000001", "mpdm-zelda--will-1", "D99999999")):
         files[f"{folder}/2024-01-01.json"] = [message(f"170000000{at}.000000", text=f"words of {at}")]
     assert read(export(tmp_path, files)).texts == ["words of 0"]
-    everything = export(tmp_path, files, private=True, dms=True, group_dms=True)
+    everything = export(tmp_path, files, private=True, dms=True, group_dms=True, named=True)
     found = read(everything)
     assert sorted(found.texts) == [f"words of {at}" for at in range(6)]
     assert sorted(row["channel"] == "general" for row in found.kept) == [False] * 5 + [True]
     names = " ".join(name for split in everything.splits() for name in split.files)
     assert "zelda" not in names and "D0000" not in names and "plans" not in names
     assert export(tmp_path, files).skipped() == {"dm_not_read": 2, "group_dm_not_read": 1, "private_not_read": 2}
+
+
+def test_channels_appear_under_pseudonyms_unless_names_are_kept(tmp_path):
+    rows = [message(text="ask in <#C1|general>")]
+    files = {"users.json": USERS, "channels.json": CHANNELS, "general/2024-01-01.json": rows, "odd/2024-01-01.json": rows}
+    (listed, unlisted) = (hidden := read(export(tmp_path, files))).kept
+    assert hidden.texts == ["ask in #channel"] * 2
+    for row in (listed, unlisted):
+        assert re.fullmatch("channel_[a-z2-7]{10}", row["channel"]) and "general" not in str(row) and "odd" not in str(row)
+    named = read(export(tmp_path, files, named=True))
+    assert named.texts == ["ask in #general"] * 2
+    assert {row["channel"] for row in named.kept} == {"general", "odd"}
+    assert {row["id"] for row in named.kept} == {row["id"] for row in hidden.kept}
 
 
 def test_one_person_has_one_pseudonym_as_author_mention_name_handle_and_email(tmp_path):

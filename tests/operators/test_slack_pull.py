@@ -195,7 +195,7 @@ def test_a_channel_that_refuses_leaves_the_others_and_ends_with_6_and_the_scope(
     fake.script = {4: "missing_scope"}
     with pytest.raises(PartialError, match=r"missing_scope \(channels:history\)"):
         pulled(fake, tmp_path)
-    assert {row["channel"] for row in rows_of(tmp_path)} == {"b"}
+    assert {row["channel"] for row in rows_of(tmp_path, who=Who(named=True))} == {"b"}
 
 
 def test_another_workspace_under_the_same_name_is_refused(tmp_path):
