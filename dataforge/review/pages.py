@@ -37,6 +37,7 @@ REASONS = {
     "not_for_task": "not for this task",
     "other": "other",
 }
+KINDS_SHOWN = {"act": "labels", "instruct": "pairs to edit", "preference": "choices", "dropped": "dropped rows"}
 LOOPBACK = ("127.0.0.1", "::1", "testclient")
 
 
@@ -127,7 +128,7 @@ def home(page: Page, user: User, request: Request) -> Response:
     with page.database.read() as c:
         batches = views.batches_for(c, user)
         has_passphrase = c.scalar(sa.select(t.account.c.pass_hash).where(t.account.c.id == user.id)) is not None
-    return html("home.html", user, batches=batches, has_passphrase=has_passphrase)
+    return html("home.html", user, batches=batches, kinds=KINDS_SHOWN, has_passphrase=has_passphrase)
 
 
 def _setup(page: Page, c: sa.Connection, user: User, batch_id: int) -> tuple[Any, dict[str, Any], Any]:
@@ -164,10 +165,11 @@ def item_page(page: Page, user: User, request: Request) -> Response:
         else:
             batch_id, open_at = _id(request, "batch"), None
         batch, setup, guideline = _setup(page, c, user, batch_id)
+        mine = views.answered_by(c, batch_id, user)
     return html(
         "item.html",
         user,
-        setup={**setup, "open": open_at},
+        setup={**setup, "open": open_at, "mine": mine},
         batch=batch,
         question=setup["question"],
         labels=setup["labels"],

@@ -124,6 +124,14 @@ def history(c: sa.Connection, batch_id: int, user: User) -> list[dict[str, Any]]
     ]
 
 
+def answered_by(c: sa.Connection, batch_id: int, user: User) -> int:
+    """My live answers in a batch, skips not counted."""
+    a = t.annotation
+    select = sa.select(sa.func.count()).select_from(a).join(t.item, t.item.c.id == a.c.item_id)
+    mine = (a.c.user_id == user.id) & a.c.superseded_by.is_(None) & (a.c.kind != "skip")
+    return int(c.scalar(select.where(t.item.c.batch_id == batch_id, mine)) or 0)
+
+
 def batches_for(c: sa.Connection, user: User) -> list[dict[str, Any]]:
     counts = sa.text("""
         select b.id, b.title, b.kind, b.state, b.need, b.deadline, b.lease_s, count(i.id) items,

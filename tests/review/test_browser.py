@@ -176,8 +176,10 @@ def test_undo_flag_reject_unsure_skip_and_notes_by_keyboard(visit, database, peo
     next_item(page, first)
     all_sent(page)
     second = target(page)
+    assert page.locator("#own").inner_text() == "1 by me"
     page.keyboard.press("u")  # back to the first
     page.wait_for_function("t => document.getElementById('target').innerText === t", arg=first)
+    assert page.locator("#own").inner_text() == ""
     page.keyboard.press("8")
     next_item(page, first)
     assert target(page) == second

@@ -4,7 +4,7 @@ import { outbox } from "./outbox.js";
 import { showDiff } from "./diff.js";
 
 const PREFETCH = 3, SHOWN_MS = 350;
-const state = { item: null, next: [], chosen: [], flagged: false, busy: false, since: 0, past: [], place: -1, sent: new Map(), last: null, done: 0, items: 0 };
+const state = { item: null, next: [], chosen: [], flagged: false, busy: false, since: 0, past: [], place: -1, sent: new Map(), last: null, done: 0, items: 0, mine: setup.mine };
 const TRIPLE = ["instruction", "input", "output"];
 
 // --- items: what I hold, what comes next ---
@@ -116,6 +116,7 @@ function meter() {
   $("progress").max = state.items || 1;
   $("progress").value = state.done;
   $("count").textContent = `${state.done}/${state.items}`;
+  $("own").textContent = state.mine ? `${state.mine} by me` : "";
 }
 
 function reasons(on) {
@@ -161,7 +162,9 @@ function give(kind, labels = [], more = {}) {
   const triple = edited();
   if (triple && kind === "label") body.instruct = triple;
   if (item.mine && item.mine.kind !== "skip") body.replaces = item.mine.id;
-  state.last = { item, key: body.client_key, answer: null };
+  state.last = { item, key: body.client_key, answer: null, adds: Number(kind !== "skip") - Number(Boolean(item.mine && item.mine.kind !== "skip")) };
+  state.mine += state.last.adds; // moves at once: what others still owe is not this person's progress
+  meter();
   state.sent.set(item.id, performance.now());
   draft("clear");
   outbox.add(item.id, body, labels.map(labelOf).join(" + ") || kind);
@@ -187,6 +190,7 @@ async function undo() {
   const entry = outbox.waiting().find((kept) => kept.body.client_key === state.last?.key);
   if (entry) { // never sent: it is enough to take it out
     outbox.drop(entry.body.client_key);
+    state.mine -= state.last.adds;
     return reopen(state.last.item);
   }
   let id = state.last?.answer;
@@ -194,6 +198,8 @@ async function undo() {
     id ??= (await mine())[0]?.id;
     if (!id) return notice("There is nothing to undo.");
     const got = await api("DELETE", `/answers/${id}`);
+    state.mine = Math.max(0, state.mine - (state.last?.adds ?? 1));
+    meter();
     state.last = null;
     reopen(got.item);
     says("Taken back");

@@ -33,12 +33,12 @@ function row(item) {
   const link = el("a", { href: setup.lead && item.answers.length ? `/b/${setup.batch}/adjudicate?item=${item.id}` : `/i/${item.id}` });
   show(link, item.text.length > 240 ? item.text.slice(0, 240) + "…" : item.text);
   const s = item.suggestion;
-  const cells = [el("td", { class: "text" }, link), el("td", {}, s ? `${labelOf(s.label)}${s.score === null ? "" : " " + s.score.toFixed(2)}` : "–")];
-  if (!setup.lead) return el("tr", {}, ...cells, el("td", {}, item.mine ? said(item.mine) + (item.mine.flagged ? " ⚑" : "") : "–"));
+  const cells = [el("td", { class: "text" }, link), el("td", { "data-name": "suggested" }, s ? `${labelOf(s.label)}${s.score === null ? "" : " " + s.score.toFixed(2)}` : "–")];
+  if (!setup.lead) return el("tr", {}, ...cells, el("td", { "data-name": "mine" }, item.mine ? said(item.mine) + (item.mine.flagged ? " ⚑" : "") : "–"));
   const answers = item.answers.map((a) => el("div", {}, el("bdi", {}, a.name), ": " + said(a) + (a.flagged ? " ⚑" : "")));
-  const tick = el("td", {}, el("input", { type: "checkbox", value: item.id, "aria-label": "Tick item " + item.id }));
+  const tick = el("td", { class: "tick" }, el("input", { type: "checkbox", value: item.id, "aria-label": "Tick item " + item.id }));
   const decision = item.decision.source === "unresolved" ? (item.answers.length ? "open" : "–") : `${item.decision.labels.map(labelOf).join(" + ") || "reject"} (${item.decision.source})`;
-  return el("tr", {}, tick, ...cells, el("td", {}, ...(answers.length ? answers : ["–"])), el("td", {}, decision));
+  return el("tr", { class: "lead" }, tick, ...cells, el("td", {}, ...(answers.length ? answers : ["–"])), el("td", { "data-name": "decided" }, decision));
 }
 
 $("filters").addEventListener("submit", (event) => { event.preventDefault(); page = 0; search(); });

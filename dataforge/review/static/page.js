@@ -98,7 +98,7 @@ export function showThread(item) {
   box.replaceChildren(...(item.responses || []).map((text, i) => el("section", {}, el("h2", {}, "Response " + "AB"[i]), show(el("p"), text))));
 }
 
-for (const node of document.querySelectorAll("time[data-time]")) node.textContent = new Date(node.dataset.time * 1000).toLocaleString();
+for (const node of document.querySelectorAll("time[data-time]")) node.textContent = new Date(node.dataset.time * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 document.querySelector("[data-logout]")?.addEventListener("click", async () => {
   await api("DELETE", "/session").catch(() => {});
   location.href = "/login";
