@@ -91,13 +91,17 @@ def rules_of(folder: Folder) -> Rules:
 def _from_ranks(folder: Folder) -> Rules:
     """Every way to spell a token by two tokens is a merge of that token's rank."""
     ranks = folder.ranks
-    pairs = {
+    return Rules(folder.pattern, tuple(ranks[bytes([b])] for b in range(256)), rank_pairs(ranks), whole=ranks)
+
+
+def rank_pairs(ranks: dict[bytes, int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """The pairs of a rank list: (left, right) -> (rank, rank) of the token that they spell."""
+    return {
         (ranks[token[:at]], ranks[token[at:]]): (rank, rank)
         for token, rank in ranks.items()
         for at in range(1, len(token))
         if token[:at] in ranks and token[at:] in ranks
     }
-    return Rules(folder.pattern, tuple(ranks[bytes([b])] for b in range(256)), pairs, whole=ranks)
 
 
 def _from_json(folder: Folder) -> Rules:

@@ -12,16 +12,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from dataforge.kernels import bpe
 from dataforge.kernels import sentencepiece_model as spm
 from dataforge.kernels.buffers import Strings
 from dataforge.kernels.char_classes import cache_folder, write_beside
 from dataforge.kernels.encoding_probe import probe_texts
+from dataforge.kernels.rank_lists import ranks_in, ranks_pattern
 from dataforge.kernels.split_rules import PATTERNS
 from dataforge.kernels.tokenizer_folder import Folder, spelled
 from dataforge.kernels.tokenizer_json import json_of_ranks
@@ -59,6 +62,7 @@ class Encoder:
     why: str
     reference: Reference
     device: Any = None  # a GpuEncoder, where there is a GPU that can do it
+    checker: Reference | None = None  # a faster library with the same ids by construction and by the probe
     _fast: Any = None
     _fed_bytes: int = 0
 
@@ -82,12 +86,26 @@ class Encoder:
         return gigatoken_ids(self._fast, texts)
 
     def check(self, texts: Strings, found: Ids, rows: npt.NDArray[np.int64]) -> None:
-        """Encodes `rows` again by the reference. Raises Differs at the first difference."""
+        """Encodes `rows` again by a reference library. Raises Differs at the first difference.
+
+        Where there is a `checker` it is asked, and the reference only about rows in which it differs.
+        """
         if (self.lane == "reference" and self.device is None) or len(rows) == 0:
             return
-        for row, ids in zip(rows.tolist(), self.reference([texts.text(row).decode() for row in rows]), strict=True):
-            if ids != found.ids[found.offsets[row] : found.offsets[row + 1]].tolist():  # 1 row in 1,000
-                raise Differs(row)
+        odd = _different(self.checker or self.reference, texts, found, rows.tolist())
+        if odd and self.checker is not None:
+            odd = _different(self.reference, texts, found, odd)
+        if odd:
+            raise Differs(odd[0])
+
+
+def _different(reference: Reference, texts: Strings, found: Ids, rows: Sequence[int]) -> list[int]:
+    right = reference([texts.text(row).decode() for row in rows])  # 1 row in 1,000
+    return [
+        row
+        for row, ids in zip(rows, right, strict=True)
+        if ids != found.ids[found.offsets[row] : found.offsets[row + 1]].tolist()
+    ]
 
 
 def open_encoder(folder: Folder, *, lane: Lane | None = None, cache: Path | None = None) -> Encoder:
@@ -98,7 +116,8 @@ def open_encoder(folder: Folder, *, lane: Lane | None = None, cache: Path | None
     why = _verdict(folder, reference, cache or cache_folder())
     if why:
         return Encoder(folder, "reference", why, reference)
-    return Encoder(folder, "gigatoken", "", reference, _fast=gigatoken_of(folder))
+    checker = _checker(folder, reference, cache or cache_folder())
+    return Encoder(folder, "gigatoken", "", reference, checker=checker, _fast=gigatoken_of(folder))
 
 
 def ids_of(lists: Sequence[Sequence[int]]) -> Ids:
@@ -136,15 +155,16 @@ def _sentencepiece(folder: Folder) -> Reference:
 
 def _tiktoken(folder: Folder) -> Reference:
     """tiktoken if it is installed, else the plain definition: slower by far, the same ids."""
-    try:
-        import tiktoken
-    except ImportError:
-        from dataforge.kernels import bpe
-
+    if find_spec("tiktoken") is None:
         model = bpe.rules_of(folder)
         return lambda texts: [bpe.encode(model, text) for text in texts]
-    pattern = PATTERNS[folder.pattern]
-    encoding = tiktoken.Encoding("ranks", pat_str=pattern, mergeable_ranks=folder.ranks, special_tokens={})
+    return _tiktoken_of(folder.pattern, folder.ranks)
+
+
+def _tiktoken_of(pattern: str, ranks: dict[bytes, int]) -> Reference:
+    import tiktoken
+
+    encoding = tiktoken.Encoding("ranks", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens={})
     return lambda texts: [encoding.encode_ordinary(text) for text in texts]
 
 
@@ -177,8 +197,11 @@ def gigatoken_ids(tokenizer: Any, texts: Strings) -> Ids:
     chars = ak.contents.NumpyArray(texts.data, parameters={"__array__": "char"})
     layout = ak.contents.ListOffsetArray(ak.index.Index64(texts.offsets), chars, parameters={"__array__": "string"})
     found = tokenizer.encode_batch(ak.Array(layout), parallel=False)
-    flat = ak.to_packed(found).layout
-    return Ids(np.asarray(flat.offsets, np.int64), np.asarray(flat.content.data).view(np.int32))
+    flat = found.layout
+    if not isinstance(flat, ak.contents.ListOffsetArray) or flat.offsets[0] != 0:  # as it never is so far
+        flat = ak.to_packed(found).layout
+    offsets = np.asarray(flat.offsets.data, np.int64)
+    return Ids(offsets, np.asarray(flat.content.data).view(np.int32)[: offsets[-1]])
 
 
 # --- the probe --------------------------------------------------------------------------------------------------------
@@ -193,6 +216,40 @@ def _verdict(folder: Folder, reference: Reference, cache: Path) -> str:
         why = _probe(folder, reference)
         write_beside(kept, lambda name: Path(name).write_text(json.dumps({"why": why})))
     return why
+
+
+def _checker(folder: Folder, reference: Reference, cache: Path) -> Reference | None:
+    """tiktoken where a tokenizer.json is a rank list in other words and the probe agrees; the verdict is kept."""
+    if folder.format != "json" or find_spec("tiktoken") is None:
+        return None
+    versions = "-".join(f"{name}{_version(name)}" for name in ("tiktoken", "tokenizers"))
+    kept = cache / f"checker{PROBE}-{folder.sha256[:32]}-{versions}.json"
+    try:
+        pattern: str = json.loads(kept.read_text())["pattern"]
+    except (OSError, ValueError, KeyError):
+        pattern = _pattern_of_ranks(folder, reference)
+        write_beside(kept, lambda name: Path(name).write_text(json.dumps({"pattern": pattern})))
+    return _Lazy(folder, pattern) if pattern else None
+
+
+def _pattern_of_ranks(folder: Folder, reference: Reference) -> str:
+    """The name of the split pattern with which tiktoken gives the ids of the reference; empty where it does not."""
+    pattern = ranks_pattern(folder)
+    texts = probe_texts(spelled(folder), _special_texts(folder)) if pattern else []
+    return pattern if pattern and _Lazy(folder, pattern)(texts) == reference(texts) else ""
+
+
+@dataclass
+class _Lazy:
+    """tiktoken, made with the first text to check: it takes a second, and a small run checks none."""
+
+    folder: Folder
+    pattern: str
+    made: Reference | None = None
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        self.made = self.made or _tiktoken_of(self.pattern, ranks_in(self.folder))
+        return self.made(texts)
 
 
 def _versions(folder: Folder) -> str:

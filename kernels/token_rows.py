@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from dataforge.kernels import sentencepiece_model as spm
 from dataforge.kernels.buffers import Strings
@@ -198,7 +199,8 @@ class _Shape:
     target: Longs
 
     def filled(self, values: Ints, *, first: int, last: int, has_first: bool, has_last: bool) -> Ints:
-        out = np.empty(int(self.target[-1]), np.int32)
+        # Arrow's pool hands out the pages of the batch before; new ones would cost as much as the copy
+        out = np.frombuffer(pa.allocate_buffer(4 * int(self.target[-1])), np.int32)
         _copier()(self.source, values, self.kept, self.cut, self.target, (first, last), (has_first, has_last), out)
         return out
 
@@ -222,26 +224,33 @@ def _copy_rows(
     has: tuple[bool, bool],
     out: Ints,
 ) -> None:
-    """One row after another, at the speed of memory under numba; a cut row gets no last value."""
+    """One row after another, at the speed of memory under numba; a cut row gets no last value.
+
+    Places are unsigned: an index that could be negative would keep the compiler from copying in blocks.
+    """
     for row in range(len(kept)):
-        at = target[row]
+        at, begin, count = np.uintp(target[row]), np.uintp(source[row]), np.uintp(kept[row])
         if has[0]:
             out[at] = ends[0]
-            at += 1
-        begin = source[row]
-        for i in range(kept[row]):
+            at += np.uintp(1)
+        for i in range(count):
             out[at + i] = values[begin + i]
         if has[1] and not cut[row]:
-            out[at + kept[row]] = ends[1]
+            out[at + count] = ends[1]
 
 
 def sampled(ids: Strings, every: int) -> Longs:
-    """Rows that the gate checks: one in `every`, chosen by the last four bytes of the row's id."""
+    """Rows that the gate checks: one in `every`, chosen by the last four bytes of the row's id, whatever its length."""
     if every <= 0 or len(ids) == 0:
         return np.zeros(0, np.int64)
     value = np.zeros(len(ids), np.int64)
-    for back in range(1, 5):
-        place = ids.offsets[1:] - back
-        byte = ids.data[np.maximum(place, 0)].astype(np.int64) if len(ids.data) else value
-        value = value * 257 + np.where(place >= ids.offsets[:-1], byte, 0)
+    width = int(ids.offsets[1] - ids.offsets[0])
+    if width >= 4 and (np.diff(ids.offsets) == width).all():  # ids are: without 64-bit places for each of their bytes
+        last = ids.data[ids.offsets[0] : ids.offsets[-1]].reshape(-1, width)[:, -4:].astype(np.int64)
+        value = ((last[:, 3] * 257 + last[:, 2]) * 257 + last[:, 1]) * 257 + last[:, 0]
+    else:
+        for back in range(1, 5):
+            place = ids.offsets[1:] - back
+            byte = ids.data[np.maximum(place, 0)].astype(np.int64) if len(ids.data) else value
+            value = value * 257 + np.where(place >= ids.offsets[:-1], byte, 0)
     return np.flatnonzero(value * 2654435761 % 2**32 % every == 0)

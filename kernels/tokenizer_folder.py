@@ -10,7 +10,7 @@ import base64
 import functools
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ class Folder:
     """One tokenizer, read into memory."""
 
     format: Format
-    data: bytes  # of the defining file
+    data: bytes = field(repr=False)  # of the defining file
     pattern: str = ""  # of `ranks`: a name of split_rules.PATTERNS
     bos: int = -1  # ids of the special tokens, -1 where there is none
     eos: int = -1

@@ -8,6 +8,7 @@ inside a text is encoded as the plain text that it is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,10 +140,16 @@ def _lists(offsets: token_rows.Longs, values: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
 
 
+@functools.lru_cache(2)
+def _ones(size: int) -> pa.Array:
+    """int8[size], shared by the batches of a run, which differ little in size."""
+    return pa.array(np.ones(size, np.int8))
+
+
 def _columns(rows: token_rows.TokenRows) -> list[pa.Array]:
     ids = _lists(rows.offsets, pa.array(rows.ids))
     labels = ids if rows.labels is rows.ids else _lists(rows.offsets, pa.array(rows.labels))
-    ones = _lists(rows.offsets, pa.array(np.ones(len(rows.ids), np.int8)))
+    ones = _lists(rows.offsets, _ones(-(-len(rows.ids) >> 20) << 20).slice(0, len(rows.ids)))
     return [ids, labels, ones, pa.array(np.diff(rows.offsets).astype(np.int32))]
 
 

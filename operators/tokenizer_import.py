@@ -48,7 +48,7 @@ KNOWN_RANKS: dict[str, tuple[str, dict[str, int]]] = {
 class ImportTokenizer(Fold):
     """Make it by `ImportTokenizer.of(path, …)`: `sha256` of the files read is what enters the step's id."""
 
-    VERSION: ClassVar[int] = 3  # the chat template writes what the instruct template writes
+    VERSION: ClassVar[int] = 4  # vocab.json: its numbers are all taken, none is reserved
 
     path: str = field(metadata={"identity": False})
     sha256: str = ""
@@ -154,6 +154,7 @@ def _gpt2(main: Path, out: Path) -> dict[str, Any]:
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     made = json_of_ranks({}, "gpt2", {"<|endoftext|>": vocabulary.get("<|endoftext|>", len(vocabulary))})
     made["model"] |= {"vocab": vocabulary, "merges": merges, "ignore_merges": False}
+    made["added_tokens"] = made["added_tokens"][-1:]  # all other numbers are taken by the vocabulary
     made["pre_tokenizer"] = pre_tokenizer("gpt2")
     write_json(out / "tokenizer.json", made)
     return {"format": "json", "vocab_size": len(vocabulary)}

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from dataforge.errors import ConfigError, GateError, InputError, SchemaError
 from dataforge.kernels import encode as kernel
+from dataforge.kernels.tokenizer_folder import open_folder
 from dataforge.operators.encode import Encode
 from dataforge.operators.tokenizer_train import TrainTokenizer
 from dataforge.schemas.tokens import SPANS_TRAINED
@@ -191,6 +192,34 @@ def test_the_sample_is_one_row_in_a_thousand():
 
     assert 60 < len(sampled(ids, 1000)) < 140
     assert len(sampled(ids, 1)) == 100_000 and len(sampled(ids, 0)) == 0
+
+
+def test_the_sample_does_not_depend_on_how_ids_lie_in_memory():
+    from dataforge.kernels.token_rows import sampled
+
+    same = [f"{i * 0x9E3779B97F4A7C15 % 2**64:016x}" for i in range(500)]
+    mixed = kernel.strings_from([*same, "0", "", "abcde"])
+    assert sampled(kernel.strings_from(same), 7).tolist() == [row for row in sampled(mixed, 7).tolist() if row < 500]
+    sliced = kernel.strings_from(["f" * 16, *same]).slice(1, 501)
+    assert sampled(sliced, 7).tolist() == sampled(kernel.strings_from(same), 7).tolist()
+
+
+def test_a_tokenizer_json_that_is_a_rank_list_is_checked_by_tiktoken(bpe, tmp_path):
+    """Ten times as fast as the reference, which is still asked before a run is failed."""
+    opened = open_folder(bpe)
+    asked = []
+    encoder = kernel.open_encoder(opened, cache=tmp_path)
+    encoder.reference = lambda texts: asked.append(len(texts)) or [[0] for _ in texts]
+    texts = kernel.strings_from([TEXT, "", "\u017f'\u00a0x 1234"])
+    encoder.check(texts, encoder.encode(texts), np.arange(3))
+    assert encoder.checker is not None and not asked
+    wrong = kernel.ids_of([[1], [], [1]])
+    with pytest.raises(kernel.Differs):
+        encoder.check(texts, wrong, np.arange(3))
+    assert asked == [2]
+    encoder.reference = kernel.reference_of(opened)
+    encoder.checker = lambda texts: [[0] for _ in texts]  # wrong by itself: the reference decides
+    encoder.check(texts, encoder.encode(texts), np.arange(3))
 
 
 def test_mistakes_are_said_clearly(bpe, tmp_path):

@@ -100,6 +100,8 @@ def test_gpt2_files_become_one_tokenizer_json(tmp_path):
     theirs.encode_special_tokens = True
     assert encoded(folder) == [theirs.encode(text).ids for text in TEXTS]
     assert folder.eos == made["model"]["vocab"]["<|endoftext|>"]
+    added = json.loads((tmp_path / "out" / "tokenizer.json").read_text())["added_tokens"]
+    assert [token["content"] for token in added] == ["<|endoftext|>"]  # the vocabulary leaves no number free
 
 
 def test_a_tokenizer_json_is_taken_as_it_is_with_the_roles_beside_it(tmp_path):

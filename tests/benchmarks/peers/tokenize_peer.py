@@ -1,7 +1,7 @@
-"""Runs as a process of its own: "PEER FOLDER" TEXTS.jsonl ANSWER.json → {"version", "mb_s", "mb_s_cold", "ids_sha256"}.
+"""Runs as a process of its own: "PEER FOLDER" TEXTS.jsonl ANSWER.json → {"version", "mb_s", "ids_sha256"}.
 
 FOLDER is a tokenizer folder as `ImportTokenizer` writes it. Each peer is fed with what it likes best, on one core.
-CPU seconds; cold = the first pass of a new object, warm = the best of the next passes.
+CPU seconds of the best of three passes after the first.
 """
 
 import hashlib
@@ -16,16 +16,6 @@ import numpy as np
 
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def gigatoken(folder, texts):
-    """An array in, an array out: no Python lists."""
-    import awkward as ak
-    from gigatoken import Tokenizer
-
-    tokenizer = Tokenizer(str(folder / "plain.json"))
-    array = ak.Array(texts)
-    return lambda: tokenizer.encode_batch(array, parallel=False), lambda found: (np.asarray(ids) for ids in found)
 
 
 def tokenizers(folder, texts):
@@ -46,6 +36,13 @@ def tiktoken(folder, texts):
     return lambda: [encoding.encode_ordinary(text) for text in texts], lambda found: found
 
 
+def sentencepiece(folder, texts):
+    from sentencepiece import SentencePieceProcessor
+
+    processor = SentencePieceProcessor(model_file=str(folder / "spm.model"))
+    return lambda: [processor.encode(text) for text in texts], lambda found: found
+
+
 def sha256(lists):
     digest = hashlib.sha256()
     for ids in lists:
@@ -53,21 +50,22 @@ def sha256(lists):
     return digest.hexdigest()
 
 
+PEERS = {"tokenizers": tokenizers, "tiktoken": tiktoken, "sentencepiece": sentencepiece}
+
+
 def main():
     name, given, answer = sys.argv[1:]
     peer, _, folder = name.partition(" ")
     with open(given, encoding="utf8") as file:
         texts = [json.loads(line) for line in file]
-    encode, as_lists = {"gigatoken": gigatoken, "tokenizers": tokenizers, "tiktoken": tiktoken}[peer](
-        Path(folder), texts
-    )
+    encode, as_lists = PEERS[peer](Path(folder), texts)
     times = []
     for _ in range(4):
         start = time.process_time()
         found = encode()
         times.append(time.process_time() - start)
     size = sum(len(text.encode()) for text in texts) / 1e6
-    document = {"version": version(peer), "mb_s": size / min(times[1:]), "mb_s_cold": size / times[0]}
+    document = {"version": version(peer), "mb_s": size / min(times[1:])}
     with open(answer, "w") as file:
         json.dump({**document, "ids_sha256": sha256(as_lists(found))}, file)
 
