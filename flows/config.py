@@ -251,6 +251,8 @@ class LanguageConfig(Section):
     """With keep: a text is dropped only if its language is at least this sure (0 to 1)."""
     min_letters: Count = 20
     """Texts with fewer letters are never dropped for their language."""
+    models: tuple[Literal["lid176", "langid"], ...] = ("lid176",)
+    """With [lid176, langid] both models must agree on texts of under 60 letters; needs the extra `language`."""
 
 
 class DedupeConfig(Section):

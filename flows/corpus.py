@@ -25,7 +25,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     raw = Step("corpus/ingested", ByKey(parts), tuple(sources))
     documents = without_repeats(raw, clean(config), config.dedupe, parts=parts, prefix="corpus")
     quality = Step("corpus/quality", Quality(), (documents,))
-    language = Step("corpus/language", Language(), (documents,))
+    language = Step("corpus/language", Language(models=config.language.models), (documents,))
     personal = Step("corpus/pii", pii(config), (documents,))
     scores = _scores(documents, language, config)
     verdicts = Step("corpus/verdicts", judge(config), (quality, language, *scores))

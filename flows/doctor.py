@@ -18,6 +18,7 @@ PARTS = {
     "gpu": ("cupy-cuda13x",),
     "web": ("trafilatura", "lxml_html_clean", "resiliparse", "brotli"),
     "review": ("starlette", "uvicorn", "sqlalchemy", "argon2-cffi", "markdown-it-py"),
+    "language": ("py3langid",),
     "ner": ("spacy", "presidio-analyzer"),
 }
 CORE = ("pyarrow", "numpy", "numba", "tokenizers", "sentencepiece", "gigatoken", "datasets", "pydantic", "typer")

@@ -1,11 +1,14 @@
 """Language identification: codes, what is taken off first, agreement on short text, equal results in any batch."""
 
+import importlib.util
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataforge.errors import ConfigError
+from dataforge.errors import ConfigError, MissingExtraError
+from dataforge.operators import language
 from dataforge.operators.language import LANGUAGE, Language, iso639_3, language_text, languages, script_of
 
 ENGLISH = "The ships lay quiet in the harbour while the crew waited for the morning tide to come in."
@@ -49,6 +52,48 @@ def test_short_text_needs_agreement():
     assert (name, score > 0.5) == ("deu", True)
     assert judge("xkcd qwrt plmk zxvb")[0] == ("und", 0.0)
     assert judge(GERMAN[:30], agreed_score=1.0)[0] == ("und", 0.0)
+
+
+def test_japanese_is_known_by_its_kana():
+    assert judge("右击向左箭头向上箭头向上翻页退格键")[0][0] in ("zho", "und")
+    assert judge("右クリックで戻る矢印を選択します")[0][0] == "jpn"
+
+
+class Second:
+    """Stands for the other model."""
+
+    def __init__(self, label: str, score: float) -> None:
+        self.answer = label, score
+
+    def __call__(self, text: str) -> tuple[str, float]:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [(("de", 0.2), ("deu", 0.6)), (("nl", 0.99), ("und", 0.0)), (("nb", 0.99), ("und", 0.0))],
+)
+def test_two_models_must_agree_on_short_text(answer, found):
+    operator, short = Language(), "Vielen Dank für die schnelle Antwort"
+    name, score = operator._language(language._model(), Second(*answer), short)
+    assert name == found[0] and (score >= found[1] if found[1] else score == 0)
+    assert operator._language(language._model(), Second("xx", 1.0), GERMAN)[0] == "deu", "long texts ask one model"
+
+
+def test_the_second_model_is_sure_where_the_first_is_not():
+    pytest.importorskip("py3langid", reason="pip install dataforge[language]")
+    both = ("lid176", "langid")
+    assert judge("Edit the points", models=both)[0][0] in ("eng", "und")
+    found = judge("Vielen Dank für die Antwort", "Thanks for the answer, see you", "xkcd qwrt plmk", models=both)
+    assert [name for name, _ in found] == ["deu", "eng", "und"]
+
+
+def test_models_are_named_right_and_installed():
+    with pytest.raises(ConfigError, match="lid176, langid"):
+        Language(models=("langid",))
+    if importlib.util.find_spec("py3langid") is None:
+        with pytest.raises(MissingExtraError, match="py3langid"):
+            Language(models=("lid176", "langid"))
 
 
 def test_a_long_text_is_judged_by_beginning_middle_and_end():
