@@ -19,7 +19,7 @@ import pyarrow as pa
 from dataforge.errors import ConfigError
 from dataforge.identity import row_id
 from dataforge.operator import Contract, Map, Rows
-from dataforge.operators.instruct_answer import reason_against
+from dataforge.operators.instruct_answer import reason_against, reason_unhelpful
 from dataforge.operators.instruct_render import TEMPLATES, chat, fitting, render, spoken
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.verdict import DROPPED
@@ -45,7 +45,7 @@ class Instruct(Map):
     team: tuple[str, ...] = ()  # only answers of these people; their turns are the assistant's
     consent: str = ""
     contract: ClassVar[Contract] = Contract.DERIVED
-    VERSION: ClassVar[int] = 2  # a landmark is a fixed spelling, the same for the chat template
+    VERSION: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:
@@ -136,7 +136,10 @@ class Instruct(Map):
     def _reason(self, turns: list[Turn], places: list[int], reasons: list[str]) -> str:
         """Why an answer is not used; also noted in `reasons`."""
         answer = [turns[at] for at in places]
-        reason = reason_against("\n".join(turn["text"] for turn in answer), self.min_words)
+        text = "\n".join(turn["text"] for turn in answer)
+        reason = reason_against(text, self.min_words)
+        if not reason and not self.persona:
+            reason = reason_unhelpful(text, self.min_words)
         if (
             not reason
             and self.persona

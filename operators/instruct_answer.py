@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from dataforge.operators.instruct_fillers import told
+
 MASKED = re.compile(r"<[A-Z][A-Z_]{2,30}>")
 LINK = re.compile(r"(?:https?://|www\.).+|[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.[a-z]{2,10}(?:/.*)?")
 MENTION = re.compile(r"@[\w.-]+|\buser_[a-z2-7]{10}\b|#[\w-]+")
@@ -40,10 +42,17 @@ def reason_against(text: str, min_words: int) -> str:
     if len(left) < LONG_ENOUGH and ELSEWHERE.search(text):
         return "see_dm"
     if len(left) >= min_words or "`" in text:
-        return ""
+        return "removed_by_pii" if 3 * len(MASKED.findall(text)) > len(left) else ""
     if bare != text:
         return "removed_by_pii"
     return "one_word" if len(left) == 1 else "too_short"
+
+
+def reason_unhelpful(text: str, min_words: int) -> str:
+    """Why an answer of more than one word is none: `"Let me check."` -> "deferred"; not for a persona, whose voice it is."""
+    left, reason = told(text)
+    bare = SHORT_CODE.sub(" ", MENTION.sub(" ", _without_links(MASKED.sub(" ", left))))
+    return reason if reason and "`" not in left and len(_words(bare)) < min_words else ""
 
 
 def _without_links(text: str) -> str:

@@ -4,10 +4,13 @@ import json
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dataforge.errors import ConfigError
 from dataforge.operators.instruct import Instruct
-from dataforge.operators.instruct_answer import reason_against
+from dataforge.operators.instruct_answer import reason_against, reason_unhelpful
+from dataforge.operators.instruct_fillers import told
 from dataforge.schemas.conversation import CONVERSATION
 from dataforge.schemas.instruct import INSTRUCT
 from tests.operators.slack_talking import conversations, said
@@ -198,3 +201,41 @@ def test_unknown_settings_are_named(name, value):
 )
 def test_reasons_against_an_answer(answer, reason):
     assert reason_against(answer, 3) == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("I have no idea, sorry", "not_known"),
+        ("hm, let me have a look", "deferred"),
+        ("I've opened a ticket for you", "deferred"),
+        ("let's take this offline", "see_dm"),
+        ("as I said above", "see_dm"),
+        ("maybe ask @user_abcdefghij about it", "refers"),
+        ("same problem here since yesterday", "no_answer"),
+        ("thanks, should be fixed now", "no_answer"),
+        ("which browser do you use", "asks_back"),
+        ("Good question! Let me check and get back to you.", "deferred"),
+        ("Let me check... yes, the certificate expired, I renewed it.", ""),
+        ("Not sure, but I think the cache needs a purge after every release.", ""),
+        ("Have you tried clearing the cache? That fixed it for me last week.", ""),
+        ("Look into /var/log/app.log, the reason is printed there.", ""),
+        ("Ask for the key at reception before 5pm.", ""),
+        ("No idea why, `make clean` helps", ""),
+    ],
+)
+def test_sentences_that_answer_nothing_do_not_count(answer, reason):
+    assert reason_unhelpful(answer, 4) == reason
+
+
+def test_a_help_desk_leaves_unhelpful_answers_out_and_a_persona_keeps_its_voice():
+    rows = thread(QUESTION, ("bob", "let me have a look"))
+    assert pairs(*rows) == ([], ["deferred"])
+    assert [row["output"] for row in pairs(*rows, persona="bob", consent="letter")[0]] == ["let me have a look"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="ok, you@i?.let me check\n", max_size=300))
+def test_what_is_left_of_an_answer_is_part_of_it(text):
+    left, reason = told(text)
+    assert set(left.split()) <= set(text.split()) and (reason or left.split() == text.split())
