@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 
 from dataforge.errors import ConfigError
 
+MARKS_LIE_IN = (0x300, 0x20000)  # in every Unicode so far; looking at all planes takes each worker 0.2 s more
 MAX_MARKS = 8  # combining marks on one letter; no script stacks more, "Zalgo" text does
 _LONGEST_SIGN = 8  # characters that any of ftfy's signs spans, and one to spare
 _FTFY_SEGMENT = 1_000_000  # ftfy cuts longer lines; then its context, and so its verdict, is not that of the line
@@ -155,7 +155,7 @@ def _fix_hidden(text: str) -> str:
 @functools.cache
 def mark_class() -> str:
     """All code points with a combining class, as ranges of a regular expression (Unicode version of this Python)."""
-    marks = [point for point in range(0x300, sys.maxunicode + 1) if unicodedata.combining(chr(point))]
+    marks = [point for point in range(*MARKS_LIE_IN) if unicodedata.combining(chr(point))]
     ranges: list[list[int]] = []
     for point in marks:
         if ranges and ranges[-1][1] == point - 1:

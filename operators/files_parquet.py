@@ -11,12 +11,22 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataforge.errors import CorruptError, SchemaError, escape
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.files import FileSource, InputFile, location_of, open_raw
-from dataforge.operators.files_rows import RowBuffer, RowFault, key_of, seconds_of, text_of, utf8
+from dataforge.operators.files_rows import (
+    BATCH_BYTES,
+    RowBuffer,
+    RowFault,
+    documents_of,
+    key_of,
+    seconds_of,
+    text_of,
+    utf8,
+)
 
 _BATCH_ROWS = 1024
 # What pyarrow raises on damaged files, seen on mutated and known-bad ones; some are not ArrowExceptions.
@@ -54,11 +64,25 @@ class ParquetFiles(FileSource):
         with open_raw(location_of(self.path, name)) as stream:
             line = 1
             for batch in _batches(stream, self._columns(), name):
-                yield from self._documents(batch, name, line)
+                whole = self._whole(batch)
+                yield from self._documents(batch, name, line) if whole is None else [whole]
                 line += batch.num_rows
 
     def _columns(self) -> list[str]:
         return list(dict.fromkeys(c for c in (self.text, self.key, self.uri, self.created) if c))
+
+    def _whole(self, batch: pa.RecordBatch) -> Rows | None:
+        """The rows as columns where none of them can be at fault, else None: `_documents` then looks at each."""
+        keys = None if self.key is None else _plain(batch.column(self.key), numbers=True)
+        texts, uris = _plain(batch.column(self.text)), None if self.uri is None else _plain(batch.column(self.uri))
+        if self.created is not None or texts is None or texts.null_count or (self.uri is not None and uris is None):
+            return None
+        if self.key is not None and (keys is None or keys.null_count or not pc.all(pc.not_equal(keys, "")).as_py()):
+            return None
+        lengths = pc.binary_length(texts)
+        if (pc.max(lengths).as_py() or 0) > self.max_row_bytes or (pc.sum(lengths).as_py() or 0) > BATCH_BYTES:
+            return None
+        return Rows(documents_of(self.name, keys, texts, uris, self.licence)) if len(texts) else None
 
     def _documents(self, batch: pa.RecordBatch, name: str, line: int) -> Iterator[Rows]:
         buffer = RowBuffer(self.name, name, self.licence)
@@ -84,6 +108,19 @@ class ParquetFiles(FileSource):
             None if uri is None else text_of(_decoded(uri, str(self.uri)), str(self.uri)),
             seconds_of(created, str(self.created)),
         )
+
+
+def _plain(column: pa.Array, *, numbers: bool = False) -> pa.Array | None:
+    """A column of strings (valid UTF-8), or of integers where they count, as string[n]; None for all others."""
+    if numbers and pa.types.is_integer(column.type):
+        return column.cast(pa.string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    return column.cast(pa.string())
 
 
 def _batches(stream: BinaryIO, columns: list[str], name: str) -> Iterator[pa.RecordBatch]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import xxhash
 
 from dataforge.errors import ConfigError, escape
-from dataforge.identity import row_ids
+from dataforge.identity import row_ids, text_hashes
 from dataforge.operator import Rows
 from dataforge.schemas.document import DOCUMENT
 from dataforge.schemas.verdict import DROPPED, QUARANTINED
@@ -99,6 +99,25 @@ def documents(
         pa.array(texts, pa.string()),
         pa.array(uris, pa.string()),
         pa.array(created_s, pa.int64()),
+        pa.repeat(pa.scalar(licence, pa.string()), size),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=DOCUMENT)
+
+
+def documents_of(
+    name: str, keys: pa.Array | None, texts: pa.Array, uris: pa.Array | None, licence: str | None
+) -> pa.RecordBatch:
+    """`documents` of whole columns: strings without nulls or empty keys, which the caller has seen to."""
+    size = len(texts)
+    nothing = pa.nulls(size, pa.string())
+    native = text_hashes(texts) if keys is None else keys
+    columns = [
+        row_ids(name, native.to_pylist()),
+        pa.repeat(pa.scalar(name, pa.string()), size),
+        pa.repeat(pa.scalar("", pa.string()), size) if keys is None else keys,
+        texts,
+        nothing if uris is None else uris,
+        pa.nulls(size, pa.int64()),
         pa.repeat(pa.scalar(licence, pa.string()), size),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=DOCUMENT)

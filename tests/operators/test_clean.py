@@ -1,6 +1,8 @@
 """Cleaning: what happens to each code point, and that the fast path changes nothing."""
 
+import sys
 import time
+import unicodedata
 
 import pyarrow as pa
 import pytest
@@ -11,10 +13,17 @@ from dataforge.errors import ConfigError
 from dataforge.identity import text_hashes
 from dataforge.operators.clean import Clean
 from dataforge.operators.clean_code import clean_code, drop_licence, is_code
-from dataforge.operators.clean_text import TextRules, _fix_encoding, _ftfy, clean_text, suspicious
+from dataforge.operators.clean_text import MARKS_LIE_IN, TextRules, _fix_encoding, _ftfy, clean_text, suspicious
 from dataforge.schemas.document import CLEAN, DOCUMENT
 
 RULES = TextRules()
+
+
+def test_no_mark_lies_outside_the_range_that_is_searched():
+    marks = {point for point in range(sys.maxunicode + 1) if unicodedata.combining(chr(point))}
+    assert marks <= set(range(*MARKS_LIE_IN))
+
+
 # Letters and signs that mojibake is made of, beside hidden characters, marks, spaces and plain text of several scripts.
 ALPHABET = (
     "aZ 1.,\t\n\r\x00\x07\x0b\x0c\x1b\x7f\x80\x85\x99\x9d\xa0\xad°´·ÃÂÎÐàâéïöØÙÜßœŒŸžŠš€£¥¢§¶©®™«»¿¡“”‘’„‚‹›•–—…"

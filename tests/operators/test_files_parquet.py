@@ -5,7 +5,7 @@ import datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataforge.errors import CorruptError, InputError, SchemaError
@@ -54,6 +54,32 @@ def test_text_that_is_not_utf8_is_set_aside(tmp_path, kind):
 def test_a_text_over_the_limit_is_set_aside(tmp_path):
     kept, bad, *_ = read_all(source_of(tmp_path, pa.table({"text": ["x" * 101, "ok"]}), max_row_bytes=100))
     assert ([row["text"] for row in kept], bad[0]["code"]) == (["ok"], "ROWSIZE")
+
+
+TEXTS = st.none() | st.text(max_size=4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(st.tuples(TEXTS, TEXTS | st.integers(0, 3), TEXTS), min_size=1, max_size=4), uri=st.booleans())
+@example(rows=[("a", "k", None)], uri=True)
+@example(rows=[("a", 7, "u")], uri=True)
+def test_columns_without_fault_are_taken_whole_and_give_the_rows_that_a_look_at_each_gives(rows, uri):
+    texts, keys, uris = zip(*rows, strict=True)
+    named = keys if all(isinstance(key, int) for key in keys) else [key if key is None else str(key) for key in keys]
+    keys = pa.array(named)
+    batch = pa.record_batch({"text": pa.array(texts, pa.large_string()), "key": keys, "uri": pa.array(uris, pa.string())})
+    for key in (None, "key"):
+        source = ParquetFiles("s", "x.parquet", key=key, uri="uri" if uri else None)
+        whole, each = source._whole(batch), list(source._documents(batch, "x.parquet", 1))
+        perfect = None not in texts and (key is None or all(k not in (None, "") for k in keys.to_pylist()))
+        assert (whole is not None) == perfect
+        if whole is not None:
+            assert [rows.quarantined for rows in each] == [None] and whole.kept == each[0].kept
+
+
+def test_numbers_are_no_texts():
+    batch = pa.record_batch({"text": [1, 2]})
+    assert ParquetFiles("s", "x.parquet")._whole(batch) is None
 
 
 def test_a_missing_column_names_those_there_are(tmp_path):
