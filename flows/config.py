@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from dataforge.config_file import read_yaml
 from dataforge.errors import SecretError
@@ -437,6 +437,10 @@ class InstructConfig(Section):
     """With persona: where that person's consent is on file."""
 
 
+def _own_splits(value: object) -> object:
+    return {True: "any", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 class SplitConfig(Section):
     """Which rows are held out, and what must not leak into training."""
 
@@ -444,8 +448,9 @@ class SplitConfig(Section):
     """Changes which clusters fall into which split."""
     decontaminate: str | None = None
     """JSONL files of evaluation texts (column text): corpus rows that share an n-gram with them are dropped."""
-    own_splits: bool = False
-    """Also drop train rows that share an n-gram with this dataset's own validation and test rows."""
+    own_splits: Annotated[Literal["contained", "any", "off"], BeforeValidator(_own_splits)] = "contained"
+    """Leaks between this dataset's own splits: contained drops validation and test rows that a train row holds (4 of 5 of
+    their n-grams); any (or true) drops train rows that share an n-gram with them, even boilerplate."""
     words: Annotated[int, Field(ge=5, le=100)] = 13
     """Length of the n-grams in words."""
     fewest: Positive = 1

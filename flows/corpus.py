@@ -14,6 +14,7 @@ from dataforge.operators.decontaminate import Decontaminate, Ngrams
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.language import Language
+from dataforge.operators.leaks import Contained, DropLeaks, HeldOut, Leaks
 from dataforge.operators.quality import Quality
 from dataforge.operators.select import DropContaminated, Select
 from dataforge.operators.split import SplitByCluster
@@ -36,7 +37,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)
     selected = Step("corpus/selected", Select(treatment(config)), inputs)
-    return _decontaminated(selected, config)
+    return _decontaminated(selected, config, parts)
 
 
 def _scores(documents: Step, language: Step, config: Config) -> list[Step]:
@@ -46,7 +47,7 @@ def _scores(documents: Step, language: Step, config: Config) -> list[Step]:
     return [Step(name, operator, inputs[name]) for name, operator in operators.items()]
 
 
-def _decontaminated(selected: Step, config: Config) -> Step:
+def _decontaminated(selected: Step, config: Config, parts: int) -> Step:
     """Without rows that share n-grams with evaluation files or the dataset's own held-out rows, where that is asked."""
     split = config.split
     if split.decontaminate is not None:
@@ -54,8 +55,18 @@ def _decontaminated(selected: Step, config: Config) -> Step:
         known = Step("decontaminate/evaluation", Ngrams(split.words), (Step("decontaminate/read", files),))
         marks = Step("corpus/contamination", Decontaminate(split.fewest), (selected, known))
         selected = Step("corpus/decontaminated", DropContaminated(), (selected, marks))
-    if split.own_splits:
+    if split.own_splits == "any":
         known = Step("decontaminate/held-out", Ngrams(split.words, ("validation", "test")), (selected,))
         marks = Step("corpus/leaks", Decontaminate(split.fewest, by_split=True), (selected, selected, known))
         selected = Step("corpus/without-leaks", DropContaminated(), (selected, marks))
+    if split.own_splits == "contained" and set(config.publish.splits) - {"train"}:
+        selected = _held_out_apart(selected, split.words, parts)
     return selected
+
+
+def _held_out_apart(selected: Step, words: int, parts: int) -> Step:
+    """Without held-out rows that a training row contains."""
+    known = Step("decontaminate/held-out", HeldOut(words), (selected,))
+    contained = Step("decontaminate/contained", Contained(words), (selected, known))
+    leaks = Step("corpus/leaks", Leaks(parts), (contained,))
+    return Step("corpus/without-leaks", DropLeaks(), (selected, leaks))

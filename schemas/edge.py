@@ -42,3 +42,13 @@ EARLIER = pa.schema(
         pa.field("union", pa.int64()),  # shingles in either
     ]
 )
+
+# A held-out row and a training row that contains it.
+LEAK = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),  # of the held-out row
+        pa.field("train", pa.string(), nullable=False),
+        pa.field("found", pa.int32(), nullable=False),  # n-grams of the held-out row's sample that the training row holds
+        pa.field("sampled", pa.int32(), nullable=False),
+    ]
+)

@@ -70,7 +70,8 @@ class Signed(Source):
 
     def _rows(self, number: np.ndarray, high: np.ndarray) -> pa.RecordBatch:
         draw = mixed(number + np.uint64(1 << 40))
-        families = np.where(draw % np.uint64(5) == 0, (draw >> np.uint64(20)) % np.uint64(self.rows // 10), number + np.uint64(self.rows))
+        family = (draw >> np.uint64(20)) % np.uint64(self.rows // 10)
+        families = np.where(draw % np.uint64(5) == 0, family, number + np.uint64(self.rows))
         keys = mixed(families[:, None] * np.uint64(WIDTH) + np.arange(WIDTH, dtype=np.uint64))
         ends = pa.array(np.arange(0, len(number) * WIDTH + 1, WIDTH, dtype=np.int32))
         lists = pa.ListArray.from_arrays(ends, pa.array(keys.reshape(-1)))
