@@ -122,7 +122,7 @@ def _next(s: dict[str, Any], config: str) -> str:
         pace = f", about {max(1, round(left / 60))} min at the pace of the last hour" if left else ""
         return f"{progress['answers_left']} answers are missing{pace}: dataforge review serve {config}"
     if open_:
-        return f"a lead decides {open_} rows on the page (Adjudicate), then closes"
+        return f"a lead decides {open_} row{'s' if open_ > 1 else ''} on the page (Adjudicate), then closes"
     return f"dataforge review close {config} --batch {batch['id']}, then dataforge run {config}"
 
 

@@ -17,8 +17,12 @@ async function load() {
   // An answer given while this request was on its way makes its item old news.
   const fresh = got.items.filter((item) => !outbox.has(item.id) && !(state.sent.get(item.id) >= started) && item.id !== state.item?.id);
   state.next = fresh;
+  ahead();
   return got;
 }
+
+// How many rows can be answered without a server.
+const ahead = () => { $("desk").dataset.ahead = state.next.length; };
 
 async function advance() {
   state.busy = false;
@@ -32,6 +36,7 @@ async function advance() {
     if (!state.next.length) return empty(got);
   }
   open(state.next.shift());
+  ahead();
   if (!state.next.length) load().catch(() => {}); // ahead of time; without it the next advance asks again
 }
 
