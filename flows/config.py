@@ -34,6 +34,14 @@ def _secret_place(value: str) -> str:
     return value
 
 
+def _token_place(value: str) -> str:
+    if value.startswith("prefect:") and re.fullmatch(r"[a-z0-9-]+", value.removeprefix("prefect:")):
+        return value
+    if not value.startswith(("env:", "file:")) or len(value.split(":", 1)[1]) == 0:
+        raise ValueError("must be env:NAME or file:PATH, or prefect:BLOCK for a Secret; a token never stands in a config")
+    return value
+
+
 def _power_of_two(value: int) -> int:
     if value & (value - 1) or not 1 <= value <= 65536:
         raise ValueError("must be auto or a power of two from 1 to 65536")
@@ -57,6 +65,7 @@ def _finite(value: float) -> float:
 Name = Annotated[str, AfterValidator(_name)]
 ScoreName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 SecretPlace = Annotated[str, AfterValidator(_secret_place)]
+TokenPlace = Annotated[str, AfterValidator(_token_place)]
 Share = Annotated[float, Field(ge=0, le=1), AfterValidator(_finite)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -164,8 +173,8 @@ class SlackConfig(Section):
     """How bold, italic and strike are written: not at all, or as Markdown."""
     urls: Literal["label", "url", "both", "domain"] = "domain"
     """Links: their label, the URL, both, or label and domain."""
-    token: SecretPlace | None = None
-    """Token of the Slack app, for `dataforge slack pull`."""
+    token: TokenPlace | None = None
+    """Token of the Slack app, for `dataforge slack pull`: env:NAME, file:PATH or prefect:BLOCK, a Secret block."""
     tier: Annotated[int, Field(ge=1, le=4)] = 3
     """Rate-limit tier of history and replies; 1 for apps outside the Marketplace."""
     lookback_days: Count = 30

@@ -26,7 +26,7 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
-from dataforge.errors import EXIT_LOCKED, EXIT_PARTIAL, DataforgeError, LockedError, MissingExtraError  # noqa: E402
+from dataforge.errors import EXIT_LOCKED, EXIT_PARTIAL, DataforgeError, LockedError, MissingExtraError, SecretError  # noqa: E402
 from dataforge.flows.config import Config, load_config  # noqa: E402
 from dataforge.flows.execute import Outcome, execute  # noqa: E402
 
@@ -264,6 +264,20 @@ def ingest_slack(config: str) -> State[Any]:
         return state_of_error(error)
     emit("ingest.finished", "dataset", slug(loaded.name), {"messages": document.get("messages", 0)})
     return Completed(message="pulled")
+
+
+def secret_of_block(name: str) -> str:
+    """What a Secret block of the Prefect server holds. Neither it nor the server's answer is in the error."""
+    from prefect.blocks.system import Secret
+
+    try:
+        value = Secret.load(name, _sync=True).get()
+    except Exception as error:
+        what = f"Secret block {name!r} cannot be read: {type(error).__name__}"
+        raise SecretError(what, key="slack.token", hint="make it in Prefect, under this name") from None
+    if not isinstance(value, str) or not value:
+        raise SecretError(f"Secret block {name!r} holds no text", key="slack.token")
+    return value
 
 
 @flow(persist_result=False)

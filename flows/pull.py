@@ -17,6 +17,14 @@ from dataforge.store import Store
 PER_MINUTE = {1: 1.0, 2: 20.0, 3: 50.0, 4: 100.0}  # requests by rate-limit tier, as Slack documents them
 
 
+def _token(place: str, config: Config) -> str:
+    if place.startswith("prefect:"):
+        from dataforge.flows.orchestrate import secret_of_block
+
+        return secret_of_block(place.removeprefix("prefect:"))
+    return read_token(secret_place(place, config))
+
+
 def pull(config: Config, *, full: bool = False) -> dict[str, Any]:
     """`{"schema", "sources": {name: counts}, "messages"}`. Under the store's lock; goes on where it stopped.
 
@@ -28,7 +36,7 @@ def pull(config: Config, *, full: bool = False) -> dict[str, Any]:
     if not names or config.slack.token is None:
         hint = "add a source of kind slack_api, and slack.token: env:NAME"
         raise ConfigError("there is nothing to pull", key="slack.token" if names else "sources", hint=hint)
-    transport = sdk_transport(read_token(secret_place(config.slack.token, config)))
+    transport = sdk_transport(_token(config.slack.token, config))
     store = Store(config.path(config.store))
     counts: dict[str, Any] = {}
     with store.lock():

@@ -18,8 +18,11 @@ from dataforge import Store
 from dataforge.engine.local import Local
 from dataforge.flows.config import load_config
 from dataforge.flows.execute import Outcome
+from dataforge.operators.slack_api import sdk_transport
 from tests.flows.calling import CHEAP, files, line, published
 from tests.flows.demo import DEMO, copy_demo, small_config
+from tests.operators.slack_reading import USERS, message
+from tests.slack_server import FakeSlack, serve
 
 ROOT = Path(__file__).parent.parent.parent
 CANARY = "canaryword7391"  # stands in a text; must stand nowhere in Prefect's database
@@ -137,6 +140,53 @@ def test_no_text_and_no_token_is_in_prefects_database(server: Path, tmp_path: Pa
     everything = b"".join(path.read_bytes() for path in server.parent.glob(f"{server.name}*"))
     assert b"canary-run-report" in everything, "this is the database"
     assert [c for c in (CANARY, "ana@example.org", "canarytoken") if c.encode() in everything] == []
+
+
+TOKEN = "xoxb-7391-canarytoken"
+
+
+@pytest.mark.parametrize("place", ["env:CANARY_TOKEN", "file:token", "prefect:slack-token"])
+def test_a_pull_as_a_flow_takes_its_token_from_the_environment_a_file_or_a_block_and_tells_nobody(
+    server: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    from prefect.blocks.system import Secret
+
+    from dataforge.flows import orchestrate
+    from dataforge.flows import pull as pulling
+
+    monkeypatch.setenv("CANARY_TOKEN", TOKEN)
+    monkeypatch.setenv("SLACK_KEY_OF_TEST", "0123456789abcdef0123")
+    (tmp_path / "token").write_text(TOKEN)
+    config = tmp_path / "dataforge.yaml"
+    config.write_text(
+        "name: help\nstore: store\nout: out\nsources:\n  - {name: api, kind: slack_api}\n"
+        f'slack: {{key: "env:SLACK_KEY_OF_TEST", token: "{place}"}}\n'
+    )
+    rows = [message(f"170000000{at}.000000", text=f"{CANARY} {at}") for at in range(9)]
+    fake = FakeSlack(USERS, [{"id": "C1", "name": "general"}], {"C1": rows}, script={4: "503"})
+    tokens = []
+    with serve(fake) as url:
+
+        def transport(token: str) -> Any:
+            tokens.append(token)
+            return sdk_transport(token, base_url=url, timeout_s=5)
+
+        monkeypatch.setattr(pulling, "sdk_transport", transport)
+        if place.startswith("prefect:"):
+            assert orchestrate.ingest_slack(str(config), return_state=True).name != "Completed", "no such block yet"
+            Secret(value=TOKEN).save("slack-token", overwrite=True, _sync=True)
+        assert orchestrate.ingest_slack(str(config), return_state=True).name == "Completed"
+    assert tokens == [TOKEN]
+    pages = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*.json"))
+    assert all(f"{CANARY} {at}".encode() in pages for at in range(9))
+    said = "".join(capfd.readouterr()) + caplog.text
+    told = b"".join(path.read_bytes() for path in server.parent.glob(f"{server.name}*")) + pages + said.encode()
+    assert b"canarytoken" not in told and CANARY not in said
 
 
 def test_an_api_that_does_not_answer_means_a_direct_run_with_the_same_bytes(tmp_path: Path) -> None:
