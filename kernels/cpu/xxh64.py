@@ -2,8 +2,8 @@
 """xxHash64 compiled: one string, and thousands of short strings at a time.
 
 Shingles overlap and have some 30 bytes; hashing them one by one costs two mispredicted branches each. `hash_many` sorts
-them by length / 8 (no result depends on the order), so that every loop over a group is free of branches and the
-compiler turns it into vector instructions.
+them by length (no result depends on the order), so that every loop over a group is free of branches and the compiler
+turns it into vector instructions: groups of length / 8 for the words of 8 bytes, of one length for the bytes after them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataforge.kernels.cpu.vectors import load64
 
 P1, P2, P3, P4, P5 = (np.uint64(p) for p in (definition.P1, definition.P2, definition.P3, definition.P4, definition.P5))
 LONG = 64  # groups of 8 bytes; strings of 512 bytes and more are hashed one by one
+LENGTHS = 8 * LONG
 PADDING = 8  # bytes that may be read (never used) after the last string
 
 
@@ -72,57 +73,73 @@ def hash_one(address, length, seed):
 @njit(nogil=True, cache=True)
 def hash_many(base, places, lengths, count, scratch, out):
     """xxh64, seed 0, of `count` strings at base + places[i] into out[i]. `scratch` is `scratch_for(len(out))`."""
-    order, place, size, value, word, lanes = scratch
-    bounds = _sort_by_groups(lengths, count, order)
-    for i in range(count):
-        place[i] = base + np.uintp(places[order[i]])
-        size[i] = np.uint64(lengths[order[i]])
+    order, place, value, word, lanes, bounds = scratch
+    _sort_by_length(base, places, lengths, count, order, place, bounds)
     for group in range(LONG):
-        first, last = bounds[group], bounds[group + 1]
+        first, last = bounds[8 * group], bounds[8 * group + 8]
         if first < last:
             part = slice(first, last)
-            _hash_group(group, place[part], size[part], value[part], word[part], lanes)
-    for i in range(bounds[LONG], count):
-        value[i] = hash_one(place[i], np.int64(size[i]), np.uint64(0))
+            _hash_group(group, place[part], value[part], word[part], bounds[8 * group : 8 * group + 9], lanes)
+    for i in range(bounds[LENGTHS], count):
+        value[i] = hash_one(place[i], lengths[order[i]], np.uint64(0))
     for i in range(count):
         out[order[i]] = value[i]
 
 
 @njit(nogil=True, cache=True)
-def _sort_by_groups(lengths, count, order):
-    """Counting sort by min(length / 8, LONG): fills `order`, gives the bounds of the groups."""
-    bounds = np.zeros(LONG + 2, np.int64)
+def _sort_by_length(base, places, lengths, count, order, place, bounds):
+    """Counting sort by min(length, LENGTHS): fills `order` and `place`; bounds[length] is where its strings begin."""
+    bounds[:] = 0
     for i in range(count):
-        bounds[min(lengths[i] >> 3, LONG) + 1] += 1
-    for group in range(LONG + 1):
-        bounds[group + 1] += bounds[group]
-    cursor = bounds.copy()
-    for i in range(count):
-        group = min(lengths[i] >> 3, LONG)
-        order[cursor[group]] = i
-        cursor[group] += 1
-    return bounds
+        bounds[np.uintp(min(lengths[i], LENGTHS) + 2)] += 1
+    for length in range(LENGTHS + 1):
+        bounds[length + 1] += bounds[length]
+    for i in range(count):  # bounds[length + 1] is the cursor, and ends where the next length begins
+        length = np.uintp(min(lengths[i], LENGTHS) + 1)
+        at = np.uintp(bounds[length])
+        bounds[length] += 1
+        order[at] = i
+        place[at] = base + np.uintp(places[i])
 
 
 @njit(nogil=True, cache=True)
-def _hash_group(group, place, size, value, word, lanes):
-    """Strings of 8 * group … 8 * group + 7 bytes, step by step over all of them."""
+def _hash_group(group, place, value, word, bounds, lanes):
+    """Strings of 8 * group … 8 * group + 7 bytes, step by step over all of them; bounds[i] is where 8 * group + i begin."""
     count, at = len(place), 0
     if group >= 4:
         at = _stripes(group // 4, place, value, word, lanes)
     else:
         for i in range(count):
             value[i] = P5
-    for i in range(count):
-        value[i] += size[i]
+    for rest in range(8):
+        for i in range(bounds[rest] - bounds[0], bounds[rest + 1] - bounds[0]):
+            value[i] += np.uint64(8 * group + rest)
     for _ in range(group % 4):
         _gather(place, at, word)
         for i in range(count):
             value[i] = rotate(value[i] ^ mix(np.uint64(0), word[i]), 27) * P1 + P4
         at += 8
     _gather(place, at, word)
+    for rest in range(1, 8):
+        part = slice(bounds[rest] - bounds[0], bounds[rest + 1] - bounds[0])
+        _take_bytes(rest, value[part], word[part])
     for i in range(count):
-        value[i] = finish(value[i], word[i], size[i])
+        value[i] = (value[i] ^ value[i] >> np.uint64(33)) * P2
+        value[i] = (value[i] ^ value[i] >> np.uint64(29)) * P3
+        value[i] ^= value[i] >> np.uint64(32)
+
+
+@njit(nogil=True, cache=True)
+def _take_bytes(rest, value, word):
+    """The last `rest` bytes of strings of one length, which are the low ones of `word`."""
+    if rest & 4:
+        for i in range(len(value)):
+            value[i] = rotate(value[i] ^ (word[i] & np.uint64(0xFFFFFFFF)) * P1, 23) * P2 + P3
+            word[i] >>= np.uint64(32)
+    for _ in range(rest & 3):
+        for i in range(len(value)):
+            value[i] = rotate(value[i] ^ (word[i] & np.uint64(0xFF)) * P5, 11) * P1
+            word[i] >>= np.uint64(8)
 
 
 @njit(nogil=True, cache=True)
@@ -162,6 +179,6 @@ def scratch_for(count):
         np.empty(count, np.uintp),
         np.empty(count, np.uint64),
         np.empty(count, np.uint64),
-        np.empty(count, np.uint64),
         np.empty((4, count), np.uint64),
+        np.empty(LENGTHS + 3, np.int64),
     )
