@@ -321,7 +321,7 @@ class PiiConfig(Section):
     private_addresses: bool = False
     """Also IP addresses of private ranges."""
     ner: str = ""
-    """Names of people, organisations, places: spacy:MODEL (a path) or presidio:LANGUAGE; extra `ner`."""
+    """Names of people, organisations, places: spacy:MODEL (a name or a folder) or presidio:LANGUAGE:MODEL; extra `ner`."""
 
     @model_validator(mode="after")
     def _needs_key(self) -> PiiConfig:

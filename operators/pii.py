@@ -31,12 +31,12 @@ STRUCTURED = (
 
 @dataclass(frozen=True)
 class FindPii(Map):
-    """`kinds`: what is looked for. `ner`: "" for none, "spacy:MODEL" or "presidio:LANGUAGE" (extra `ner`).
+    """`kinds`: what is looked for. `ner`: "" for none, "spacy:MODEL" or "presidio:LANGUAGE:MODEL" (extra `ner`).
     With a model, or with names (file inputs, JSONL `{"name", "kind"}`), the kinds of names are looked for as well.
     `private_addresses`: IP addresses of private ranges count too.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     contract: ClassVar[Contract] = Contract.SAME
 
     kinds: tuple[str, ...] = STRUCTURED

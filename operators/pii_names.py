@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ LONGEST_NAME = 100  # bytes
 
 
 def recognizer(ner: str, kinds: frozenset[str]) -> Callable[[pa.Array], pa.Array]:
-    """A function texts -> list<SPAN>[n] from `spacy:MODEL` or `presidio:LANGUAGE`."""
+    """A function texts -> list<SPAN>[n] from `spacy:MODEL` or `presidio:LANGUAGE[:MODEL]`."""
     engine, _, model = ner.partition(":")
     if engine not in ("spacy", "presidio") or not model:
         raise ConfigError("expected spacy:MODEL or presidio:LANGUAGE", key="pii.ner")
@@ -149,14 +149,33 @@ def _spacy(model: str) -> Entities:
     return lambda text: [(e.start_char, e.end_char, e.label_, MODEL_SCORE) for e in pipeline(text).ents]
 
 
-def _presidio(language: str) -> Entities:
+def _presidio(named: str) -> Entities:
+    """`LANGUAGE` or `LANGUAGE:MODEL`, a spaCy model that is installed or a folder. Only Presidio's recognizer of names is
+    asked: its others are slower than the rules here, and some fetch lists from the network.
+    """
     try:
-        from presidio_analyzer import AnalyzerEngine
+        from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+        from presidio_analyzer.nlp_engine import NlpEngineProvider
+        from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+        from spacy.util import is_package
     except ImportError:
         raise MissingExtraError("pii.ner: Presidio is not installed", hint="pip install dataforge[ner]") from None
-    analyzer = AnalyzerEngine(supported_languages=[language])
-    entities: Sequence[str] = ["PERSON", "ORGANIZATION", "LOCATION"]
+    language, _, model = named.partition(":")
+    model = model or f"{language}_core_web_lg"
+    if not is_package(model) and not Path(model).is_dir():  # Presidio would download it
+        hint = f"install it, or name another: presidio:{language}:MODEL"
+        raise ConfigError(f"the spaCy model {model} is not installed", key="pii.ner", hint=hint)
+    labels = {"labels_to_ignore": [], "model_to_presidio_entity_mapping": dict(_LABELS)}
+    models = [{"lang_code": language, "model_name": model}]
+    engine = {"nlp_engine_name": "spacy", "models": models, "ner_model_configuration": labels}
+    names = sorted(NAME_KINDS)
+    recognizer_ = SpacyRecognizer(supported_language=language, supported_entities=names)
+    analyzer = AnalyzerEngine(
+        nlp_engine=NlpEngineProvider(nlp_configuration=engine).create_engine(),
+        registry=RecognizerRegistry([recognizer_], supported_languages=[language]),
+        supported_languages=[language],
+    )
     return lambda text: [
         (r.start, r.end, r.entity_type, float(r.score))
-        for r in analyzer.analyze(text=text, language=language, entities=list(entities))
+        for r in analyzer.analyze(text=text, language=language, entities=names)
     ]

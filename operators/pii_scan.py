@@ -42,31 +42,47 @@ class Scanner:
 
 def without_overlaps(found: Iterable[Found]) -> list[Found]:
     """The longest wins, then the kind that stands first in KINDS, then the score, the place, the rule's name."""
-    by_place = sorted(found)
     kept: list[Found] = []
-    for group in _touching(by_place):
+    for group in _touching(_one_a_place(sorted(found))):
         kept += group if len(group) == 1 else _best(group)
     return kept
 
 
-def _touching(found: Sequence[Found]) -> Iterator[list[Found]]:
+def _one_a_place(by_place: Sequence[Found]) -> Iterator[Found]:
+    """Of equal places the best: most overlaps are two rules that found the same."""
+    last: Found | None = None
+    for one in by_place:
+        if last is not None and one[0] == last[0] and one[1] == last[1]:
+            last = min(last, one, key=_rank)
+            continue
+        if last is not None:
+            yield last
+        last = one
+    if last is not None:
+        yield last
+
+
+def _rank(one: Found) -> tuple[int, int, float, int, str]:
+    return one.start - one.end, KINDS.index(one.kind), -one.score, one.start, one.rule
+
+
+def _touching(found: Iterable[Found]) -> Iterator[list[Found]]:
     """Runs of candidates that overlap in a chain."""
     group: list[Found] = []
     reach = -1
     for one in found:
-        if group and one.start >= reach:
+        if group and one[0] >= reach:
             yield group
             group = []
         group.append(one)
-        reach = max(reach, one.end) if len(group) > 1 else one.end
+        reach = max(reach, one[1]) if len(group) > 1 else one[1]
     if group:
         yield group
 
 
 def _best(group: Sequence[Found]) -> list[Found]:
-    order = sorted(group, key=lambda f: (f.start - f.end, KINDS.index(f.kind), -f.score, f.start, f.rule))
     taken: list[Found] = []
-    for one in order:  # a handful: candidates of different rules at one place
+    for one in sorted(group, key=_rank):  # a handful: candidates of different rules at one place
         if all(one.end <= other.start or one.start >= other.end for other in taken):
             taken.append(one)
     return sorted(taken)
