@@ -5,6 +5,7 @@ The order of events is the same everywhere; `around` is the only thing that diff
 
 from __future__ import annotations
 
+import json
 import resource
 import time
 from collections.abc import Callable
@@ -162,7 +163,17 @@ def warnings_of(outcome: Outcome) -> list[str]:
             found.append(f"{name}: gave no rows")
     if outcome.empty:
         found.append("no row is left: nothing is published")
+    elif _learnt_nothing(outcome):
+        found.append("no row of the train split is left: the tokenizer knows bytes only")
     return found
+
+
+def _learnt_nothing(outcome: Outcome) -> bool:
+    """Few rows may all be in other splits."""
+    table = outcome.state.tables.get(outcome.graph.tokens.tokenizer)
+    if table is None or not (report := table.files / "tokenizer_report.json").exists():
+        return False
+    return bool(json.loads(report.read_bytes()).get("trained_on", {}).get("rows") == 0)
 
 
 def outcome_text(outcome: Outcome) -> str:
