@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,7 @@ from dataforge.schemas.message import MESSAGE
 SPLIT_BYTES = 16 << 20  # unpacked: about 30,000 messages
 DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 USER_FILES = ("users.json", "org_users.json")
+OF_PEOPLE = re.compile(r"mpdm-[^/]*|\bD[A-Z0-9]{7,}\b")
 _JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|__uploads/|attachments/)")
 
 
@@ -85,7 +87,9 @@ class SlackExport(Source):
         workspace = self._workspace()
         names = [workspace.root + name for name in workspace.index_names()]
         names += [entry for entry, _ in workspace.day_files.values()]
-        inner = workspace.archive.digest(names)
+        shown = {entry: name for name, (entry, _) in workspace.day_files.items()}
+        with _named_as(lambda entry: shown.get(entry, entry)):
+            inner = workspace.archive.digest(names)
         return hashlib.sha256(f"{inner}\0{self.who.fingerprint(workspace.people.key)}".encode()).hexdigest()
 
     def splits(self) -> Sequence[Split]:
@@ -158,10 +162,17 @@ def _source_file(workspace: Workspace, reader: MessageReader, name: str) -> Sour
 
 
 def _read(archive: Archive, entry: str, shown: str) -> bytes:
-    try:
+    with _named_as(lambda entry: shown):
         return archive.read(entry)
+
+
+@contextmanager
+def _named_as(shown: Callable[[str], str]) -> Iterator[None]:
+    """Errors name an entry by what may be shown for it: its own name may be made of people's names."""
+    try:
+        yield
     except InputError as error:
-        error.file = shown  # the entry's own name may be made of people's names
+        error.file = shown(error.file or "") or None
         error.args = (error.line(),)
         raise
 
@@ -169,7 +180,8 @@ def _read(archive: Archive, entry: str, shown: str) -> bytes:
 @lru_cache(maxsize=4)
 def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -> Workspace:
     """Cached per process: workers open an export once, however many splits they read."""
-    archive = open_archive(path, Limits(), _JUNK.search)  # type: ignore[arg-type]
+    with _named_as(lambda entry: OF_PEOPLE.sub("direct-messages", entry)):
+        archive = open_archive(path, Limits(), _JUNK.search)  # type: ignore[arg-type]
     root = _root_of(archive)
     folders = _day_folders(archive, root)
     listed = [(kind, e) for n, kind in INDEX_FILES.items() for e in _index(archive, root + n)]

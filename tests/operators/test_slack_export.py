@@ -123,6 +123,25 @@ def test_only_public_channels_are_opened_unless_each_other_kind_is_switched_on(t
     assert export(tmp_path, files).skipped() == {"dm_not_read": 2, "group_dm_not_read": 1, "private_not_read": 2}
 
 
+def test_errors_of_an_archive_name_neither_people_nor_channels(tmp_path):
+    import zipfile
+
+    def zipped(name, *entries, broken=False):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("channels.json", json.dumps([{"id": "C1", "name": "layoffs"}]))
+            for entry in entries:
+                archive.writestr(entry, '[{"text": "some words"}]')
+        raw = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(raw.replace(b"some words", b"same words") if broken else raw)
+        return SlackExport("chat", str(tmp_path / name), KEY)
+
+    with pytest.raises(ArchiveError, match=r"file=direct-messages/2024-01-01\.json") as twins:
+        zipped("a.zip", "mpdm-zelda--will-1/2024-01-01.json", "mpdm-Zelda--will-1/2024-01-01.json").digest()
+    with pytest.raises(CorruptError, match=r"file=C1/2024-01-01\.json") as damaged:
+        zipped("b.zip", "layoffs/2024-01-01.json", broken=True).digest()
+    assert "elda" not in str(twins.value) and "layoffs" not in str(damaged.value)
+
+
 def test_channels_appear_under_pseudonyms_unless_names_are_kept(tmp_path):
     rows = [message(text="ask in <#C1|general>")]
     files = {"users.json": USERS, "channels.json": CHANNELS, "general/2024-01-01.json": rows, "odd/2024-01-01.json": rows}
