@@ -264,6 +264,9 @@ class LanguageConfig(Section):
     """With [lid176, langid] both models must agree on texts of under 60 letters; needs the extra `language`."""
 
 
+KeepRule = Literal["longest", "newest", "source_priority", "best_score", "smallest_id"]
+
+
 class DedupeConfig(Section):
     """Exact and near duplicates; near ones are verified by the true Jaccard similarity of their shingles."""
 
@@ -288,8 +291,14 @@ class DedupeConfig(Section):
     """Length of a shingle, in words or characters."""
     threshold: Annotated[Share, Field(gt=0)] = 0.8
     """Smallest Jaccard similarity of near-duplicates (above 0, up to 1)."""
-    keep: tuple[Literal["longest", "newest", "source_priority", "smallest_id"], ...] = ("longest", "smallest_id")
-    """Which row of a cluster stays: the first rule that tells two rows apart decides."""
+    clusters: Literal["connected", "star"] = "connected"
+    """connected: of all rows that a chain of near-duplicates joins one stays; star: a row goes only if it is like the very
+    row that stays."""
+    keep: tuple[KeepRule, ...] = ("longest", "smallest_id")
+    """Which row of a cluster stays: the first rule that tells two rows apart decides. source_priority is the order of
+    `sources`, best_score that of `quality.model`."""
+    protected: tuple[str, ...] = ()
+    """Sources whose documents are never dropped as duplicates; those of other sources give way to them."""
     index: str | None = None
     """Folder of a living index (`dataforge index add`): documents that are near-duplicates of what it holds are dropped."""
 
@@ -577,6 +586,15 @@ class Config(Section):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two sources are called '{twice}'; row ids hash the name, so it must be unique")
         return value
+
+    @model_validator(mode="after")
+    def _dedupe_fits(self) -> Config:
+        unknown = sorted(set(self.dedupe.protected) - {source.name for source in self.sources})
+        if unknown:
+            raise ValueError(f"dedupe.protected names no source: {unknown[0]}")
+        if "best_score" in self.dedupe.keep and not self.quality.model:
+            raise ValueError("dedupe.keep: best_score needs quality.model")
+        return self
 
     def path(self, value: str) -> Path:
         """A path of the config, made absolute without following links. `~` is expanded."""

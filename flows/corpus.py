@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
@@ -33,7 +34,10 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     if config.dedupe.index is not None:
         verdicts = against_earlier(documents, verdicts, sources, config)
     names = tuple(source.name for source in config.sources)
-    twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", verdicts=verdicts, sources=names)
+    models = next((step for step in scores if step.name == "corpus/models" and config.quality.model), None)
+    scored = models if "best_score" in config.dedupe.keep else None
+    judged: dict[str, Any] = {"verdicts": verdicts, "scores": scored, "sources": names}
+    twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", **judged)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)
     selected = Step("corpus/selected", Select(treatment(config)), inputs)

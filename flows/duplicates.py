@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataforge.flows.config import DedupeConfig
 from dataforge.flows.index import shape_of
-from dataforge.operators.clusters import Clusters, Keep, Members, Twins
+from dataforge.operators.clusters import Clusters, Keep, Links, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue
 from dataforge.operators.dedupe_near import Bands, Carry, Pairs, Verify
 from dataforge.step import Step
@@ -17,21 +17,25 @@ def find_duplicates(
     parts: int,
     prefix: str,
     verdicts: Step | None = None,
+    scores: Step | None = None,
     family: str = "",
     sources: tuple[str, ...] = (),
 ) -> Step:
-    """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split."""
+    """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split; `scores` hold
+    `model_quality`, for the keep rule best_score.
+    """
     edges = []
     if config.exact != "none":
         edges.append(Step(f"{prefix}/exact", SameValue(parts), (rows,)))
     if family:
         edges.append(Step(f"{prefix}/family", SameValue(parts, family, "family"), (rows,)))
-    if config.near:
-        edges.append(_near(rows, config, parts, prefix))
-    clusters = Step(f"{prefix}/clusters", Clusters(), tuple(edges))
-    judged = (verdicts,) if verdicts is not None else ()
-    members = Step(f"{prefix}/members", Members(parts, config.keep, sources), (clusters, rows, *judged))
-    keep = Step(f"{prefix}/keep", Keep(parts), (members,))
+    near = [_near(rows, config, parts, prefix)] if config.near else []
+    clusters = Step(f"{prefix}/clusters", Clusters(), (*edges, *near))
+    judged = tuple(step for step in (verdicts, scores) if step is not None)
+    rule = Members(parts, config.keep, sources, config.protected, "model_quality" if scores is not None else "")
+    members = Step(f"{prefix}/members", rule, (clusters, rows, *judged))
+    links = [Step(f"{prefix}/links", Links(parts), (near[0], clusters))] if near and config.clusters == "star" else []
+    keep = Step(f"{prefix}/keep", Keep(parts, bool(config.protected)), (members, *links))
     return Step(f"{prefix}/twins", Twins(parts), (keep, rows))
 
 

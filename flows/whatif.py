@@ -22,7 +22,7 @@ from dataforge.engine.work_map import aligned
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.build import Graph
 from dataforge.flows.parameters import judge, thresholds
-from dataforge.operators.clusters import best_of
+from dataforge.operators.cluster_choice import ranks_of, settled
 from dataforge.operators.mask import spans_a_row
 from dataforge.table import Table
 
@@ -111,6 +111,7 @@ def _answers(
     if missing := next((n for n in (*SCORES[:2], "corpus/members") if n not in names), None):
         raise InputError(f"{missing} has not run", hint="run the config first")
     members, judges, kept = _members(names["corpus/members"]), [judge(graph.config, s) for s in grid], [Kept() for _ in grid]
+    links = names["corpus/links"].to_table() if "corpus/links" in names else None
     rate = _bytes_a_token(names)
     passed = np.zeros((len(grid), len(members)), bool)
     full, sizes, lengths = np.zeros(len(members), bool), np.zeros(len(members), np.int64), np.zeros(len(members))
@@ -134,7 +135,7 @@ def _answers(
             total.drop("personal_data", int((good & alone & personal).sum()))
             passed[number, there] = good[~alone]
     for number, total in enumerate(kept):
-        best = passed[number] & _kept_of_clusters(members, passed[number])
+        best = passed[number] & _kept_of_clusters(graph, members, links, passed[number])
         total.add(best & ~full, sizes, lengths)
         total.drop("personal_data", int((best & full).sum()))
         total.drop("duplicate", int((passed[number] & ~best).sum()))
@@ -161,19 +162,18 @@ def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...
 
 
 def _members(table: Table) -> pa.Table:
-    """Rows with duplicates: id, cluster and the ranks of the keep rule, sorted by (cluster, id) as `Keep` has them."""
-    return table.to_table(["id", "cluster", "rank"]).sort_by([("cluster", "ascending"), ("id", "ascending")])
+    """Rows with duplicates: MEMBER rows, sorted by (cluster, id) as `Keep` has them."""
+    return table.to_table().sort_by([("cluster", "ascending"), ("id", "ascending")])
 
 
-def _kept_of_clusters(members: pa.Table, passed: np.ndarray) -> np.ndarray:
-    """bool[n]: the row of each cluster that `Keep` would choose: one that passed, then by the stored ranks."""
+def _kept_of_clusters(graph: Graph, members: pa.Table, links: pa.Table | None, passed: np.ndarray) -> np.ndarray:
+    """bool[n]: the rows that `Keep` would choose: those that passed go first, then the stored ranks decide."""
     if not len(members):
         return np.zeros(0, bool)
-    ranks = members["rank"].combine_chunks()
-    by_rank = ranks.flatten().to_numpy().reshape(len(ranks), -1).T[::-1].copy()
+    by_rank = ranks_of(members)
     by_rank[-1] = ~passed
-    groups = members["cluster"].combine_chunks().dictionary_encode().indices.to_numpy()
-    return best_of(groups, by_rank) == np.arange(len(ranks))
+    kept = settled(members, by_rank, links, protected=bool(graph.config.dedupe.protected))
+    return kept == np.arange(len(members))
 
 
 def _bytes_a_token(names: Mapping[str, Table]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     Clusters  Fold   union-find over all edges: a small table, one row per row that has an edge
     Members   Keyed  back to the parts of the corpus: what the keep rule compares
+    Links     Keyed  for stars: the verified pairs of each cluster
     Keep      Keyed  one whole cluster at a time: the best by the rule stays
     Twins     Keyed  back again: a row for every row of the corpus, also for those that are alone
 
@@ -20,11 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.identity import pack_ids, part_of, rank_ids, unpack_ids
-from dataforge.kernels.bands import runs
 from dataforge.kernels.union_find import components
 from dataforge.operator import Contract, Fold, Keyed, Rows
-from dataforge.operators.dedupe_exact import hex_runs
-from dataforge.schemas.edge import CLUSTER, TWINS
+from dataforge.operators.cluster_choice import best_of, codes_of, ranks_of, settled
+from dataforge.schemas.edge import CLUSTER, LINK, TWINS
 
 LEVELS = ("twin", "cluster", "group")  # exact edges join all three, near edges the last two, family edges the last
 KINDS = ("exact", "near", "family")
@@ -73,50 +73,73 @@ MEMBER = pa.schema([*CLUSTER, pa.field("rank", pa.list_(pa.int64()), nullable=Fa
 class Members(Keyed):
     """Inputs: CLUSTER, the rows (local) and, if there are any, their verdicts (local). Rank: smaller is better.
 
-    `keep` names what goes first, in order: longest, newest, source_priority; the smallest id ends every tie. `sources`
-    is the order of source_priority.
+    `keep` names what goes first, in order: longest, newest, source_priority, best_score; the smallest id ends every tie.
+    `sources` is the order of source_priority; rows of the sources `protected` go before all others; `score` is the column
+    of best_score in a fourth input (local).
     """
 
     parts: int
     keep: tuple[str, ...] = ("longest",)
     sources: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    score: str = ""
     contract: ClassVar[Contract] = Contract.ASIDE
 
     def needs(self) -> Sequence[Sequence[str] | None]:
-        return (None, None, ("id", "reason"))
+        return (None, None, ("id", "reason"), ("id", self.score))
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return MEMBER
 
     def local(self) -> Sequence[int]:
-        return (1, 2)
+        return (1, 2, 3)
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
         return batch, part_of(batch.column("id"), self.parts)
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
-        clusters, documents, *verdicts = tables
+        clusters, documents, *more = tables
         if clusters is None:
             return
         members = clusters["id"].combine_chunks()
-        failed = [_failed(batch) for table in verdicts for batch in table.read(["id", "reason"])]
+        failed = [_failed(batch) for table in more[:1] for batch in table.read(["id", "reason"])]
         bad = pa.concat_arrays(failed) if failed else pa.array([], pa.string())
-        for batch in documents.read(["id", *(COLUMNS[name] for name in self._rules())]):
-            batch = batch.filter(pc.is_in(batch.column("id"), value_set=members))
+        scores = [_of(members, batch) for table in more[1:] for batch in table.read(["id", self.score])]
+        scored = pa.Table.from_batches(scores) if scores else None
+        names = ["id", *(COLUMNS[name] for name in self._rules()), *(["source"] if self.protected else [])]
+        for batch in documents.read(list(dict.fromkeys(names))):
+            batch = _of(members, batch)
             if batch.num_rows:
                 rows = clusters.take(pc.index_in(batch.column("id"), value_set=members))
-                yield Rows(rows.append_column("rank", self._ranks(batch, bad)))
+                yield Rows(rows.append_column("rank", self._ranks(batch, bad, scored)))
 
     def _rules(self) -> list[str]:
+        """Those that look at a column of the rows."""
         return [name for name in self.keep if name in COLUMNS]
 
-    def _ranks(self, batch: pa.RecordBatch, bad: pa.Array) -> pa.ListArray:
-        """list<int64>[n], all of one length: 1 where the row failed the quality rules, then a number for each rule."""
+    def _ranks(self, batch: pa.RecordBatch, bad: pa.Array, scored: pa.Table | None) -> pa.ListArray:
+        """list<int64>[n], all of one length: 1 where the row failed the quality rules, with `protected` 0 where it is
+        that, then a number for each rule.
+        """
         columns = [pc.is_in(batch.column("id"), value_set=bad).cast(pa.int64())]
-        columns += [self._rank(name, batch) for name in self._rules()]
+        if self.protected:
+            wanted = pa.array(self.protected, pa.string())
+            sources = batch.column("source") if "source" in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+            columns.append(pc.invert(pc.is_in(sources, value_set=wanted)).cast(pa.int64()))
+        for name in self.keep:
+            if name in COLUMNS:
+                columns.append(self._rank(name, batch))
+            elif name == "best_score" and scored is not None:
+                columns.append(self._by_score(batch.column("id"), scored))
         values = np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
         ends = np.arange(0, values.size + 1, len(columns), dtype=np.int32)
         return pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
+
+    def _by_score(self, ids: pa.Array, scored: pa.Table) -> pa.Array:
+        """Scores in steps of 2^-32, rows without one last."""
+        scores = scored[self.score].combine_chunks().take(pc.index_in(ids, value_set=scored["id"].combine_chunks()))
+        values = pc.fill_null(scores.cast(pa.float64()), -1.0).to_numpy(zero_copy_only=False)
+        return pa.array(-np.round(values * 2.0**32).astype(np.int64))
 
     def _rank(self, rule: str, batch: pa.RecordBatch) -> pa.Array:
         if COLUMNS[rule] not in batch.schema.names:
@@ -133,8 +156,37 @@ class Members(Keyed):
 COLUMNS = {"longest": "text", "newest": "created_s", "source_priority": "source"}  # what each rule looks at
 
 
+def _of(members: pa.Array, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.filter(pc.is_in(batch.column("id"), value_set=members))
+
+
 def _failed(batch: pa.RecordBatch) -> pa.Array:
     return batch.column("id").filter(pc.is_valid(batch.column("reason")))
+
+
+@dataclass(frozen=True)
+class Links(Keyed):
+    """Inputs: EDGE rows of near-duplicates, CLUSTER. LINK rows: each verified pair with the cluster that holds it."""
+
+    parts: int
+    contract: ClassVar[Contract] = Contract.ASIDE
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (("a", "b"), ("id", "cluster"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return LINK
+
+    def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
+        return batch, part_of(batch.column("id" if index else "a"), self.parts)
+
+    def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
+        edges, clusters = tables
+        if edges is None:
+            return
+        edges = edges.sort_by([("a", "ascending"), ("b", "ascending")])
+        places = pc.index_in(edges["a"].combine_chunks(), value_set=clusters["id"].combine_chunks())
+        yield Rows(pa.table([clusters["cluster"].take(places), edges["a"], edges["b"]], schema=LINK))
 
 
 KEPT = pa.schema([*TWINS])
@@ -142,13 +194,17 @@ KEPT = pa.schema([*TWINS])
 
 @dataclass(frozen=True)
 class Keep(Keyed):
-    """MEMBER rows of one cluster → TWINS rows: the best by rank stays, the others lose to it as exact or near."""
+    """MEMBER rows of one cluster → TWINS rows: the best by rank stays, the others lose to it as exact or near.
+
+    With LINK rows as second input a row loses only to one that it has a link with.
+    """
 
     parts: int
+    protected: bool = False
     contract: ClassVar[Contract] = Contract.ASIDE
 
     def needs(self) -> Sequence[Sequence[str] | None]:
-        return (None,)
+        return (None, None)
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return KEPT
@@ -160,24 +216,14 @@ class Keep(Keyed):
         if tables[0] is None:
             return
         rows = tables[0].combine_chunks()  # sorted by (cluster, id), so among equal ranks the first has the smallest id
-        ranks = rows["rank"].combine_chunks()
-        by_rank = ranks.values.to_numpy().reshape(len(ranks), -1).T[::-1]
-        kept = best_of(hex_runs(rows["cluster"].combine_chunks()), by_rank)
-        twin = best_of(rows["twin"].combine_chunks().dictionary_encode().indices.to_numpy(), by_rank)
-        here = np.arange(len(ranks))
+        by_rank, here = ranks_of(rows), np.arange(rows.num_rows)
+        links = (tables[1] if tables[1] is not None else LINK.empty_table()) if len(tables) > 1 else None
+        kept = settled(rows, by_rank, links, protected=self.protected)
+        twin = best_of(codes_of(rows["twin"]), by_rank)
         lost = pa.array(kept != here)
         duplicate = pc.if_else(lost, pc.if_else(pa.array(twin == here), "near", "exact"), pa.scalar(None, pa.string()))
         into = pc.if_else(lost, rows["id"].combine_chunks().take(pa.array(kept)), pa.scalar(None, pa.string()))
         yield Rows(pa.table([rows["id"], rows["group"], duplicate, into], schema=KEPT))
-
-
-def best_of(groups: np.ndarray, by_rank: np.ndarray) -> np.ndarray:
-    """int64[n]: for each row the place of the best row of its group; `by_rank` has the most important rank last."""
-    order = np.lexsort((*by_rank, groups))
-    bounds = runs(groups[order])
-    best = np.empty(len(groups), np.int64)
-    best[order] = np.repeat(order[bounds[:-1]], np.diff(bounds))
-    return best
 
 
 @dataclass(frozen=True)

@@ -52,3 +52,12 @@ LEAK = pa.schema(
         pa.field("sampled", pa.int32(), nullable=False),
     ]
 )
+
+# A verified pair of near-duplicates and the cluster that holds both.
+LINK = pa.schema(
+    [
+        pa.field("cluster", pa.string(), nullable=False),
+        pa.field("a", pa.string(), nullable=False),
+        pa.field("b", pa.string(), nullable=False),
+    ]
+)

@@ -25,3 +25,14 @@ def link_all(edges, parents):
             parents[left] = right
     for at in range(len(parents)):  # a parent is never larger, so it is already a label
         parents[at] = parents[parents[at]]
+
+
+@njit(nogil=True, cache=True)
+def take_stars(order, offsets, neighbours, labels):
+    """`labels` (all -1): each node of `order` not yet taken becomes a centre and takes its free neighbours."""
+    for node in order:
+        if labels[node] < 0:
+            labels[node] = node
+            for at in range(offsets[node], offsets[node + 1]):
+                if labels[neighbours[at]] < 0:
+                    labels[neighbours[at]] = node

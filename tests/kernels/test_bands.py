@@ -92,6 +92,18 @@ def test_cluster_label_is_smallest_id_in_any_order(edges, random):
     assert union_find.components(array(edges), 20).tolist() == union_find.components(array(shuffled), 20).tolist()
 
 
+@settings(deadline=None, max_examples=60)
+@given(EDGES, st.permutations(range(20)))
+def test_faces_of_stars_agree_and_members_touch_their_centre(edges, order):
+    order = np.array(order, np.int64)
+    labels = union_find.stars(array(edges), order)
+    assert labels.tolist() == union_find.reference_stars(array(edges), order).tolist()
+    touching = {frozenset(edge) for edge in edges}
+    assert all(node == centre or frozenset((node, centre)) in touching for node, centre in enumerate(labels.tolist()))
+    centres = set(labels.tolist())
+    assert not any(len(edge) == 2 and edge <= centres for edge in touching)
+
+
 def test_a_chain_of_a_million_is_one_component():
     ends = np.arange(1_000_000, dtype=np.int64)
     labels = union_find.components(np.stack([ends[1:], ends[:-1]], axis=1)[::-1].copy(), 1_000_000)

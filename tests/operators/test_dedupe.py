@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from dataforge import Step
 from dataforge.flows.config import DedupeConfig
+from dataforge.identity import text_hashes
 from dataforge.kernels.bands import s_curve
 from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes
-from dataforge.operators.clusters import Clusters, Keep, Members, Twins
+from dataforge.operators.clusters import Clusters, Keep, Links, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue
 from dataforge.operators.dedupe_near import BANDS, Bands, Carry, Pairs, Verify, bands_for
+from dataforge.schemas.document import CLEAN
 from dataforge.schemas.edge import EDGE
 from tests.literal import by_key, doc, documents, fill, literal
 
@@ -35,10 +37,22 @@ def near(rows: Step) -> Step:
     return Step("near", Verify(PARTS), (Step("carry", Carry(PARTS), (pairs, rows)), rows))
 
 
-def twins(rows: Step, judged: Step, keep: tuple[str, ...] = ("longest",), sources: tuple[str, ...] = ()) -> Step:
-    clusters = Step("clusters", Clusters(), (Step("exact", SameValue(PARTS), (rows,)), near(rows)))
-    members = Step("members", Members(PARTS, keep, sources), (clusters, rows, judged))
-    return Step("twins", Twins(PARTS), (Step("keep", Keep(PARTS), (members,)), rows))
+def twins(
+    rows: Step,
+    judged: Step,
+    keep: tuple[str, ...] = ("longest",),
+    sources: tuple[str, ...] = (),
+    *,
+    star: bool = False,
+    protected: tuple[str, ...] = (),
+    scores: Step | None = None,
+) -> Step:
+    verified = near(rows)
+    clusters = Step("clusters", Clusters(), (Step("exact", SameValue(PARTS), (rows,)), verified))
+    rule = Members(PARTS, keep, sources, protected, "model_quality" if scores else "")
+    members = Step("members", rule, (clusters, rows, judged, *([scores] if scores else [])))
+    links = [Step("links", Links(PARTS), (verified, clusters))] if star else []
+    return Step("twins", Twins(PARTS), (Step("keep", Keep(PARTS, bool(protected)), (members, *links)), rows))
 
 
 def sentence(seed: int, words: int = 60) -> str:
@@ -91,6 +105,47 @@ def test_newest_and_source_priority_are_keep_rules(tmp_path: Path) -> None:
     rows = documents({"a": BASE, "b": BASE + " x"}, source="s")
     table = fill(twins(rows, verdicts({}, ["a", "b"]), ("source_priority", "longest"), ("s",)), tmp_path / "b")
     assert by_key(table, "duplicate", ["a", "b"]) == {"a": "near", "b": None}
+
+
+def test_a_star_drops_only_what_is_like_the_row_that_stays(engine: Any, tmp_path: Path) -> None:
+    """a~b~c, and a is not like c; every copy of b goes with it."""
+    words = BASE.split()
+    texts = {
+        "a": " ".join([*words[6:], "and", "rather", "longer"]),
+        "b": " ".join(words),
+        "b-too": " ".join(words),
+        "c": " ".join([*words[:-6], "but", "shorter"]),
+    }
+    rows, judged = documents(texts), verdicts({}, list(texts))
+    whole = by_key(fill(twins(rows, judged), tmp_path / "connected"), "duplicate", list(texts))
+    assert [key for key, lost in whole.items() if lost is None] == ["b"] or whole["b-too"] is None
+    table = fill(twins(documents(texts), judged, ("newest",), star=True), tmp_path / "star", engine)
+    lost = by_key(table, "duplicate", list(texts))
+    centre = next(key for key in sorted(texts, key=doc))  # no rule tells them apart: the smallest id goes first
+    stays = {"a": {"a", "c"}, "c": {"a", "c"}, "b": {"b"}, "b-too": {"b-too"}}[centre]
+    assert {key for key, duplicate in lost.items() if duplicate is None} == stays
+    assert len(set(by_key(table, "cluster", list(texts)).values())) == 1, "splits keep the whole chain together"
+
+
+def test_protected_rows_all_stay_and_the_others_give_way(tmp_path: Path) -> None:
+    texts = {"a": BASE, "b": BASE + " x", "c": BASE + " much longer than both", "d": BASE}
+    sources = {"a": "ours", "b": "ours", "c": "web", "d": "web"}
+    rows = [{"id": doc(k), "source": sources[k], "key": k, "text": t, "rewrites": []} for k, t in texts.items()]
+    hashes = text_hashes(pa.array(list(texts.values()))).to_pylist()
+    step = literal([{**row, "text_hash": h} for row, h in zip(rows, hashes, strict=True)], CLEAN, name="documents")
+    for failed, stay in (({}, {"a", "b"}), ({"a": "language", "b": "language"}, {"a", "b", "c"})):
+        table = fill(twins(step, verdicts(failed, list(texts)), protected=("ours",)), tmp_path / str(len(failed)))
+        lost = by_key(table, "duplicate", list(texts))
+        assert {key for key, duplicate in lost.items() if duplicate is None} == stay
+
+
+def test_the_best_score_stays(tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("model_quality", pa.float32())])
+    scored = [{"id": doc(key), "model_quality": score} for key, score in (("a", 0.25), ("b", 0.75), ("c", None))]
+    rows = documents({"a": BASE, "b": BASE + " x", "c": BASE + " much longer than both"})
+    judged, scores = verdicts({}, ["a", "b", "c"]), literal(scored, schema, name="scores")
+    table = fill(twins(rows, judged, ("best_score", "longest"), scores=scores), tmp_path)
+    assert by_key(table, "duplicate", ["a", "b", "c"]) == {"a": "near", "b": None, "c": "near"}
 
 
 def test_pairs_below_the_threshold_end_at_verification(tmp_path: Path) -> None:
