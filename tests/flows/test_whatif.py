@@ -124,3 +124,27 @@ def test_settings_are_lists_and_ranges(text: str, values: list[float]) -> None:
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         settings(text)
+
+
+def test_stars_and_protected_sources_are_answered_as_a_run_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """b is like a and like c, which are not like each other; d is a's copy in a protected source."""
+    draw = [f"{WORDS[i * 7 % len(WORDS)]}{i}" for i in range(60)]
+    texts = {"a": [*draw[6:], "and", "more"], "b": draw, "c": [*draw[:-6], "or", "less"]}
+    lines = [json.dumps({"id": key, "text": " ".join(words)}).encode() for key, words in texts.items()]
+    (tmp_path / "ours.jsonl").write_text(json.dumps({"id": "d", "text": " ".join(texts["a"])}) + "\n")
+    ours = "{name: ours, kind: jsonl, path: ours.jsonl, key: id}"
+    sources = f"[{{name: s, kind: jsonl, path: in.jsonl, key: id}}, {ours}]"
+    kept = {}
+    for clusters in ("connected", "star"):
+        dedupe = f"{{clusters: {clusters}, protected: [ours]}}"
+        quality = "{preset: gopher_quality, min_words: 10, min_stop_words: 0, max_mean_word: null}"
+        config = small_config(tmp_path, lines, sources=sources, dedupe=dedupe, quality=quality)
+        run(config)
+        told = answer(config, capsys, "--set", "quality.min_words=10,57")
+        selected = Store(tmp_path / "store").tables()
+        rows = [table.rows for table in selected if table.step == "corpus/selected"]
+        kept[clusters] = [told["now"]["documents"], *(row["documents"] for row in told["settings"])]
+        assert kept[clusters][0] in rows
+    assert kept == {"connected": [1, 1, 1], "star": [2, 2, 1]}
