@@ -1,6 +1,7 @@
 """MinHash from raw text to 128 values, against datasketch (its default and its xxh64 variant), rensa and datatrove.
 
-Oracle: datasketch 2.0 fed with shingles of the same words gives our values bit for bit, on 300 documents in ASCII.
+Oracle: datasketch 2.0 fed with shingles of the same words gives our values bit for bit, on 300 documents in ASCII. The
+peers' shingles are made in Python, of the same words: also in Chinese and Japanese, where each character is one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataforge.kernels.minhash import MinHashSpec, signatures
+from tests.benchmarks import growth
 from tests.benchmarks.frame import Row, Setup, best, compare, speed
 
 CORPORA = ("english", "multilingual", "cjk", "code")
@@ -34,6 +36,7 @@ def rows(setup: Setup) -> Iterator[Row]:
             if corpus == "english" or variant == "xxh64" or peer == "rensa":
                 answer = setup.peer("minhash_peer.py", f"{peer} {variant}", setup.texts(corpus, size))
                 yield compare("minhash", corpus, ours, exact, peer, variant, answer)
+    yield from growth.rows("minhash")
 
 
 def equals_datasketch(setup: Setup, texts: list[str]) -> bool:

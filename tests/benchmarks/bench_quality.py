@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from dataforge.operators.quality import count_batch, rules_of, verdicts
+from tests.benchmarks import growth
 from tests.benchmarks.frame import Row, Setup, best, compare, speed
 
 PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
@@ -25,6 +26,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     more = setup.texts("english", OUR_BYTES)
     ours = speed(more, best(lambda: judge(more), at_least=setup.seconds))
     variant = "four filters; same reason " + ", ".join(f"{name} {100 * share:.2f} %" for name, share in shares.items())
+    yield from growth.rows("quality")
     yield compare("quality", "english", ours, min(shares.values()) >= ENOUGH, "datatrove", variant, answer)
 
 

@@ -33,6 +33,7 @@ from dataforge.kernels.tokenizer_folder import Folder, byte_alphabet, open_folde
 from dataforge.operators.encode import Encode
 from dataforge.operators.tokenizer_import import ImportTokenizer
 from dataforge.operators.tokenizer_train import TrainTokenizer
+from tests.benchmarks import growth
 from tests.benchmarks.frame import Row, Setup, compare, size_bytes
 
 CORPORA = ("english", "multilingual", "cjk", "code")
@@ -49,6 +50,7 @@ def rows(setup: Setup) -> Iterator[Row]:
             for corpus in CORPORA:
                 yield from _compared(_with_this_interpreter(setup), name, pair, corpus)
             yield _from_parquet(name, pair, setup.texts("english", OURS_BYTES), Path(scratch))
+    yield from growth.rows("tokenize")
 
 
 def _with_this_interpreter(setup: Setup) -> Setup:

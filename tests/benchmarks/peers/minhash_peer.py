@@ -6,7 +6,10 @@ import sys
 import time
 from importlib.metadata import version
 
-WORD = re.compile(r"[^\W_]+")
+# Scripts without blanks give a word per character, as ours does: else a peer would get one shingle where we hash dozens.
+ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+ALONE += "\u4e00-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"(?=[^\W_])[{ALONE}]|[^\W_{ALONE}]+")
 
 
 def shingles(text):

@@ -1,4 +1,7 @@
-"""Runs in the peers' environment: datatrove TEXTS.jsonl ANSWER.json → {"version", "mb_s", "reasons": {preset: […]}}."""
+"""Runs in the peers' environment: datatrove TEXTS.jsonl ANSWER.json.
+
+The answer: {"version", "mb_s", "reasons": {preset: […]}, "words": […]}.
+"""
 
 import json
 import sys
@@ -12,6 +15,7 @@ from datatrove.pipeline.filters import (
     GopherQualityFilter,
     GopherRepetitionFilter,
 )
+from datatrove.utils.text import split_into_words
 
 
 def reason(kind, text):
@@ -38,8 +42,9 @@ def main():
     reasons = {name: [reason(kind, text) for text in texts] for name, kind in filters.items()}
     took = time.process_time() - start
     size = sum(len(text.encode()) for text in texts)
+    words = [len(split_into_words(text, "eng")) for text in texts]
     with open(answer, "w") as file:
-        json.dump({"version": version("datatrove"), "mb_s": size / took / 1e6, "reasons": reasons}, file)
+        json.dump({"version": version("datatrove"), "mb_s": size / took / 1e6, "reasons": reasons, "words": words}, file)
 
 
 main()
