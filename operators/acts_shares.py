@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.errors import ConfigError, GateError
+from dataforge.errors import ConfigError
 from dataforge.operator import Fold
 from dataforge.schemas.act import ACTS
 
@@ -118,12 +118,3 @@ def check_expected(expect: Mapping[str, Sequence[float]]) -> None:
             raise ConfigError(f"{act} is not a speech act", key="acts.expect", hint=f"one of {', '.join(ACTS)}")
         if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] <= 1:
             raise ConfigError(f"the range of {act} is not [low, high] within 0 to 1", key="acts.expect")
-
-
-def gate(table: pa.Table, expect: Mapping[str, Sequence[float]]) -> None:
-    """GateError that names every deviation, if there is one."""
-    found = deviations(table, expect)
-    if found:
-        raise GateError(
-            "; ".join(deviation.line() for deviation in found), hint="widen acts.expect or look at the data"
-        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from dataforge.errors import ConfigError, GateError
-from dataforge.operators.acts_shares import ActShares, deviations, gate, shares
+from dataforge.errors import ConfigError
+from dataforge.operators.acts_shares import ActShares, deviations, shares
 
 ROWS = pa.table({"act": ["questions", "questions", "other", "directives"], "source": ["chat", "chat", "chat", "mail"]})
 
@@ -31,12 +31,6 @@ def test_deviations_name_group_act_and_range() -> None:
     found = deviations(shares(ROWS, ["source"]), {"questions": [0.2, 0.5]})
     assert [(d.group, round(d.share, 2)) for d in found] == [(("chat",), 0.67), (("mail",), 0.0)]
     assert found[0].line() == "questions are 0.6667 of chat (3 rows), expected 0.2 to 0.5"
-
-
-def test_the_gate_stops_on_a_deviation_only() -> None:
-    gate(shares(ROWS), {"questions": [0.2, 0.5]})
-    with pytest.raises(GateError, match="declarations are 0"):
-        gate(shares(ROWS), {"declarations": [0.1, 0.2]})
 
 
 def test_unknown_acts_and_wrong_ranges_are_refused() -> None:

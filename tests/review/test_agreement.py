@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataforge.review.agreement import NO_OVERLAP, Vote, agreement, alpha, kappa, raw, wilson
+from dataforge.review.agreement import NO_OVERLAP, Vote, agreement, alpha, kappa, raw, weighted_share, wilson
 
 
 def units(rows):
@@ -107,6 +107,16 @@ def test_kappa_equals_scikit_learn(pairs):
         assert got is None
     else:
         assert got == pytest.approx(metrics.cohen_kappa_score(*map(list, zip(*pairs, strict=True))), abs=1e-12)
+
+
+def test_a_weighted_share_is_wilson_s_at_the_effective_number_of_cases():
+    same = weighted_share([(2.0, True)] * 8 + [(2.0, False)] * 2)
+    assert (same["value"], same["n"]) == (0.8, 10)
+    assert (same["low"], same["high"]) == pytest.approx(wilson(8, 10))
+    skewed = weighted_share([(1.0, False), (3.0, True)])  # by hand: 3/4 of 4^2 / 10 = 1.6 cases
+    assert skewed["value"] == 0.75
+    assert (skewed["low"], skewed["high"]) == pytest.approx(wilson(1.2, 1.6))
+    assert weighted_share([]) == {"value": None, "low": None, "high": None, "n": 0}
 
 
 def test_wilson_interval():
