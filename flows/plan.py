@@ -105,11 +105,12 @@ def _newest(store: Store, name: str) -> Table | None:
 
 
 def _curve(config: Config) -> dict[str, Any] | None:
-    """Chance that a pair of this Jaccard similarity becomes a candidate: the S-curve of the bands."""
+    """Chance that a pair of this Jaccard similarity becomes a candidate: the S-curve of the bands, the threshold on it."""
     if not config.dedupe.near:
         return None
     bands, rows = config.dedupe.shape()
-    chances = {f"{s:.1f}": round(float(s_curve(bands, rows, s)), 3) for s in (0.5, 0.6, 0.7, 0.8, 0.9)}
+    points = sorted({0.5, 0.6, 0.7, 0.8, 0.9, config.dedupe.threshold})
+    chances = {f"{s:g}": round(float(s_curve(bands, rows, s)), 3) for s in points}
     return {"bands": bands, "rows": rows, "threshold": config.dedupe.threshold, "chance": chances}
 
 

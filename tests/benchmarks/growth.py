@@ -32,7 +32,7 @@ Work = Callable[[pa.RecordBatch], pa.Table | pa.RecordBatch]
 
 def rows(work: str) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
-        _train(Path(name) / "tokenizer")
+        train(Path(name) / "tokenizer")
         grown = [_measured(work, times, Path(name)) for times in SIZES]
     least = grown[0]
     for times, found in zip(SIZES, grown, strict=True):
@@ -51,7 +51,7 @@ def _measured(work: str, times: int, scratch: Path) -> dict[str, Any]:
     return found
 
 
-def _train(folder: Path) -> None:
+def train(folder: Path) -> None:
     from dataforge.operators.tokenizer_train import TrainTokenizer
 
     operator = TrainTokenizer(vocab_size=4_000)
@@ -74,7 +74,7 @@ def work_of(name: str, tokenizer: Path) -> Work:
     from dataforge.operators.encode import Encode
 
     encode = Encode(device="cpu").start([tokenizer])
-    return lambda batch: encode(batch.set_column(0, "id", _ids(batch))).kept
+    return lambda batch: encode(batch.set_column(0, "id", _ids(batch))).kept  # ids as the gate samples them
 
 
 def _signatures(batch: pa.RecordBatch) -> pa.Table:

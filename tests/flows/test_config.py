@@ -116,3 +116,20 @@ def test_a_key_of_another_kind_of_source_is_an_error(tmp_path: Path) -> None:
     text = GOOD.replace("kind: jsonl,", "kind: jsonl, encoding: cp1252,")
     found = "`encoding` says nothing about jsonl, only about text and csv"
     assert [line.split("   ")[-1] for line in problems(text, tmp_path)] == [found]
+
+
+def test_more_bands_than_a_signature_holds_are_refused_where_they_stand(tmp_path: Path) -> None:
+    (problem,) = problems(GOOD + "dedupe: {near: true, bands: [63, 66]}\n", tmp_path)
+    assert problem.startswith("c.yaml:3:") and "dedupe.bands" in problem
+    assert "bands × rows must not exceed 4094" in problem
+
+
+def test_the_plan_shows_the_curve_of_bands_that_the_threshold_chose(tmp_path: Path) -> None:
+    from dataforge.flows.plan import _curve
+
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD + "dedupe: {bands: auto, threshold: 0.75}\n")
+    curve = _curve(load_config(path))
+    assert curve is not None and curve["bands"] * curve["rows"] <= 126
+    assert list(curve["chance"]) == ["0.5", "0.6", "0.7", "0.75", "0.8", "0.9"]
+    assert curve["chance"]["0.75"] >= 0.98 > curve["chance"]["0.5"]

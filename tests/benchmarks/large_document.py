@@ -1,0 +1,63 @@
+"""`python -m tests.benchmarks.large_document [--bytes 1000000000] [--only minhash encode quality]`: one document of 1 GB.
+
+Each kernel gets a hundredth of the document, then all of it: a line each with time and peak memory, and whether time per
+byte stayed the same. Too heavy for the test suite. Works run one after another, so memory is the most so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tests.benchmarks.growth import batches, train, work_of
+
+WORKS = ("minhash", "encode", "quality")
+
+
+def document(size_bytes: int) -> pa.RecordBatch:
+    """One text of this size: invented documents, one after another, the same hundred megabytes again and again."""
+    made, texts, size = batches(50), [], 0
+    while size < min(size_bytes, 100_000_000):
+        texts += next(made)["text"].to_pylist()
+        size = sum(map(len, texts))
+    text = "\n\n".join(texts)
+    whole = (text * (size_bytes // len(text) + 1))[:size_bytes]
+    return pa.record_batch({"id": ["0" * 32], "text": pa.array([whole], pa.large_string())})
+
+
+def timed(work: Callable[[pa.RecordBatch], object], batch: pa.RecordBatch) -> tuple[float, float]:
+    """(CPU seconds, GB of the peak so far)."""
+    start = time.process_time()
+    work(batch)
+    return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Run the kernels on one very large document.")
+    parser.add_argument("--bytes", type=int, default=1_000_000_000)
+    parser.add_argument("--only", nargs="+", choices=WORKS, default=WORKS)
+    given, linear = parser.parse_args(arguments), True
+    with tempfile.TemporaryDirectory() as name:
+        train(Path(name))
+        large, small = document(given.bytes), document(given.bytes // 100)
+        for work_name in given.only:
+            work = work_of(work_name, Path(name))
+            timed(work, small)
+            (few, _), (many, peak) = timed(work, small), timed(work, large)
+            linear = linear and many < 200 * few + 1
+            size = pc.sum(pc.binary_length(large["text"])).as_py()
+            told = f"{size:,} bytes in {many:.1f} s, {many / few:.0f} times a hundredth of it, {peak:.2f} GB"
+            print(f"{work_name}: {told}", flush=True)
+    return 0 if linear else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
