@@ -87,13 +87,20 @@ def without_apostrophe(phrase: str) -> list[str]:
     return [phrase] if bare == phrase or risky or len(bare) < 2 else [phrase, bare]
 
 
+def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view: numba compiles for read-only and for writable arrays apart."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def phrase_hashes(phrases: list[str]) -> list[int]:
     """Hashes of phrases as the scanner folds them, 0 for one without tokens or with more than LONGEST."""
     from dataforge.operators import acts_scan
 
     parts = [phrase.lower().encode() for phrase in phrases]
     offsets = np.cumsum([0, *map(len, parts)])
-    return [int(h) for h in acts_scan.hash_phrases(np.frombuffer(b"".join(parts), np.uint8), offsets, LONGEST)]
+    return [int(h) for h in acts_scan.hash_phrases(frozen(np.frombuffer(b"".join(parts), np.uint8)), frozen(offsets))]
 
 
 def digest(folder: Path = FOLDER) -> str:

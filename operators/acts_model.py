@@ -29,6 +29,7 @@ ONE = 1 << 20  # probability 1 in `Judged.scores`
 TRUST = np.array([0.45, 0.5, 0.5, 0.5, 0.55, 0.55, 0.6, 0.7, 0.75, 0.8])
 
 # A request or proposal, to which "okay" is a promise; after a bare instruction it only says "heard".
+AFFIRM = ("affirm@start",)  # an answer that makes a question of the message before
 POLITE = ("asks", "please@any", "ask_you@start", "want_you@any", "lets@start", "suggest@start", "offer@start")
 
 
@@ -111,12 +112,12 @@ def read_model(folder: Path, lexicon: Path) -> tuple[np.ndarray, dict[str, Any]]
 
 
 def buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes and int64 offsets of a string column; null counts as empty."""
+    """Bytes and int64 offsets of a string column, read-only (one type for the compiler); null counts as empty."""
     texts = pc.fill_null(texts.cast(pa.large_string()), "")
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     data = texts.buffers()[2]
-    return np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8), offsets
+    return acts_lexicon.frozen(np.frombuffer(data if data else b"\0", np.uint8)), acts_lexicon.frozen(offsets)
 
 
 def lowered(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,31 +126,58 @@ def lowered(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 def surroundings(tagger: Tagger, texts: pa.Array, neighbours: Neighbours | None) -> np.ndarray:
     """uint64[n]: the context bits of each row (word 0 of its segments): the rule layer's view of the neighbours."""
-    from dataforge.operators import acts_scan, acts_score
+    from dataforge.operators import acts_score
 
     bit = {name: np.uint64(1) << np.uint64(n) for name, n in acts_lexicon.BITS.items()}
     out = np.where(acts_score.shouted(*buffers(texts)), bit["capitals"], np.uint64(0))
     if neighbours is None:
         return out
-    polite = np.array([tagger.bits[name] for name in POLITE if name in tagger.bits], np.int64)
-    yes, bench = tagger.bits.get("affirm@start", tagger.bits["yes@start"]), acts_scan.new_bench()
+    marks = np.stack([mask(tagger, AFFIRM), mask(tagger, POLITE)])
     for side, column, same in (
         ("before", neighbours.before, neighbours.before_same),
         ("after", neighbours.after, neighbours.after_same),
     ):
         there = pc.is_valid(column).to_numpy(zero_copy_only=False)
-        seen = acts_score.rule_acts(tagger.table, bench, *lowered(column), yes, polite)
+        seen = view(tagger, lowered(column), np.zeros(len(column), np.uint64), marks)
         other, alike = there & (same != 1), there & (same == 1)
         out |= np.where(there, bit[f"has_{side}"], np.uint64(0))
         out |= np.where(alike, bit[f"{side}_same"], np.uint64(0)) | np.where(other, bit[f"{side}_other"], np.uint64(0))
         if side == "after":
-            out |= np.where(other & (seen[:, 1] == 1), bit["after_other_yes_no"], np.uint64(0))
+            out |= np.where(other & (seen[:, 3] == 1), bit["after_other_yes_no"], np.uint64(0))
             continue
-        out |= np.where(other & (seen[:, 2] == 1), bit["before_other_polite"], np.uint64(0))
+        out |= np.where(other & (seen[:, 4] == 1), bit["before_other_polite"], np.uint64(0))
         for code, act in enumerate(ACTS):
             out |= np.where(other & (seen[:, 0] == code), bit[f"before_other_{act}"], np.uint64(0))
             out |= np.where(alike & (seen[:, 0] == code), bit[f"before_same_{act}"], np.uint64(0))
     return out
+
+
+def mask(tagger: Tagger, names: tuple[str, ...]) -> np.ndarray:
+    """uint64[WORDS]: the named bits, as far as the lexicon has them."""
+    out = np.zeros(acts_lexicon.WORDS, np.uint64)
+    for bit in (tagger.bits[name] for name in names if name in tagger.bits):
+        out[bit >> 6] |= np.uint64(1 << (bit & 63))
+    return out
+
+
+def view(tagger: Tagger, texts: tuple[np.ndarray, np.ndarray], around: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """int16[n, 5] of `acts_score.rule_rows`."""
+    from dataforge.operators import acts_scan, acts_score
+
+    out = np.zeros((len(around), 5), np.int16)
+    acts_score.rule_rows(tagger.table, acts_scan.new_bench(), *texts, around, marks, out)
+    return out
+
+
+def judge_by_rules(tagger: Tagger, texts: tuple[np.ndarray, np.ndarray], around: np.ndarray) -> Judged:
+    """The strength of the deciding rule stands for the probability of its act; without one the act is the last."""
+    seen = view(tagger, texts, around, np.zeros((2, acts_lexicon.WORDS), np.uint64)).astype(np.int64)
+    acts = np.where(seen[:, 0] < 0, len(ACTS) - 1, seen[:, 0])
+    sure = (TRUST * ONE).astype(np.int64)[np.maximum(seen[:, 1], 0)]
+    each = (ONE - sure) // (len(ACTS) - 1)
+    scores = np.repeat(each[:, None], len(ACTS), axis=1)
+    scores[np.arange(len(acts)), acts] = ONE - each * (len(ACTS) - 1)
+    return Judged(acts, seen[:, 2], scores, np.zeros(len(acts), bool))
 
 
 def judge(tagger: Tagger, texts: pa.Array | pa.ChunkedArray, neighbours: Neighbours | None = None) -> Judged:
@@ -157,13 +185,11 @@ def judge(tagger: Tagger, texts: pa.Array | pa.ChunkedArray, neighbours: Neighbo
     from dataforge.operators import acts_scan, acts_score
 
     around, (data, offsets) = surroundings(tagger, texts, neighbours), lowered(texts)
+    if tagger.weights is None:
+        return judge_by_rules(tagger, (data, offsets), around)
     n, bench = len(texts), acts_scan.new_bench()
     acts, forms = np.zeros(n, np.int64), np.zeros(n, np.int64)
     scores = np.zeros((n, len(ACTS)), np.int64)
-    if tagger.weights is None:
-        trust = (TRUST * ONE).astype(np.int64)
-        acts_score.rule_rows(tagger.table, bench, data, offsets, around, trust, acts, forms, scores)
-        return Judged(acts, forms, scores, np.zeros(n, bool))
     # Logits come in units of 1 / (WEIGHT * UNIT); the temperature is a whole number of thousandths.
     scale = np.array([acts_score.STEPS * 1000, WEIGHT * acts_score.UNIT * tagger.about["temperature_milli"]], np.int64)
     acts_score.score_rows(

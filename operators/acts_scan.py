@@ -25,13 +25,16 @@ Bench = namedtuple(
     "hashes kinds flags begins steer content bits segments rule words",
 )
 Table = namedtuple("Table", "keys slots entries bit_of need some bar verdicts")
+# Masks of the shape bits, all in word 0: or-ing masks compiles once, a call with a constant bit once per constant.
 ASKS, CRIES, TRAILS, COMMA_END, NO_STOP, DASH_END, QUOTE = (
-    BITS[n] for n in ("asks", "cries", "trails", "comma_end", "no_stop", "dash_end", "quote")
+    np.uint64(1 << BITS[n]) for n in ("asks", "cries", "trails", "comma_end", "no_stop", "dash_end", "quote")
 )
-URL, MENTION, TAG, NUMBER, EMOJI = (BITS[n] for n in ("url", "mention", "tag", "number", "emoji"))
-CAPITALS, EMPTY, ALL_SKIP, ONE_WORD = (BITS[n] for n in ("capitals", "empty", "all_skip", "one_word"))
-ONLY, FIRST, LAST, IDEOGRAPHS = (BITS[n] for n in ("only", "first", "last", "ideographs"))
-ASKS_SOMEWHERE, NOT_ENGLISH = BITS["asks_somewhere"], BITS["not_english"]
+URL, MENTION, TAG, NUMBER, EMOJI = (np.uint64(1 << BITS[n]) for n in ("url", "mention", "tag", "number", "emoji"))
+EMPTY, ALL_SKIP = np.uint64(1 << BITS["empty"]), np.uint64(1 << BITS["all_skip"])
+ONLY, FIRST, LAST, IDEOGRAPHS = (np.uint64(1 << BITS[n]) for n in ("only", "first", "last", "ideographs"))
+ASKS_SOMEWHERE, NOT_ENGLISH = (np.uint64(1 << BITS[n]) for n in ("asks_somewhere", "not_english"))
+LENGTHS = np.array([1 << BITS[n] for n in ("one_word", "two_words", "short", "medium", "long")], np.uint64)
+NOTHING = np.uint64(0)
 
 
 def new_bench() -> Bench:
@@ -74,7 +77,7 @@ def is_content(kind: int) -> bool:
 
 
 @njit(cache=True)
-def hash_phrases(data: np.ndarray, offsets: np.ndarray, longest: int) -> np.ndarray:
+def hash_phrases(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Folded hashes of phrases' content tokens (repetitions count once); one sign alone is hashed as that sign."""
     n = tk.MAX_TOKENS + 2
     hashes, kinds = np.zeros(n, np.uint64), np.zeros(n, np.int8)
@@ -88,31 +91,22 @@ def hash_phrases(data: np.ndarray, offsets: np.ndarray, longest: int) -> np.ndar
                 state = fold(state, hashes[i])
                 length += 1
                 before = hashes[i]
-        out[k] = state if 0 < length <= longest else np.uint64(0)
+        out[k] = state if 0 < length <= LONGEST else np.uint64(0)
     return out
-
-
-@njit(cache=True)
-def set_bit(row: np.ndarray, bit: int) -> None:
-    row[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
-
-
-@njit(cache=True)
-def has_bit(row: np.ndarray, bit: int) -> bool:
-    return (row[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1) != 0
 
 
 @njit(cache=True)
 def language_of(table: Table, bench: Bench, n: int, data: np.ndarray, stop: int) -> int:
     """The script decides for Japanese and Chinese, marker words for the rest; a tie is English."""
     counts = np.zeros(8, np.int32)
-    kana, han = 0, 0
+    kana, han, words = 0, 0, 0
     for i in range(n):
         if bench.kinds[i] == tk.IDEOGRAPH:
             code = tk.decode(data, bench.begins[i], stop)[0]
             kana += 1 if code <= 0x30FF else 0
             han += 1 if code > 0x30FF else 0
         if bench.kinds[i] == tk.WORD:
+            words += 1
             slot = find(table.keys, fold(np.uint64(0), bench.hashes[i]))
             if slot >= 0:
                 for e in range(table.slots[slot, 0], table.slots[slot, 0] + table.slots[slot, 1]):
@@ -124,7 +118,7 @@ def language_of(table: Table, bench: Bench, n: int, data: np.ndarray, stop: int)
     for language in (DE, ES, FR):
         if counts[language] > counts[best]:
             best = language
-    return best
+    return EN if counts[best] == 1 and words > 4 else best  # one marker may be part of a name
 
 
 @njit(cache=True)
@@ -154,9 +148,9 @@ def cut_segments(bench: Bench, n: int, stop: int) -> int:
         while i < n and (bench.kinds[i] == tk.STOP or bench.kinds[i] == tk.NEWLINE):
             i += 1
         kept = fill_segment(bench, start, i, filled, count, stop, n)
-        seen = kept > filled or has_bit(bench.bits[count], EMOJI) or (i == n and count == 0)
-        seen = seen or has_bit(bench.bits[count], URL) or has_bit(bench.bits[count], MENTION)
-        if seen or (has_bit(bench.bits[count], ASKS) and count == 0):
+        shape = bench.bits[count, 0]
+        seen = kept > filled or shape & (EMOJI | URL | MENTION) != 0 or (i == n and count == 0)
+        if seen or (shape & ASKS != 0 and count == 0):
             filled, count = kept, count + 1
         start = i
     return count
@@ -167,33 +161,22 @@ def fill_segment(bench: Bench, start: int, end: int, filled: int, row: int, stop
     """Content tokens without hesitations and direct repetitions, and the shape of tokens start..end."""
     bits = bench.bits[row]
     bits[:] = 0
-    first, stopped, at = filled, False, filled
+    first, stopped, at, shape = filled, False, filled, NOTHING
     for i in range(start, end):
-        kind, flag = bench.kinds[i], bench.flags[i]
+        kind = bench.kinds[i]
         if kind == tk.STOP or kind == tk.PUNCT:
             stopped = stopped or kind == tk.STOP
-            shape_of_sign(bits, flag, i == end - 1)
-        elif kind == tk.URL:
-            set_bit(bits, URL)
-        elif kind == tk.MENTION:
-            set_bit(bits, MENTION)
-        elif kind == tk.TAG:
-            set_bit(bits, TAG)
-        if kind == tk.EMOJI:
-            set_bit(bits, EMOJI)
+            shape |= shape_of_sign(bench.flags[i], i == end - 1)
+            continue
+        shape |= shape_of_kind(kind)
         if not is_content(kind) or bench.steer[i] & (1 << DROP):
             continue
-        if kind == tk.NUMBER:
-            set_bit(bits, NUMBER)
-        if kind == tk.IDEOGRAPH:
-            set_bit(bits, IDEOGRAPHS)
         if at > first and kind == tk.WORD and bench.hashes[bench.content[at - 1]] == bench.hashes[i]:
             continue
         bench.content[at] = i
         at += 1
     if not stopped:
-        set_bit(bits, NO_STOP)
-    shape_of_length(bits, bench, first, at)
+        shape |= NO_STOP
     segment = bench.segments[row]
     segment[0], segment[1], segment[3] = first, at, bench.begins[start]
     segment[4] = stop if end >= n else bench.begins[end]
@@ -201,63 +184,82 @@ def fill_segment(bench: Bench, start: int, end: int, filled: int, row: int, stop
     while segment[2] < at and bench.steer[bench.content[segment[2]]] & (1 << SKIP):
         segment[2] += 1
     if segment[2] == at and at > first:
-        set_bit(bits, ALL_SKIP)
+        shape |= ALL_SKIP
+    bits[0] = shape | shape_of_length(bench, first, at)
     return at
 
 
 @njit(cache=True)
-def shape_of_sign(bits: np.ndarray, flag: int, last: bool) -> None:
-    if flag & tk.ASKS:
-        set_bit(bits, ASKS)
-    if flag & tk.CRIES:
-        set_bit(bits, CRIES)
-    if flag & tk.TRAILS:
-        set_bit(bits, TRAILS)
-    if flag & tk.QUOTE:
-        set_bit(bits, QUOTE)
-    if last and flag & tk.COMMA:
-        set_bit(bits, COMMA_END)
-    if last and flag & tk.DASH:
-        set_bit(bits, DASH_END)
+def shape_of_kind(kind: int) -> int:
+    if kind == tk.URL:
+        return URL
+    if kind == tk.MENTION:
+        return MENTION
+    if kind == tk.TAG:
+        return TAG
+    if kind == tk.NUMBER:
+        return NUMBER
+    if kind == tk.IDEOGRAPH:
+        return IDEOGRAPHS
+    return EMOJI if kind == tk.EMOJI else NOTHING
 
 
 @njit(cache=True)
-def shape_of_length(bits: np.ndarray, bench: Bench, first: int, end: int) -> None:
+def shape_of_sign(flag: int, last: bool) -> int:
+    shape = NOTHING
+    if flag & tk.ASKS:
+        shape |= ASKS
+    if flag & tk.CRIES:
+        shape |= CRIES
+    if flag & tk.TRAILS:
+        shape |= TRAILS
+    if flag & tk.QUOTE:
+        shape |= QUOTE
+    if last and flag & tk.COMMA:
+        shape |= COMMA_END
+    if last and flag & tk.DASH:
+        shape |= DASH_END
+    return shape
+
+
+@njit(cache=True)
+def shape_of_length(bench: Bench, first: int, end: int) -> int:
     count, ideographs = end - first, 0
     for i in range(first, end):
         ideographs += 1 if bench.kinds[bench.content[i]] == tk.IDEOGRAPH else 0
     count -= ideographs // 2  # two characters are about one word
     if count == 0:
-        set_bit(bits, EMPTY)
-    else:
-        set_bit(bits, ONE_WORD + (0 if count == 1 else 1 if count == 2 else 2 if count < 6 else 3 if count < 13 else 4))
+        return EMPTY
+    return LENGTHS[0 if count == 1 else 1 if count == 2 else 2 if count < 6 else 3 if count < 13 else 4]
 
 
 @njit(cache=True)
 def find_cues(table: Table, bench: Bench, row: int, start: int, end: int, language: int) -> None:
     """Sets the cue bits of segment `row`, whose tokens are start..end."""
     first, last, real = bench.segments[row, 0], bench.segments[row, 1], bench.segments[row, 2]
-    tail = last
-    while tail > first and bench.steer[bench.content[tail - 1]] & (1 << SKIP):
+    noises, tail = real == last, last  # "oh sorry": the last of nothing but skipped words speaks for them
+    while not noises and tail > first and bench.steer[bench.content[tail - 1]] & (1 << SKIP):
         tail -= 1
     clause = True
     for i in range(first, last):
         token = bench.content[i]
-        opens = clause or i in (real, first) or (token > 0 and is_comma(bench, token - 1))
+        opens = clause or i <= real or (token > 0 and is_comma(bench, token - 1))
         state = np.uint64(0)
         for j in range(i, min(last, i + LONGEST)):
             state = fold(state, bench.hashes[bench.content[j]])
             slot = find(table.keys, state)
             if slot >= 0:
-                starts, ends = i in (real, first), j == last - 1
-                whole = i <= real and j >= tail - 1 and starts
-                hit(table, bench.bits[row], slot, language, starts, opens, ends, whole)
+                ends = j == last - 1
+                starts = i <= real or (noises and ends)
+                whole = j >= tail - 1 and starts
+                where = 1 << ANY | starts << START | opens << CLAUSE | ends << END | whole << WHOLE
+                hit(table, bench.bits[row], slot, language, where)
         clause = bench.steer[token] & (1 << JOINT) != 0 or (clause and bench.steer[token] & (1 << SKIP) != 0)
     for i in range(start, end):
         if bench.kinds[i] == tk.PUNCT or bench.kinds[i] == tk.STOP:
             slot = find(table.keys, fold(np.uint64(0), bench.hashes[i]))
             if slot >= 0:
-                hit(table, bench.bits[row], slot, language, False, False, i == end - 1, False)
+                hit(table, bench.bits[row], slot, language, 1 << ANY | (i == end - 1) << END)
 
 
 @njit(cache=True)
@@ -266,24 +268,15 @@ def is_comma(bench: Bench, token: int) -> bool:
 
 
 @njit(cache=True)
-def hit(
-    table: Table, bits: np.ndarray, slot: int, language: int, starts: bool, opens: bool, ends: bool, whole: bool
-) -> None:
-    """Sets the bits of all cues of a found phrase, at the positions where it stands."""
+def hit(table: Table, bits: np.ndarray, slot: int, language: int, where: int) -> None:
+    """Sets the bits of all cues of a found phrase, at the positions where it stands (`where`: one bit each)."""
     for e in range(table.slots[slot, 0], table.slots[slot, 0] + table.slots[slot, 1]):
         if table.entries[e, 0] != language and table.entries[e, 0] != COMMON:
             continue
-        positions = table.bit_of[table.entries[e, 1]]
-        if positions[ANY] >= 0:
-            set_bit(bits, positions[ANY])
-        if starts and positions[START] >= 0:
-            set_bit(bits, positions[START])
-        if opens and positions[CLAUSE] >= 0:
-            set_bit(bits, positions[CLAUSE])
-        if ends and positions[END] >= 0:
-            set_bit(bits, positions[END])
-        if whole and positions[WHOLE] >= 0:
-            set_bit(bits, positions[WHOLE])
+        for position in range(table.bit_of.shape[1]):
+            bit = table.bit_of[table.entries[e, 1], position]
+            if bit >= 0 and (where >> position) & 1:
+                bits[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
 
 
 @njit(cache=True)
@@ -293,22 +286,21 @@ def read_message(table: Table, bench: Bench, data: np.ndarray, start: int, stop:
     language = language_of(table, bench, n, data, stop)
     mark_steering(table, bench, n, language)
     count = cut_segments(bench, n, stop)
-    asks, token = False, 0
+    token, shared = 0, np.uint64(around)
     for row in range(count):
-        asks = asks or has_bit(bench.bits[row], ASKS)
+        if bench.bits[row, 0] & ASKS != 0:
+            shared |= ASKS_SOMEWHERE
+    if language != EN:
+        shared |= NOT_ENGLISH
+    if count == 1:
+        shared |= ONLY
     for row in range(count):
         bits = bench.bits[row]
-        bits[0] |= np.uint64(around)
-        if asks:
-            set_bit(bits, ASKS_SOMEWHERE)
-        if language != EN:
-            set_bit(bits, NOT_ENGLISH)
-        if count == 1:
-            set_bit(bits, ONLY)
+        bits[0] |= shared
         if row == 0:
-            set_bit(bits, FIRST)
+            bits[0] |= FIRST
         if row == count - 1:
-            set_bit(bits, LAST)
+            bits[0] |= LAST
         while token < n and bench.begins[token] < bench.segments[row, 3]:
             token += 1
         following = token

@@ -49,7 +49,7 @@ def roots() -> np.ndarray:
 def say(bench: sc.Bench, table: sc.Table, row: int) -> int:
     """Weight of a segment in its message: little for noises, more for a strong rule."""
     bits = bench.bits[row]
-    if sc.has_bit(bits, sc.EMPTY) or sc.has_bit(bits, sc.ALL_SKIP):
+    if bits[0] & (sc.EMPTY | sc.ALL_SKIP) != 0:
         return 1
     rule = bench.rule[row, 0]
     return 4 + (0 if rule < 0 else table.verdicts[rule, 2])
@@ -212,28 +212,9 @@ def features(
     at = put(index, value, at, SEGMENTS + min(count, 4) - 1 if count else SEGMENTS, UNIT)
     if count and act < CLASSES:
         for other in range(CLASSES):
-            if sc.has_bit(bench.bits[0], OTHER_ACT + other):
+            if (bench.bits[0, 0] >> np.uint64(OTHER_ACT + other)) & np.uint64(1):
                 at = put(index, value, at, PAIR + act * CLASSES + other, UNIT)
     return at
-
-
-@njit(cache=True)
-def rule_acts(
-    table: sc.Table, bench: sc.Bench, data: np.ndarray, offsets: np.ndarray, yes: int, polite: np.ndarray
-) -> np.ndarray:
-    """int8[n, 3]: the rule layer's act of each text (-1: none), whether it begins with the bit `yes`, and whether a
-    segment has one of the bits `polite`."""
-    out = np.zeros((offsets.size - 1, 3), np.int8)
-    for i in range(offsets.size - 1):
-        count = sc.read_message(table, bench, data, offsets[i], offsets[i + 1], 0)
-        best = sc.strongest(table, bench, count)
-        out[i, 0] = bench.rule[best, 1] if best >= 0 and bench.rule[best, 0] >= 0 else -1
-        if count:
-            out[i, 1] = sc.has_bit(bench.bits[0], yes)
-        for row in range(count):
-            for bit in polite:
-                out[i, 2] |= sc.has_bit(bench.bits[row], bit)
-    return out
 
 
 @njit(cache=True)
@@ -317,24 +298,23 @@ def rule_rows(
     data: np.ndarray,
     offsets: np.ndarray,
     around: np.ndarray,
-    trust: np.ndarray,
-    acts: np.ndarray,
-    forms: np.ndarray,
-    scores: np.ndarray,
+    marks: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """The same from the rule layer alone: the strength of the deciding rule stands for the probability of its act."""
+    """int16[n, 5], the rule layer's view of each text: its act and the strength of the deciding rule (-1: none), the
+    form, whether it begins with a bit of marks[0], and whether a segment has one of marks[1] (uint64[2, WORDS])."""
     for i in range(offsets.size - 1):
         count = sc.read_message(table, bench, data, offsets[i], offsets[i + 1], around[i])
         best = sc.strongest(table, bench, count)
         rule = bench.rule[best, 0] if best >= 0 else -1
-        act = bench.rule[best, 1] if rule >= 0 else CLASSES - 1
-        sure = trust[table.verdicts[rule, 2]] if rule >= 0 else trust[0]
-        each = (ONE - sure) // (CLASSES - 1)
-        for c in range(CLASSES):
-            scores[i, c] = each
-        scores[i, act] = ONE - each * (CLASSES - 1)
-        acts[i] = act
-        forms[i] = message_form(table, bench, count)
+        out[i, 0] = bench.rule[best, 1] if rule >= 0 else -1
+        out[i, 1] = table.verdicts[rule, 2] if rule >= 0 else -1
+        out[i, 2] = message_form(table, bench, count)
+        out[i, 3:] = 0
+        for row in range(count):
+            for word in range(WORDS):
+                out[i, 3] |= row == 0 and bench.bits[row, word] & marks[0, word] != 0
+                out[i, 4] |= bench.bits[row, word] & marks[1, word] != 0
 
 
 @njit(cache=True)

@@ -122,6 +122,52 @@ def test_transcripts_without_punctuation(text: str, act: str) -> None:
     assert tag([text])[0]["act"] == act
 
 
+SKIPPED = [  # words that are skipped before the real start of a sentence may be all of it
+    ("oh sorry", "expressives"),
+    ("okay great", "verdictives"),
+    ("yeah okay", "other"),
+    ("Mm, good luck.", "expressives"),
+    ("hey thanks", "expressives"),
+]
+
+
+@pytest.mark.parametrize(("text", "act"), SKIPPED)
+def test_a_sentence_of_nothing_but_small_words_is_read_by_its_last(text: str, act: str) -> None:
+    assert tag([text])[0]["act"] == act
+
+
+REGISTERS = [
+    ("Well, that's true, but it costs more.", "verdictives"),
+    ("The lamb is excellent tonight.", "verdictives"),
+    ("that printer is a pain", "verdictives"),
+    ("You are a terrible person", "expressives"),
+    ("maybe we just take the blue one", "directives"),
+    ("then straight across to the right", "directives"),
+    ("because you have to plug it in", "representatives"),
+    ("We'll refund the full amount.", "commissives"),
+    ("we'll have thirty minutes", "representatives"),
+    ("Kann mir mal jemand helfen?", "directives"),
+    ("Macht endlich das Licht aus", "directives"),
+    ("Fragt doch mal im Büro nach", "directives"),
+    ("Spongy.", "representatives"),  # a stop tells a short answer
+    ("spongy", "other"),  # from a fragment
+]
+
+
+@pytest.mark.parametrize(("text", "act"), REGISTERS)
+def test_opinions_plans_and_commands_in_several_registers(text: str, act: str) -> None:
+    assert tag([text])[0]["act"] == act
+
+
+def test_one_foreign_word_in_a_longer_sentence_is_a_name() -> None:
+    assert tag(["RIP Anna van der Velde"])[0]["act"] == "expressives"
+
+
+def test_an_outcry_after_a_question_is_no_answer() -> None:
+    around = {"prev_text": ["Is it ready?"], "prev_same_speaker": [False], "next_text": [None], "next_same_speaker": [None]}
+    assert [tag([text], **around)[0]["act"] for text in ("Not yet.", "🤢🤢🤢")] == ["representatives", "expressives"]
+
+
 def test_rows_do_not_depend_on_their_batch() -> None:
     texts = [text for text, _ in EXAMPLES]
     together = tag(texts)
