@@ -66,6 +66,7 @@ class Retrain(Fold):
     """Writes `model/` (see acts_train) and `retrain.json`: rows, both accuracies with intervals, which one is used."""
 
     base: TagActs
+    VERSION: ClassVar[int] = 2
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return (None,)
@@ -141,6 +142,7 @@ class RetaggedActs(Map):
 
     base: TagActs
     contract: ClassVar[Contract] = Contract.SAME
+    VERSION: ClassVar[int] = 2
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return self.base.needs()
