@@ -199,6 +199,8 @@ class _Shape:
     target: Longs
 
     def filled(self, values: Ints, *, first: int, last: int, has_first: bool, has_last: bool) -> Ints:
+        if not (has_first or has_last or self.cut.any()) and len(values) == self.target[-1]:
+            return values  # nothing to add and nothing to leave out: the encoder's own buffer
         # Arrow's pool hands out the pages of the batch before; new ones would cost as much as the copy
         out = np.frombuffer(pa.allocate_buffer(4 * int(self.target[-1])), np.int32)
         _copier()(self.source, values, self.kept, self.cut, self.target, (first, last), (has_first, has_last), out)

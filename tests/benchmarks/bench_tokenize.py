@@ -49,6 +49,7 @@ def rows(setup: Setup) -> Iterator[Row]:
             pair = Pair.of(folder)
             for corpus in CORPORA:
                 yield from _compared(_with_this_interpreter(setup), name, pair, corpus)
+            yield _with_eos(name, pair, setup.texts("english", OURS_BYTES))
             yield _from_parquet(name, pair, setup.texts("english", OURS_BYTES), Path(scratch))
     yield from growth.rows("tokenize")
 
@@ -90,7 +91,8 @@ class Pair:
 
     @classmethod
     def of(cls, folder: Path) -> Pair:
-        operator = Encode(eos=1, device="cpu")
+        """With the ids that the peers give: no EOS."""
+        operator = Encode(eos=0, device="cpu")
         encoder = operator._encoder(folder)
         if encoder.checker is not None:  # loading a library is not encoding: gigatoken's is not counted either
             encoder.checker([""])
@@ -100,8 +102,10 @@ class Pair:
         return self.operator._rows(self.encoder, np.zeros(0, np.int32), batch, ()).kept
 
     def sha256(self, texts: list[str]) -> str:
-        """Of our ids, without the EOS of each text."""
-        return _sha256(ids.values.to_numpy()[:-1] for ids in self.encode(_batch(texts))["input_ids"])
+        return _sha256(ids.values.to_numpy() for ids in self.encode(_batch(texts))["input_ids"])
+
+    def with_eos(self) -> Pair:
+        return replace(self, operator=Encode(eos=1, device="cpu"))
 
     def equal_ids(self, texts: list[str]) -> bool:
         found = self.peer.encode_batch(_array(texts), parallel=False)
@@ -153,6 +157,13 @@ def medians(texts: list[str], times: list[tuple[float, ...]]) -> tuple[float, fl
     ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
     size = size_bytes(texts) / 1e6
     return round(size / ours, 3), round(size / theirs, 3)
+
+
+def _with_eos(name: str, pair: Pair, texts: list[str]) -> Row:
+    """What a run does by default and gigatoken does not: an EOS after each text, which costs a copy of the ids."""
+    ours, theirs = pair.with_eos().warm(texts)
+    exact = pair.equal_ids(texts)
+    return compare("tokenize", "english-warm", ours, exact, "gigatoken", f"{name}, ours with EOS", _answer(theirs))
 
 
 def _from_parquet(name: str, pair: Pair, texts: list[str], scratch: Path) -> Row:

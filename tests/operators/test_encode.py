@@ -142,6 +142,16 @@ def test_a_row_that_is_cut_has_no_eos(bpe):
     assert notes["texts_cut"] == 1
 
 
+def test_rows_without_bos_eos_and_limit_are_the_encoders_own_buffer(bpe):
+    from dataforge.kernels import token_rows
+
+    found = kernel.ids_of([[1, 2], [], [3]])
+    rows = token_rows.frame(found, None, bos=-1, eos=-1, limit=2)
+    assert rows.ids is found.ids and rows.labels is found.ids
+    cut = token_rows.frame(found, None, bos=-1, eos=-1, limit=1)
+    assert (cut.ids.tolist(), cut.offsets.tolist()) == ([1, 3], [0, 1, 1, 2])
+
+
 def test_columns_are_passed_on(bpe):
     rows = batch(["a"], split=["train"], n=pa.array([3], pa.int64()))
     beside = pa.record_batch({"id": rows["id"], "act": ["questions"]})
