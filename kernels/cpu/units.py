@@ -132,33 +132,27 @@ def text_units(offsets, data, kind, shortest, sink):
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     first, last = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
+    lengths, hashes = np.empty(longest + 1, np.int64), np.empty((2, longest + 1 + PADDING // 8), np.uint64)
     base, count = np.uintp(data.ctypes.data), 0
+    span = SPAN if kind == SENTENCES else 1
     for row in range(len(offsets) - 1):
         begin, stop = offsets[row], offsets[row + 1]
         if kind == SENTENCES:
             pieces = _sentences(data, begin, stop, first, last)
         else:
             pieces = _lines(data, begin, stop, kind == PARAGRAPH, first, last)
-        span = SPAN if kind == SENTENCES else 1
-        joined = np.empty(span + PADDING // 8, np.uint64)
+        for i in range(pieces):
+            lengths[i] = _characters(data, first[i], last[i])
+            for seed in range(2):
+                hashes[seed, i] = hash_one(base + np.uintp(first[i]), last[i] - first[i], np.uint64(seed))
         for i in range(pieces - span + 1):
-            length = 0
-            for j in range(i, i + span):
-                length += _characters(data, first[j], last[j])
-            if length < shortest:
+            if lengths[i : i + span].sum() < shortest:
                 continue
             rows[count], starts[count], ends[count] = row, first[i] - begin, last[i + span - 1] - begin
-            for seed in range(2):
-                for j in range(span):
-                    size = last[i + j] - first[i + j]
-                    joined[j] = hash_one(base + np.uintp(first[i + j]), size, np.uint64(seed))
-                whole = joined[0]
-                if span > 1:
-                    whole = hash_one(np.uintp(joined.ctypes.data), 8 * span, np.uint64(seed))
-                if seed == 0:
-                    keys[count] = whole
-                else:
-                    checks[count] = whole
+            keys[count], checks[count] = hashes[0, i], hashes[1, i]
+            if span > 1:
+                keys[count] = hash_one(np.uintp(hashes[0, i:].ctypes.data), 8 * span, np.uint64(0))
+                checks[count] = hash_one(np.uintp(hashes[1, i:].ctypes.data), 8 * span, np.uint64(1))
             count += 1
     return count
 
