@@ -8,6 +8,7 @@ from typing import Any
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.index import against_earlier
+from dataforge.flows.leaks import held_out_apart
 from dataforge.flows.parameters import clean, judge, pii, score_operators, treatment
 from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
@@ -15,7 +16,6 @@ from dataforge.operators.decontaminate import Decontaminate, Ngrams
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.language import Language
-from dataforge.operators.leaks import Contained, DropLeaks, HeldOut, Leaks
 from dataforge.operators.quality import Quality
 from dataforge.operators.select import DropContaminated, Select
 from dataforge.operators.split import SplitByCluster
@@ -63,14 +63,4 @@ def _decontaminated(selected: Step, config: Config, parts: int) -> Step:
         known = Step("decontaminate/held-out", Ngrams(split.words, ("validation", "test")), (selected,))
         marks = Step("corpus/leaks", Decontaminate(split.fewest, by_split=True), (selected, selected, known))
         selected = Step("corpus/without-leaks", DropContaminated(), (selected, marks))
-    if split.own_splits == "contained" and set(config.publish.splits) - {"train"}:
-        selected = _held_out_apart(selected, split.words, parts)
-    return selected
-
-
-def _held_out_apart(selected: Step, words: int, parts: int) -> Step:
-    """Without held-out rows that a training row contains."""
-    known = Step("decontaminate/held-out", HeldOut(words), (selected,))
-    contained = Step("decontaminate/contained", Contained(words), (selected, known))
-    leaks = Step("corpus/leaks", Leaks(parts), (contained,))
-    return Step("corpus/without-leaks", DropLeaks(), (selected, leaks))
+    return held_out_apart(selected, config, parts=parts, prefix="corpus")

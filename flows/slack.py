@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
+from dataforge.flows.leaks import held_out_apart
 from dataforge.flows.parameters import gold, instruct, labels, pii, retrain, sample, tagger, treatment
 from dataforge.operators.acts_retrained import RetaggedActs, Taught
 from dataforge.operators.annotated import Annotated
@@ -72,4 +73,5 @@ def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: 
     rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
     twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
-    return Step("instruct/selected", SelectPairs(), (rows, twins, split))
+    selected = Step("instruct/selected", SelectPairs(), (rows, twins, split))
+    return held_out_apart(selected, config, parts=parts, prefix="instruct")
