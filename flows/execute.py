@@ -183,16 +183,23 @@ def outcome_text(outcome: Outcome) -> str:
     lines = [funnel_text(funnel(outcome.tables())).rstrip(), ""] if outcome.state.tables else []
     lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s")
     if outcome.out is not None:
-        default = "instruct" if outcome.graph.slack is not None else "corpus"
-        lines += [
-            f"dataset  {outcome.out}",
-            f"report   {outcome.out / 'report.html'}",
-            "",
-            "from datasets import load_dataset",
-            f'rows = load_dataset("{outcome.out}", split="train")  # {default}',
-            f'tokens = load_dataset("{outcome.out}", "tokenized", split="train")',
-        ]
+        lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}", "", *_loading(outcome.out)]
     return "\n".join(lines)
+
+
+def _loading(out: Path) -> list[str]:
+    """Lines to copy: the default config and the tokens, each by a split that it has (few rows may all be held out)."""
+    from dataforge.version_bytes import read_manifest
+
+    manifest = read_manifest(out)
+    default, split_of = manifest["default"], {e["config"]: e["split"] for e in reversed(manifest["configs"])}
+    lines = [
+        "from datasets import load_dataset",
+        f'rows = load_dataset("{out}", split="{split_of[default]}")  # {default}',
+    ]
+    if "tokenized" in split_of:
+        lines.append(f'tokens = load_dataset("{out}", "tokenized", split="{split_of["tokenized"]}")')
+    return lines
 
 
 def _scan_figures(scan: Scan, tables: list[Table], seconds: float) -> dict[str, Any]:

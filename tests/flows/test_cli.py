@@ -56,6 +56,14 @@ def test_commands_on_a_finished_dataset_print_one_document(command: str, done: P
     assert text.code == 0 and text.out and not text.out.startswith("{")
 
 
+def test_a_run_prints_lines_that_load_what_there_is(tmp_path: Path, dataforge: Call) -> None:
+    splits = "{splits: {train: 0.001, validation: 0.999}}"
+    said = dataforge("run", small_config(tmp_path, [line(1), line(2)], publish=splits, **CHEAP), *RUN)
+    assert said.code == 0 and said.out.count('split="validation"') == 2 and 'split="train"' not in said.out
+    exec("\n".join(said.out.splitlines()[-3:]), found := {})
+    assert len(found["rows"]) == 2 and sorted(found["tokens"].column_names)[0] == "attention_mask"
+
+
 def test_other_commands_print_one_document_too(done: Path, dataforge: Call) -> None:
     assert dataforge("verify", published(done), "--json").document["status"] == "ok"
     assert dataforge("doctor", "--json").document["core"]["pyarrow"]
