@@ -261,12 +261,19 @@ def row_bytes(table: pa.Table) -> np.ndarray:
     total = np.full(table.num_rows, 8 * table.num_columns, np.int64)
     for column in table.columns:
         kind = column.type
+        if column.null_count == table.num_rows:
+            continue
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
-            total += pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64)
+            total += _without_nulls(pc.binary_length(column))
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
             weight = 4 if pa.types.is_primitive(kind.value_type) else 64
-            total += weight * pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
+            total += weight * _without_nulls(pc.list_value_length(column))
     return total
+
+
+def _without_nulls(lengths: pa.ChunkedArray) -> np.ndarray:
+    found: np.ndarray = (pc.fill_null(lengths, 0) if lengths.null_count else lengths).to_numpy().astype(np.int64)
+    return found
 
 
 def _value_counts(column: pa.ChunkedArray) -> tuple[list[str], list[int]]:

@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.large_document [--bytes 1000000000] [--only minhash encode quality]`: one document of 1 GB.
 
-Each kernel gets a hundredth of the document, then all of it: a line each with time and peak memory, and whether time per
-byte stayed the same. Too heavy for the test suite. Works run one after another, so memory is the most so far.
+Each kernel gets a hundredth of the document, then all of it: a line each with time and peak memory. A hundredth may lie
+in the caches where all of it cannot, which costs the tables of repeated n-grams a factor of 3; quadratic work would show
+as 10,000. Too heavy for the test suite. Works run one after another, so memory is the most so far.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
             work = work_of(work_name, Path(name))
             timed(work, small)
             (few, _), (many, peak) = timed(work, small), timed(work, large)
-            linear = linear and many < 200 * few + 1
+            linear = linear and many < 400 * few + 1
             size = pc.sum(pc.binary_length(large["text"])).as_py()
             told = f"{size:,} bytes in {many:.1f} s, {many / few:.0f} times a hundredth of it, {peak:.2f} GB"
             print(f"{work_name}: {told}", flush=True)
