@@ -5,7 +5,9 @@
     Carry    Keyed  at the part of `a`: its shingle hashes, once for each part that holds a partner
     Verify   Keyed  at the part of `b`: intersection and union; pairs below the threshold end here
 
-Texts without a word are never banded. Equal texts count once in a bucket: `SameValue` joins them.
+Texts without a word are never banded. Equal texts count once in a bucket: `SameValue` joins them. Band keys go through the
+disk and are paired part by part: 10 M signatures in 64 parts need 0.7 GB for the pairs and 1.5 GB for the clusters of
+1.7 M rows (`python -m tests.benchmarks.signatures_memory 10000000`).
 """
 
 from __future__ import annotations
