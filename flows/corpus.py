@@ -40,7 +40,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", **judged)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)
-    selected = Step("corpus/selected", Select(treatment(config)), inputs)
+    selected = Step("corpus/selected", Select(treatment(config), config.dedupe.threshold), inputs)
     return _decontaminated(selected, config, parts)
 
 
@@ -58,9 +58,9 @@ def _decontaminated(selected: Step, config: Config, parts: int) -> Step:
         files = JsonlFiles(name="evaluation", path=location(split.decontaminate, config))
         known = Step("decontaminate/evaluation", Ngrams(split.words), (Step("decontaminate/read", files),))
         marks = Step("corpus/contamination", Decontaminate(split.fewest), (selected, known))
-        selected = Step("corpus/decontaminated", DropContaminated(), (selected, marks))
+        selected = Step("corpus/decontaminated", DropContaminated(split.fewest), (selected, marks))
     if split.own_splits == "any":
         known = Step("decontaminate/held-out", Ngrams(split.words, ("validation", "test")), (selected,))
         marks = Step("corpus/leaks", Decontaminate(split.fewest, by_split=True), (selected, selected, known))
-        selected = Step("corpus/without-leaks", DropContaminated(), (selected, marks))
+        selected = Step("corpus/without-leaks", DropContaminated(split.fewest), (selected, marks))
     return held_out_apart(selected, config, parts=parts, prefix="corpus")

@@ -73,5 +73,5 @@ def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: 
     rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
     twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
-    selected = Step("instruct/selected", SelectPairs(), (rows, twins, split))
+    selected = Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
     return held_out_apart(selected, config, parts=parts, prefix="instruct")

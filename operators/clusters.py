@@ -28,15 +28,18 @@ from dataforge.schemas.edge import CLUSTER, LINK, TWINS
 
 LEVELS = ("twin", "cluster", "group")  # exact edges join all three, near edges the last two, family edges the last
 KINDS = ("exact", "near", "family")
-FOREST = pa.schema([pa.field(name, pa.binary(16), nullable=False) for name in ("id", *LEVELS)])  # CLUSTER, ids packed
+PACKED = [pa.field(name, pa.binary(16), nullable=False) for name in ("id", *LEVELS)]
+FOREST = pa.schema([*PACKED, CLUSTER.field("jaccard")])  # CLUSTER, ids packed
 
 
 @dataclass(frozen=True)
 class Clusters(Fold):
     """EDGE tables → CLUSTER. The state is a forest: one row per id, so it never exceeds the rows with an edge."""
 
+    VERSION: ClassVar[int] = 2
+
     def needs(self) -> Sequence[Sequence[str] | None]:
-        return (("a", "b", "kind"),) * 8
+        return (("a", "b", "kind", "common", "union"),) * 8
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return CLUSTER
@@ -46,24 +49,35 @@ class Clusters(Fold):
         ends = pa.concat_arrays([pack_ids(batch.column("a")), pack_ids(batch.column("b"))])
         ids, places = rank_ids(ends)
         edges = places.reshape(2, -1).T
-        return forest(ids, [edges[levels <= level] for level in range(len(LEVELS))])
+        shares = pc.fill_null(pc.divide(batch.column("common").cast(pa.float64()), batch.column("union")), 0.0).to_numpy()
+        most = largest(len(ids), places, np.tile(shares, 2))
+        return forest(ids, [edges[levels <= level] for level in range(len(LEVELS))], most)
 
     def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
         both = pa.concat_tables([left, right]).combine_chunks()
         ids, places = rank_ids(both["id"])
         labels = (pc.index_in(both[name].combine_chunks(), value_set=ids).to_numpy() for name in LEVELS)
-        return forest(ids, [np.stack([places, label], axis=1).astype(np.int64) for label in labels])
+        most = largest(len(ids), places, both["jaccard"].to_numpy())
+        return forest(ids, [np.stack([places, label], axis=1).astype(np.int64) for label in labels], most)
 
     def finish(self, state: pa.Table | None, out: Path) -> pa.Table:
         if state is None:
             return CLUSTER.empty_table()
-        return pa.table([unpack_ids(column) for column in state.columns], names=FOREST.names)
+        ids = [unpack_ids(state[field.name]) for field in PACKED]
+        return pa.table([*ids, state["jaccard"]], schema=CLUSTER)
 
 
-def forest(ids: pa.Array, edges: Sequence[np.ndarray]) -> pa.Table:
+def largest(count: int, places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """float64[count]: the largest value at each place, 0 where there is none."""
+    most = np.zeros(count)
+    np.maximum.at(most, places, values)
+    return most
+
+
+def forest(ids: pa.Array, edges: Sequence[np.ndarray], most: np.ndarray) -> pa.Table:
     """FOREST rows of sorted packed ids; edges int64[m, 2] between their places, for each level (one holds those before)."""
     labels = [components(ends, len(ids)) for ends in edges]
-    return pa.table([ids, *(ids.take(pa.array(label)) for label in labels)], schema=FOREST)
+    return pa.table([ids, *(ids.take(pa.array(label)) for label in labels), most], schema=FOREST)
 
 
 MEMBER = pa.schema([*CLUSTER, pa.field("rank", pa.list_(pa.int64()), nullable=False)])
@@ -223,7 +237,9 @@ class Keep(Keyed):
         lost = pa.array(kept != here)
         duplicate = pc.if_else(lost, pc.if_else(pa.array(twin == here), "near", "exact"), pa.scalar(None, pa.string()))
         into = pc.if_else(lost, rows["id"].combine_chunks().take(pa.array(kept)), pa.scalar(None, pa.string()))
-        yield Rows(pa.table([rows["id"], rows["group"], duplicate, into], schema=KEPT))
+        near = pc.if_else(pc.greater(rows["jaccard"], 0.0), rows["jaccard"], None).combine_chunks()
+        jaccard = pc.if_else(pc.equal(duplicate, "exact"), 1.0, pc.if_else(lost, near, None))
+        yield Rows(pa.table([rows["id"], rows["group"], duplicate, into, jaccard], schema=KEPT))
 
 
 @dataclass(frozen=True)
@@ -251,4 +267,4 @@ class Twins(Keyed):
         for batch in tables[1].read(["id"]):
             rows = kept.take(pc.index_in(batch.column("id"), value_set=known))
             own = pc.coalesce(rows["cluster"].combine_chunks(), batch.column("id"))
-            yield Rows(pa.table([batch.column("id"), own, rows["duplicate"], rows["into"]], schema=TWINS))
+            yield Rows(pa.table([batch.column("id"), own, *(rows[n] for n in TWINS.names[2:])], schema=TWINS))

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.operator import Contract, Map, Rows
+from dataforge.operators.mask import spans_a_row
 from dataforge.operators.quality import QualityRules, verdicts
 from dataforge.operators.treatment import Treatment
 from dataforge.schemas.act import ACTS
@@ -91,11 +92,13 @@ class Select(Map):
     """
 
     treatment: Treatment
+    near: float = 0.0  # Jaccard from which rows were near-duplicates, for the record
     contract: ClassVar[Contract] = Contract.SUBSET
 
     def needs(self) -> Sequence[Sequence[str] | None]:
+        twins = ("id", "duplicate", "into", "jaccard")
         documents = ("id", "text", "source", "key", "uri", "licence")
-        return (documents, None, ("id", "duplicate", "into"), ("id", "spans"), ("id", "split"), ("id", "language"))
+        return (documents, None, twins, ("id", "spans"), ("id", "split"), ("id", "language"))
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return SELECTED
@@ -105,7 +108,7 @@ class Select(Map):
 
         def select(*batches: pa.RecordBatch) -> Rows:
             documents, verdict, twins, spans, splits, languages = batches
-            dropped = _judged(documents, verdict, twins)
+            dropped = _judged(documents, verdict, twins, self.near)
             stays = pc.is_null(dropped["reason"]).combine_chunks()
             text, personal, counts = treat(documents.column("text"), spans.column("spans"), stays)
             provenance, hidden = treat.line(pc.coalesce(documents.column("uri"), documents.column("key")))
@@ -113,39 +116,47 @@ class Select(Map):
             languages_ = languages.column("language")
             columns = [documents.column("id"), text, documents.column("source"), languages_, documents.column("licence")]
             rows = pa.table([*columns, provenance, splits.column("split")], schema=SELECTED).filter(keep)
-            dropped = _with_personal(dropped, pc.and_(stays, personal)).filter(pc.invert(keep))
+            dropped = self._with_personal(dropped, pc.and_(stays, personal), spans.column("spans")).filter(pc.invert(keep))
             return Rows(rows, dropped, notes=counts | ({"masked_provenance": hidden} if hidden else {}))
 
         return select
 
 
-def _judged(documents: pa.RecordBatch, verdict: pa.RecordBatch, twins: pa.RecordBatch) -> pa.Table:
+    def _with_personal(self, dropped: pa.Table, personal: pa.Array, spans: pa.Array) -> pa.Table:
+        """The score is the number of spans in the text."""
+        count, most = spans_a_row(spans).astype(np.float64), pa.scalar(float(self.treatment.drop_above))
+        for name, value in (("reason", "personal_data"), ("score", pa.array(count)), ("threshold", most)):
+            place = dropped.schema.get_field_index(name)
+            dropped = dropped.set_column(place, name, pc.if_else(personal, value, dropped[name]))
+        return dropped
+
+
+def _judged(documents: pa.RecordBatch, verdict: pa.RecordBatch, twins: pa.RecordBatch, near: float) -> pa.Table:
     """DROPPED rows, one per document; null reason where it stays so far (the schema's non-null holds after filtering)."""
     duplicate = twins.column("duplicate")
     twin = pc.if_else(pc.is_valid(duplicate), pc.binary_join_element_wise(duplicate, "duplicate", "_"), None)
     failed = pc.is_valid(verdict.column("reason"))
-    none = pa.nulls(documents.num_rows, pa.float64())
+    least = pc.if_else(pc.equal(duplicate, "exact"), 1.0, pc.if_else(pc.equal(duplicate, "near"), near, None))
     earlier = verdict.column("into") if "into" in verdict.schema.names else pa.nulls(documents.num_rows, pa.string())
     columns = {
         "id": documents.column("id"),
         "reason": pc.coalesce(verdict.column("reason"), twin),
-        "score": pc.if_else(failed, verdict.column("score"), none),
-        "threshold": pc.if_else(failed, verdict.column("threshold"), none),
+        "score": pc.if_else(failed, verdict.column("score"), twins.column("jaccard")),
+        "threshold": pc.if_else(failed, verdict.column("threshold"), least),
         "detail": pa.nulls(documents.num_rows, pa.string()),
         "into": pc.if_else(failed, earlier, twins.column("into")),
     }
     return pa.table(columns)
 
 
-def _with_personal(dropped: pa.Table, personal: pa.Array) -> pa.Table:
-    reason = pc.if_else(personal, "personal_data", dropped["reason"])
-    return dropped.set_column(1, "reason", reason)
-
-
 @dataclass(frozen=True)
 class DropContaminated(Map):
-    """Inputs: selected documents, contamination marks. The evidence stays in the marks; the reason names the set."""
+    """Inputs: selected documents, contamination marks. The evidence stays in the marks; the reason names the set.
 
+    `fewest`: shared n-grams that made a hit, for the record.
+    """
+
+    fewest: int = 1
     contract: ClassVar[Contract] = Contract.SUBSET
 
     def needs(self) -> Sequence[Sequence[str] | None]:
@@ -159,9 +170,10 @@ class DropContaminated(Map):
             hit = pc.is_valid(marks.column("contaminated_by"))
             columns = (marks.column(name).filter(hit).to_pylist() for name in marks.schema.names)
             dropped = [
-                {"id": i, "reason": "contaminated", "score": float(count), "detail": by, "into": row}
+                (i, "contaminated", float(count), float(self.fewest), by, row)
                 for i, by, row, count in zip(*columns, strict=True)
             ]
+            dropped = [dict(zip(DROPPED.names, entry, strict=True)) for entry in dropped]
             return Rows(rows.filter(pc.invert(hit)), pa.Table.from_pylist(dropped, schema=DROPPED))
 
         return drop
@@ -188,8 +200,12 @@ class Mask(Map):
             text, personal, counts = treat(messages.column("text"), spans.column("spans"), every)
             place = messages.schema.get_field_index("text")
             rows = messages.set_column(place, messages.schema.field("text"), text)
-            gone = messages.column("id").filter(personal)
-            dropped = [{"id": i, "reason": "personal_data"} for i in gone.to_pylist()]
+            gone, most = messages.column("id").filter(personal).to_pylist(), float(self.treatment.drop_above)
+            counts_ = spans_a_row(spans.column("spans"))[personal.to_numpy(zero_copy_only=False)].tolist()
+            dropped = [
+                {"id": i, "reason": "personal_data", "score": float(count), "threshold": most}
+                for i, count in zip(gone, counts_, strict=True)
+            ]
             return Rows(rows.filter(pc.invert(personal)), pa.Table.from_pylist(dropped, schema=DROPPED), notes=counts)
 
         return mask
@@ -258,10 +274,11 @@ class Hashed(Map):
 class SelectPairs(Map):
     """Inputs: instruct rows, twins, splits. Drops duplicates; adds `split`."""
 
+    near: float = 0.0  # Jaccard from which rows were near-duplicates, for the record
     contract: ClassVar[Contract] = Contract.SUBSET
 
     def needs(self) -> Sequence[Sequence[str] | None]:
-        return (None, ("id", "duplicate", "into"), ("id", "split"))
+        return (None, ("id", "duplicate", "into", "jaccard"), ("id", "split"))
 
     def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
         return inputs[0].append(pa.field("split", pa.string(), nullable=False))
@@ -271,8 +288,17 @@ class SelectPairs(Map):
             lost = pc.is_valid(twins.column("duplicate"))
             columns = [*rows.columns, splits.column("split")]
             kept = pa.RecordBatch.from_arrays(columns, schema=self.gives([rows.schema])).filter(pc.invert(lost))
-            reasons = zip(*(t.filter(lost).to_pylist() for t in twins.columns), strict=True)
-            dropped = [{"id": i, "reason": f"{duplicate}_duplicate", "into": into} for i, duplicate, into in reasons]
+            least = {"exact": 1.0, "near": self.near}
+            dropped = [
+                {
+                    "id": row["id"],
+                    "reason": f"{row['duplicate']}_duplicate",
+                    "score": row["jaccard"],
+                    "threshold": least[row["duplicate"]],
+                    "into": row["into"],
+                }
+                for row in twins.filter(lost).to_pylist()
+            ]
             return Rows(kept, pa.Table.from_pylist(dropped, schema=DROPPED))
 
         return select

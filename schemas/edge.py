@@ -20,6 +20,7 @@ CLUSTER = pa.schema(
         pa.field("twin", pa.string(), nullable=False),  # smallest id among rows of equal text
         pa.field("cluster", pa.string(), nullable=False),  # smallest id among rows joined by exact and near edges
         pa.field("group", pa.string(), nullable=False),  # smallest id among rows joined by any edge: never split apart
+        pa.field("jaccard", pa.float64(), nullable=False),  # with the row most like it, by near edges; 0 without one
     ]
 )
 
@@ -30,6 +31,7 @@ TWINS = pa.schema(
         pa.field("cluster", pa.string(), nullable=False),  # the group that splits keep together; own id when alone
         pa.field("duplicate", pa.string()),  # exact or near when the row loses to another; null when it is kept
         pa.field("into", pa.string()),  # the row kept in its place
+        pa.field("jaccard", pa.float64()),  # of a duplicate: 1 if exact, else with the row most like it
     ]
 )
 

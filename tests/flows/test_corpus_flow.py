@@ -125,3 +125,46 @@ def test_names_of_scores_are_checked_with_the_config(tmp_path: Path, capsys: pyt
     assert main(["config", "check", str(config)]) == 2
     text = capsys.readouterr().err
     assert "quality.lists.too_few_words" in text and "elvish" in text and "lists.UP" in text
+
+
+def test_every_verdict_says_why_by_how_much_and_in_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "evals.jsonl").write_text(json.dumps({"text": f"Q: {OTHER[:120]}"}) + "\n")
+    (tmp_path / "rude.txt").write_text("waiting\n")
+    texts = rows(
+        fine=LONG.replace("ferry", "boat for ada@mill.example"),
+        short="The mill and the bridge that have to be kept are old.",
+        de=GERMAN,
+        mail=f"{LONG[::-1][:9]} The harbour and the cranes that have to move: ada@mill.example, bo@mill.example, at night "
+        "when the town sleeps and only the watchman with his lamp walks along the quays and counts the lights of the ships.",
+        leaked=OTHER,
+        same=LONG.replace("ferry", "boat for ada@mill.example"),
+        alike=LONG.replace("ferry", "boat for ada@mill.example") + " Or so.",
+        rude="The people who are waiting for the boat have to stand with the horses, be it cold or wet, and the guard of "
+        "the pier reads to them from the paper that the captain brought: waiting, he says, is half of the journey here.",
+    )
+    config = small_config(
+        tmp_path,
+        texts,
+        quality="{preset: gopher_quality, min_words: 20, lists: {rude: {path: rude.txt, max_per_1000: 0}}}",
+        language="{keep: [en]}",
+        pii="{action: drop, drop_above: 1}",
+        split="{decontaminate: evals.jsonl}",
+    )
+    tables = run(config)
+    others = {"fine": "near_duplicate", "same": "exact_duplicate"}
+    found = {"short": "too_few_words", "de": "language", "mail": "personal_data", "rude": "rude"}
+    assert reasons(tables).keys() == (found | others).keys() and found.items() <= reasons(tables).items()
+    assert reasons(tables, "corpus/decontaminated") == {"leaked": "contaminated"}
+    steps = [tables[f"corpus/{step}"] for step in ("selected", "decontaminated")]
+    dropped = [row for table in steps for row in table.to_table(kind="dropped").to_pylist()]
+    assert all(row["score"] is not None and row["threshold"] is not None for row in dropped)
+    for row in dropped:
+        capsys.readouterr()
+        assert main(["trace", str(config), row["id"]]) == 0
+        assert f"dropped: {row['reason']} ({row['score']:g} against {row['threshold']:g})" in capsys.readouterr().out
+    assert main(["report", str(config), "--json"]) == 0
+    facts = json.loads(next((tmp_path / "store").rglob("report.json")).read_text())
+    shown = {row["reason"]: row["text"] for row in facts["samples"]["dropped"]}
+    assert shown.keys() == {row["reason"] for row in dropped}
+    assert shown["personal_data"] is None and shown["too_few_words"].startswith("The mill") and shown["language"]
+    assert "ada@mill" not in json.dumps(facts) and "<EMAIL_ADDRESS>" in json.dumps(facts["samples"]["kept"])

@@ -87,6 +87,9 @@ def test_the_longest_of_a_cluster_stays_and_the_others_name_it(engine: Any, tmp_
     }
     into = by_key(table, "into", ["original", "twin", "alone"])
     assert into == {"original": doc("longer"), "twin": doc("longer"), "alone": None}
+    first, second = sorted(("original", "twin"), key=doc)  # the one is near to the longer text, the other its exact twin
+    alike = by_key(table, "jaccard", ["longer", "alone", first, second])
+    assert alike == {"longer": None, "alone": None, first: 56 / 57, second: 1.0}  # 60 words have 56 shingles of 5
     clusters = by_key(table, "cluster", list(TEXTS))
     assert len({clusters[k] for k in ("original", "twin", "longer")}) == 1
     assert clusters["alone"] == doc("alone")
