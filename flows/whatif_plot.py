@@ -85,11 +85,17 @@ def _panel(lines: Sequence[Line], measure: str, top: int, now: float) -> list[st
 def _legend(lines: Sequence[Line]) -> list[str]:
     """One entry a line, where there is more than one."""
     marks = []
+    room = (WIDTH - LEFT) // max(1, len(lines))
     for number, (name, _) in enumerate(lines if len(lines) > 1 else ()):
-        x = LEFT + number * 125
+        x = LEFT + number * room
         marks.append(f"<path class='line s{number}' d='M{x} {HEIGHT - 12}h18'/>")
-        marks.append(f"<text class='soft' x='{x + 24}' y='{HEIGHT - 8}' font-size='11'>{escape(name[-24:])}</text>")
+        marks.append(f"<text class='soft' x='{x + 24}' y='{HEIGHT - 8}'>{escape(_short(name, (room - 30) // 7))}</text>")
     return marks
+
+
+def _short(name: str, characters: int) -> str:
+    """The end of a name: keys begin alike."""
+    return name if len(name) <= characters else f"…{name[-characters + 1 :]}"
 
 
 def page(document: dict[str, Any]) -> str:
