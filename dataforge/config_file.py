@@ -116,6 +116,8 @@ def _plain(value: Any, path: tuple[str | int, ...], places: dict[Any, tuple[int,
     if isinstance(value, dict):
         out = {}
         for key, child in value.items():
+            if key not in (marks.data or {}):
+                raise ConfigError("merge keys (<<) are not allowed", hint="write the values out")
             line, column = marks.key(key)
             places[(*path, str(key))] = (line + 1, column + 1)
             out[str(key)] = _plain(child, (*path, str(key)), places)
@@ -127,7 +129,17 @@ def _plain(value: Any, path: tuple[str | int, ...], places: dict[Any, tuple[int,
         return [_plain(child, (*path, i), places) for i, child in enumerate(value)]
     if isinstance(value, bool) or value is None:
         return value
-    for kind in (int, float, str):  # ruamel's own subclasses of these remember quotes and width: drop that
+    for kind in (int, float):  # ruamel's own subclasses of these remember quotes and width: drop that
         if isinstance(value, kind):
             return kind(value)
-    return str(value)
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    """A string that paths and UTF-8 can hold. JSON writes "\\ud83d\\ude00" for one character, which YAML reads as two."""
+    if "\0" in value:
+        raise ConfigError("holds a NUL character", hint="remove it")
+    try:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ConfigError("holds half of a character (a lone surrogate)", hint="write the character itself") from None

@@ -6,15 +6,29 @@ and hashes, never message text, tokens or personal data; control characters and 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INPUT, EXIT_GATE, EXIT_WAITING, EXIT_PARTIAL, EXIT_VERIFY = range(8)
 EXIT_LOCKED, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
 
 
+# Names of files, columns and keys come from data: these never belong into a line that people pass on.
+_PRIVATE = re.compile(
+    r"(?P<secret>xox[a-z]-[\w-]{6,}|xapp-[\w-]{6,}|gh[oprsu]_\w{10,}|github_pat_\w{10,}|glpat-[\w-]{10,}"
+    r"|(?:AKIA|ASIA)[0-9A-Z]{12,}|sk-[\w-]{16,}|hf_\w{16,}|eyJ[\w-]{8,}\.[\w.-]{8,})"
+    r"|(?P<email>[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+)|(?P<phone>\+\d[\d ().-]{6,20}\d)"
+)
+
+
+def redact(text: str) -> str:
+    """Without secrets, e-mail addresses and phone numbers: "ann@example.org.jsonl" -> "<email>"."""
+    return _PRIVATE.sub(lambda found: f"<{found.lastgroup}>", text)
+
+
 def escape(value: object, limit: int = 200) -> str:
     """Printable form of a name that comes from data: "a\\x1b[31m" -> "a\\\\x1b[31m"; longer than `limit` is cut."""
-    text = str(value)
+    text = redact(str(value)[: 4 * limit])
     text = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c == " " or not _is_hidden(c) else c.encode("unicode_escape").decode() for c in text)
 
@@ -59,12 +73,12 @@ class DataforgeError(Exception):
             "code": self.code,
             "exit_code": self.exit_code,
             "step": self.step or None,
-            "file": self.file or None,
+            "file": redact(self.file) or None,
             "row": self.row,
-            "key": self.key or None,
-            "what": self.what,
-            "hint": self.hint or None,
-            "details": list(self.details),
+            "key": redact(self.key) or None,
+            "what": redact(self.what),
+            "hint": redact(self.hint) or None,
+            "details": [redact(line) for line in self.details],
         }
 
     def at(self, *, step: str = "", file: str = "") -> DataforgeError:

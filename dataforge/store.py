@@ -41,11 +41,11 @@ class Store:
 
     def create(self) -> None:
         """Makes the folder; raises ConfigError (exit 2) if it is a file, a link elsewhere or not writable."""
-        if self.root.is_symlink():
-            raise ConfigError(
-                "the store is a symbolic link", file=str(self.root), hint="name the real folder in `store:`"
-            )
         try:
+            if self.root.is_symlink():
+                raise ConfigError(
+                    "the store is a symbolic link", file=str(self.root), hint="name the real folder in `store:`"
+                )
             if not self.root.exists():  # it holds texts as they came in: nobody else's business
                 self.root.mkdir(parents=True, mode=0o700)
             probe = self.root / f".probe.{os.getpid()}"

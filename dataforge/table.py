@@ -12,6 +12,7 @@ Readers open parts by manifest only, never by listing the folder.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from dataforge.errors import VerifyError, VersionError
 from dataforge.part import Account, part_name, read_groups
 
 FORMAT = 1
-REQUIRED = {"step", "id", "operator", "version", "contract", "inputs", "parts", "files", "schema"}
+REQUIRED = {"step", "id", "operator", "version", "contract", "inputs", "parts", "files", "schema", "seal"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Table:
                 file=str(path / "manifest.json"),
                 hint="use another store, or the version of dataforge that wrote it",
             )
+        if manifest["seal"] != _seal(manifest):
+            what = "the manifest is not the one that was written: its seal differs"
+            raise VerifyError(what, file=str(path / "manifest.json"), hint="delete the folder and run again")
         return cls(path, manifest)
 
     @property
@@ -145,6 +149,12 @@ def _same(path: Path, sha256: str) -> None:
         )
 
 
+def _seal(manifest: dict[str, Any]) -> str:
+    """sha256 of a manifest's content without its seal: a part lost from a list closes every other sum."""
+    content = {key: value for key, value in manifest.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def list_files(folder: Path) -> list[dict[str, Any]]:
     """Relative path, sha256 and size of every file below a folder, sorted."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and ".tmp" not in p.parts)
@@ -157,6 +167,8 @@ def write_manifest(path: Path, manifest: dict[str, Any], schema: pa.Schema) -> T
     """Commits the manifest of a Table whose parts and files are all in place."""
     encoded = base64.b64encode(schema.remove_metadata().serialize().to_pybytes()).decode()
     document = {"format": FORMAT, **manifest, "schema": encoded, "columns": [str(f) for f in schema]}
+    document = json.loads(json.dumps(document))  # as a reader will see it
+    document["seal"] = _seal(document)
     write_json(path / "manifest.json", document, replace_step="replace_manifest", fsync_step="fsync_manifest")
     table = Table.open(path)
     if table is None:

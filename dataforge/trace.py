@@ -95,6 +95,7 @@ class _Family:
 
 def _full_id(tables: Sequence[Table], row: str, sources: Sequence[str]) -> str:
     """The one id that `row` names or starts."""
+    row = row.encode(errors="replace").decode()  # arguments may hold bytes that are no UTF-8
     lower = row.strip().lower()
     found = _starting_with(tables, lower) if re.fullmatch(r"[0-9a-f]{8,32}", lower) else set()
     for source in sources:

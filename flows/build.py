@@ -11,7 +11,7 @@ from dataforge.flows.audit import audit_drops
 from dataforge.flows.config import Config
 from dataforge.flows.corpus import clean_corpus
 from dataforge.flows.slack import SlackSteps, read_slack
-from dataforge.flows.sources import MESSAGES, source_steps
+from dataforge.flows.sources import MESSAGES, check_places, source_steps
 from dataforge.flows.tokens import TokenSteps, make_tokens
 from dataforge.operators.files import FileSource, Remembered
 from dataforge.step import Step, in_order
@@ -71,6 +71,7 @@ class Graph:
 
 def build(config: Config, *, device: str = "auto") -> Graph:
     """The graph of a config. Reads the sizes of its inputs (for `parts: auto`), runs nothing."""
+    check_places(config)
     store = Store(config.path(config.store))
     sources = source_steps(config)
     kinds = {source.name: source.kind for source in config.sources}

@@ -26,6 +26,9 @@ from dataforge.errors import (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns (for the console script: exits with) its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):  # no name of a file may break the line that tells of it
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     before = [(sign, signal.signal(sign, do)) for sign, do in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt))]
     try:
         code = _run(arguments)
@@ -117,7 +120,12 @@ def report_error(error: DataforgeError, arguments: Sequence[str], *, as_json: bo
 
 
 def print_json(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # a terminal of another encoding, or a file name that is no UTF-8
+        text = json.dumps(document, ensure_ascii=True, indent=2, default=str)
+    print(text)
 
 
 def respond(document: dict[str, Any], text: str, *, as_json: bool) -> None:

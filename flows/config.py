@@ -287,8 +287,8 @@ class DedupeConfig(Section):
     """Bands × rows, or auto: by the threshold (see `dataforge plan`). FineWeb: [14, 8]; NeMo: [20, 13], 24 characters."""
     shingle: Literal["words", "characters"] = "words"
     """What near-duplicates share: runs of words or of characters."""
-    n: Positive = 5
-    """Length of a shingle, in words or characters."""
+    n: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Length of a shingle, in words or characters (1 to 1000)."""
     threshold: Annotated[Share, Field(gt=0)] = 0.8
     """Smallest Jaccard similarity of near-duplicates (above 0, up to 1)."""
     clusters: Literal["connected", "star"] = "connected"

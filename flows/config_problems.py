@@ -86,7 +86,10 @@ def _rule(entry: Any) -> str:
 
 def _shown(value: Any) -> str:
     """The value, short; anything that looks like a token is not shown."""
-    text = repr(value) if isinstance(value, str) else str(value)
+    try:
+        text = repr(value) if isinstance(value, str) else str(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of thousands of digits"
     return "…" if TOKEN.search(text) else text if len(text) <= 40 else text[:39] + "…"
 
 

@@ -10,6 +10,7 @@ from dataforge.flows.config import Config, SourceConfig
 from dataforge.flows.parameters import pull_folder
 from dataforge.operator import Source
 from dataforge.operators.extract import Extraction
+from dataforge.operators.files import split_root
 from dataforge.operators.files_csv import CsvFiles
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_parquet import ParquetFiles
@@ -26,6 +27,23 @@ MESSAGES = {"slack_export", "slack_api"}
 def source_steps(config: Config) -> dict[str, Step]:
     """Step `sources/<name>` per source of the config, in its order."""
     return {source.name: Step(f"sources/{source.name}", operator_of(source, config)) for source in config.sources}
+
+
+def check_places(config: Config) -> None:
+    """Raises ConfigError where what a run writes would be read as input by the next one, or store and out are one."""
+    made = {"store": config.path(config.store), "out": config.path(config.out)}
+    if made["out"] == made["store"]:
+        raise ConfigError("`store` and `out` are the same folder", key="out", hint="name two folders")
+    for source in config.sources:
+        if source.kind not in ("text", "parquet") or "://" in source.path:
+            continue  # other kinds read no suffix that a run writes
+        root, pattern = split_root(location(source.path, config))
+        if pattern and "**" not in pattern:
+            continue
+        for key, place in made.items():
+            if place.is_relative_to(root):
+                what = f"`{key}` lies in the folder of source {source.name}, which would read it as input"
+                raise ConfigError(what, key=key, hint=f"set `{key}:` to a folder elsewhere, or name the files by a glob")
 
 
 def operator_of(source: SourceConfig, config: Config) -> Source:

@@ -171,7 +171,7 @@ def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
 def _local_files(root: str, rest: str) -> tuple[InputFile, ...] | None:
     if not os.path.isdir(root):
         return None
-    paths = _walk(root) if not rest else [Path(root, rest)] if Path(root, rest).exists() else Path(root).glob(rest)
+    paths = _walk(root) if not rest else [Path(root, rest)] if os.path.exists(f"{root}/{rest}") else Path(root).glob(rest)
     return tuple(_local_file(path, root) for path in paths if path.is_file())
 
 

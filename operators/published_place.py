@@ -30,11 +30,11 @@ def check_out(out: Path, name: str) -> None:
     """Raises ConfigError if the output folder or the dataset's folder in it is a link, a file or not writable. Makes
     them where they are missing."""
     for folder, key in ((out, "out"), (out / name, "name")):
-        if folder.is_symlink():
-            raise ConfigError(
-                "the output folder is a symbolic link", file=str(folder), hint=f"name a real folder by `{key}:`"
-            )
         try:
+            if folder.is_symlink():
+                raise ConfigError(
+                    "the output folder is a symbolic link", file=str(folder), hint=f"name a real folder by `{key}:`"
+                )
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")

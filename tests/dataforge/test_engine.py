@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from dataforge import Store, Table
 from dataforge.engine.local import Local
 from dataforge.engine.run import run, survey
-from dataforge.errors import VerifyError, VersionError
+from dataforge.errors import ConfigError, VerifyError, VersionError
 from tests.dataforge.words import graph, write_words
 
 
@@ -113,3 +114,25 @@ def test_a_damaged_manifest_is_named(damage: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(damage)
     with pytest.raises((VerifyError, VersionError)):
         Table.open(tmp_path)
+
+
+def test_a_manifest_that_lost_a_part_is_named(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    g = graph(words)
+    with Local(1) as local, store.lock():
+        tables = run(store, [g["total"]], local).tables
+    table = next(t for t in tables.values() if t.n_parts > 1)
+    document = json.loads((table.path / "manifest.json").read_text())
+    document["parts"].pop()
+    (table.path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(VerifyError, match="its seal differs"):
+        Table.open(table.path)
+
+
+def test_errors_hold_no_secret_and_no_address() -> None:
+    secret, mail, phone = "xoxb-" + "1" * 12, "ann@example.org", "+49 30 1234567"
+    error = ConfigError(f"found {mail}, {secret}", file=f"{mail}.jsonl", key=secret, hint=phone)
+    error.details = [f"{secret} twice"]
+    said = error.line() + json.dumps(error.as_dict())
+    assert not any(private in said for private in (secret, mail, phone))
+    assert error.line() == "error[CONFIG] file=<email> key=<secret>: found <email>, <secret>; <phone>"

@@ -133,3 +133,23 @@ def test_the_plan_shows_the_curve_of_bands_that_the_threshold_chose(tmp_path: Pa
     assert curve is not None and curve["bands"] * curve["rows"] <= 126
     assert list(curve["chance"]) == ["0.5", "0.6", "0.7", "0.75", "0.8", "0.9"]
     assert curve["chance"]["0.75"] >= 0.98 > curve["chance"]["0.5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (GOOD + "dedupe: &d {n: 3}\nclean: {<<: *d}\n", "merge keys"),
+        (GOOD + 'out: "a\\0b"\n', "NUL"),
+        (GOOD + 'out: "a\\ud83d"\n', "half of a character"),
+        (GOOD + "pack: {sequence_length: 0x" + "f" * 5000 + "}\n", "pack.sequence_length"),
+        (GOOD + "dedupe: {n: 1000000000}\n", "must be at most 1000"),
+    ],
+    ids=["merge key", "NUL", "half a character", "many digits", "long shingles"],
+)
+def test_odd_values_are_config_errors(text: str, part: str, tmp_path: Path) -> None:
+    assert part in "\n".join(problems(text, tmp_path))
+
+
+def test_a_character_that_json_wrote_as_two_is_one(tmp_path: Path) -> None:
+    (tmp_path / "dataforge.yaml").write_text(GOOD.replace("x.jsonl", '"\\ud83d\\ude00.jsonl"'))
+    assert load_config(tmp_path).sources[0].path == "😀.jsonl"
