@@ -127,13 +127,14 @@ def _announcer() -> Callable[[dict[str, Any]], None] | None:
 
 def user(
     config: ConfigArgument,
-    action: Annotated[str, typer.Argument(metavar="add|link|remove|list")],
+    action: Annotated[str, typer.Argument(metavar="add|link|role|remove|list")],
     name: Annotated[str, typer.Argument()] = "",
-    role: Annotated[str, typer.Option(help="annotator or lead")] = "annotator",
+    new_role: Annotated[str, typer.Argument(metavar="[ROLE]", help="of `role`: annotator or lead")] = "",
+    role: Annotated[str, typer.Option(help="of `add`: annotator or lead")] = "annotator",
     url: Annotated[str, typer.Option(help="address of the page, for the link")] = "http://127.0.0.1:8474",
     as_json: Json = False,
 ) -> None:
-    """Accounts of the page. `add` and `link` print a one-time link."""
+    """Accounts of the page. `add` and `link` print a one-time link; `role` alone changes the role of an account."""
     from dataforge.flows.review_text import users_text
     from dataforge.review import commands
 
@@ -142,8 +143,13 @@ def user(
         users = commands.user_list(database)
         respond({"schema": 1, "users": users}, users_text(users), as_json=as_json)
         return
-    if action not in ("add", "link", "remove") or not name:
-        raise ConfigError(f"cannot {action} {name}".strip(), hint="dataforge review user CONFIG add NAME")
+    if action not in ("add", "link", "role", "remove") or not name or bool(new_role) != (action == "role"):
+        hint = "dataforge review user CONFIG add NAME --role ROLE, or role NAME ROLE"
+        raise ConfigError(f"cannot {action} {name} {new_role}".strip(), hint=hint)
+    if action == "role":
+        commands.user_role(database, name, new_role)
+        respond({"schema": 1, "name": name, "role": new_role}, f"{name} is {new_role} now", as_json=as_json)
+        return
     if action == "remove":
         commands.user_remove(database, name)
         respond({"schema": 1, "removed": name}, f"{name} can no longer log in; the answers stay", as_json=as_json)

@@ -87,7 +87,10 @@ class Labels(Source):
         try:
             return hashlib.sha256(Path(self.answers).read_bytes()).hexdigest()
         except OSError:
-            raise InputError("the answers file cannot be read", file=self.answers, key="review.answers") from None
+            raise InputError("the answers file cannot be read", file=self.answers, key=self._answers_key()) from None
+
+    def _answers_key(self) -> str:
+        return "review.audit.answers" if self.kind == "dropped" else "review.answers"
 
     def _import(self, database: Database, batch_id: int) -> None:
         from dataforge.review.answers import Batch, import_answers, read_answers
@@ -135,8 +138,8 @@ class Labels(Source):
                 key="review.on_deadline",
                 hint="close the batch, or move review.deadline",
             )
-        key = "review.audit.answers" if self.kind == "dropped" else "review.answers"
-        where = f"label at {self.link}" if self.link else f"dataforge review serve CONFIG, or set {key}"
+        alone = f"dataforge review serve CONFIG, or set {self._answers_key()}"
+        where = f"label at {self.link}" if self.link else alone
         all_done = "; all answered: a lead must close the batch" if done == items else ""
         return NotReady(f"{self.title}: {done} of {items} labelled{all_done}", hint=where)
 

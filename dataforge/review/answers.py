@@ -62,7 +62,7 @@ def read_answers(path: Path, label_set: LabelSet) -> Iterator[Given]:
     try:
         raw = path.read_bytes()
     except OSError:
-        raise InputError("the answers file cannot be read", file=str(path), key="review.answers") from None
+        raise InputError("the answers file cannot be read", file=str(path)) from None
     for number, line in enumerate(raw.split(b"\n"), 1):
         if line.strip():
             yield _given(_object(line, path, number), label_set, path, number)

@@ -6,9 +6,10 @@ Bodies are checked field by field; an unknown field is refused, so that nothing 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from dataforge.review.problems import Forbidden, Invalid, NotFound, Unauthentica
 from dataforge.review.queue import Answer
 
 MAX_ID = 2**31 - 1
+MAX_NUMBER = 2.0**53  # what a browser's number holds exactly
+NOT_TEXT = re.compile("[\ud800-\udfff\0]")
 METER_S = 2.0
 
 
@@ -126,9 +129,17 @@ def json_body(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
             not isinstance(given, fields[name]) or (isinstance(given, bool) and fields[name] is not bool)
         ):
             raise Invalid(f"field {name} has the wrong type")
-        if isinstance(given, str) and any("\ud800" <= ch <= "\udfff" or ch == "\0" for ch in given):
+        if isinstance(given, int | float) and not abs(given) <= MAX_NUMBER:  # infinite and NaN too
+            raise Invalid(f"field {name} holds a number out of range")
+        if any(NOT_TEXT.search(text) for text in _texts(given)):
             raise Invalid(f"field {name} holds characters that are not text")
     return {name: given for name, given in value.items() if given is not None}
+
+
+def _texts(given: Any) -> Iterable[str]:
+    """The texts of a field, one level down; what is nested deeper no route takes."""
+    within = [*given, *given.values()] if isinstance(given, dict) else given if isinstance(given, list) else [given]
+    return (text for text in within if isinstance(text, str))
 
 
 Handler = Callable[[Call], Any]

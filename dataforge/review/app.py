@@ -48,7 +48,10 @@ def create_app(
         exception_handlers={DataforgeError: _refused, HTTPException: _http_error},  # type: ignore[dict-item]
         middleware=[
             Middleware(
-                Guard, public_url=page.public_url, may_import=lambda scope: page.token(Request(scope)) is not None
+                Guard,
+                public_url=page.public_url,
+                may_import=lambda scope: page.token(Request(scope)) is not None,
+                trusted_proxy=trusted_proxy,
             )
         ],
         lifespan=_limit_threads,

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from dataforge.review import tables as t
 from dataforge.review.database import Database
-from dataforge.review.problems import Invalid, NotFound, TooMany, Unauthenticated
+from dataforge.review.problems import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 
 ROLES = ("annotator", "lead")
 LINK_S, SESSION_S = 72 * 3600.0, 12 * 3600.0
@@ -43,14 +43,16 @@ def _sha(token: str) -> str:
 
 
 def add_user(database: Database, name: str, role: str = "annotator") -> str:
-    """Makes (or changes the role of) an account; gives the token of a one-time link."""
+    """Makes an account, or opens a removed one again with this role; gives the token of a one-time link."""
     if not _NAME.fullmatch(name):
         raise Invalid("a name has 1 to 64 letters, digits, or . _ @ -")
-    if role not in ROLES:
-        raise Invalid(f"role must be one of {', '.join(ROLES)}")
+    _check_role(role)
     with database.write() as c:
         now = database.now()
         found = c.execute(sa.select(t.account).where(t.account.c.name == name)).first()
+        if found and found.active:  # a role is never changed by the way
+            hint = "another link: `review user CONFIG link NAME`; another role: `review user CONFIG role NAME ROLE`"
+            raise Conflict(f"there is an account of that name already, role {found.role}", kind="name-taken", hint=hint)
         if found:
             c.execute(t.account.update().where(t.account.c.id == found.id).values(role=role, active=True))
             user_id = found.id
@@ -59,6 +61,21 @@ def add_user(database: Database, name: str, role: str = "annotator") -> str:
             user_id = c.execute(t.account.insert().values(**values).returning(t.account.c.id)).scalar_one()
         _audit(c, now, None, "user.added", name)
         return _new_link(c, user_id, now)
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise Invalid(f"role must be one of {', '.join(ROLES)}")
+
+
+def set_role(database: Database, name: str, role: str) -> None:
+    """What an active account may do; holds for its running sessions from their next request on."""
+    _check_role(role)
+    with database.write() as c:
+        active = (t.account.c.name == name) & t.account.c.active
+        if c.execute(t.account.update().where(active).values(role=role)).rowcount == 0:
+            raise NotFound("there is no such active account")
+        _audit(c, database.now(), None, f"user.role.{role}", name)
 
 
 def new_link(database: Database, name: str) -> str:

@@ -117,6 +117,11 @@ def user_link(database: str | Path, name: str, *, base_url: str = "http://127.0.
         return f"{base_url.rstrip('/')}/login#{auth.new_link(db, name)}"
 
 
+def user_role(database: str | Path, name: str, role: str) -> None:
+    with opened(database) as db:
+        auth.set_role(db, name, role)
+
+
 def user_remove(database: str | Path, name: str) -> None:
     """Ends the account's login at once; its answers stay."""
     with opened(database) as db:

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dataforge.errors import EXIT_WAITING
 from dataforge.review import tables as t
 from dataforge.review.database import Database
 from dataforge.review.problems import Conflict, Invalid, NotFound
@@ -272,6 +273,8 @@ def close(
             raise Conflict(
                 f"not closed: {plan.sentence()}, {plan.unanswered} short of answers",
                 kind="unresolved",
+                code="REVIEW",
+                exit_code=EXIT_WAITING,
                 hint="adjudicate them, or close without them",
             )
         if plan.leased and not now_at_once:

@@ -48,8 +48,10 @@ class Refused(Exception):
 class Guard:
     """`public_url` is the address people type where a proxy stands in front; else localhost and IP addresses serve."""
 
-    def __init__(self, app: Any, *, public_url: str, may_import: Callable[[dict[str, Any]], bool]) -> None:
-        self.app, self.may_import = app, may_import
+    def __init__(
+        self, app: Any, *, public_url: str, may_import: Callable[[dict[str, Any]], bool], trusted_proxy: str = ""
+    ) -> None:
+        self.app, self.may_import, self.trusted_proxy = app, may_import, trusted_proxy
         self.public = urlsplit(public_url) if public_url else None
         self.secure = self.public is not None and self.public.scheme == "https"
 
@@ -105,22 +107,42 @@ class Guard:
         raise Refused(421, "wrong-host", "this page is not served under that name")
 
     def _check_origin(self, scope: dict[str, Any], headers: dict[bytes, bytes]) -> None:
-        origin = urlsplit(headers.get(b"origin", b"").decode("latin-1"))
+        origin = _address(headers.get(b"origin", b"").decode("latin-1"))
         host = headers.get(b"host", b"").decode("latin-1")
-        own = origin.netloc == host and origin.scheme in ("http", "https")
+        own = {(scheme, host) for scheme in self._schemes(scope, host)}
         if self.public is not None:
-            own = own or (origin.scheme, origin.netloc) == (self.public.scheme, self.public.netloc)
-        if not own or headers.get(b"sec-fetch-site", b"same-origin") != b"same-origin":
+            own.add((self.public.scheme, self.public.netloc))
+        if origin not in own or headers.get(b"sec-fetch-site", b"same-origin") != b"same-origin":
             raise Refused(403, "foreign-origin", "a write must come from this page")
         if headers.get(MARK) != b"1":
             raise Refused(403, "foreign-origin", "a write needs the header X-Dataforge")
+
+    def _schemes(self, scope: dict[str, Any], host: str) -> set[str]:
+        """How people may have typed that host: as it reached us, unless a proxy that ends TLS stands between."""
+        if self.public is not None and host == self.public.netloc:
+            return {self.public.scheme}
+        client = scope.get("client")
+        proxied = self.trusted_proxy and client and client[0] == self.trusted_proxy
+        return {"http", "https"} if proxied else {scope["scheme"]}
 
     def _limit(self, scope: dict[str, Any]) -> int:
         return IMPORT_LIMIT if scope["path"].endswith("/import") and self.may_import(scope) else BODY_LIMIT
 
 
 def _host_name(host: str) -> str:
-    return (urlsplit("//" + host).hostname or "") if "@" not in host else ""
+    """Lower-case name without the port; empty, which serves nobody, where it is none."""
+    try:
+        return (urlsplit("//" + host).hostname or "") if "@" not in host else ""
+    except ValueError:  # a bracket without its other half, a character that would become a delimiter
+        return ""
+
+
+def _address(origin: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.netloc
 
 
 def _is_address(name: str) -> bool:

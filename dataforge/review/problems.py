@@ -8,9 +8,12 @@ from dataforge.errors import EXIT_USAGE, DataforgeError
 
 
 class ReviewError(DataforgeError):
-    """`status` is the HTTP status, `kind` the stable name that the page's script looks at, `extra` goes into the JSON."""
+    """`status` is the HTTP status, `kind` the stable name that the page's script looks at, `extra` goes into the JSON.
 
-    code, exit_code = "REVIEW", EXIT_USAGE
+    In the shell all of them are mistakes of who asks, but for work that is still open: that one waits like a run.
+    """
+
+    code, exit_code = "CONFIG", EXIT_USAGE
     status, kind = 400, "invalid"
 
     def __init__(self, what: str, *, kind: str = "", extra: dict[str, Any] | None = None, **places: Any) -> None:

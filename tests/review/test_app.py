@@ -484,6 +484,68 @@ def test_malformed_bodies_are_400(lite, make_batch, body):
     assert lite.client("ana").post("/api/v1/batches/1/claim", content=body).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("batches/1/search", b'{"score_from": 1' + b"0" * 400 + b"}"),
+        ("batches/1/search", b'{"score_to": -1e400}'),
+        ("batches/1/search", b'{"score_to": NaN}'),
+        ("batches/1/search", b'{"text": "\\ud800"}'),
+        ("items/1/decision", b'{"labels": ["other"], "instruct": {"z": "\\ud800"}}'),
+        ("items/1/decision", b'{"labels": ["other"], "instruct": {"\\udfff": "z"}}'),
+        ("items/1/decision", b'{"labels": ["\\u0000"]}'),
+    ],
+    ids=["huge", "infinite", "nan", "text", "triple", "triple key", "label"],
+)
+def test_numbers_and_texts_that_no_database_takes_are_400(lite, make_batch, path, body):
+    make_batch(lite.database, 1)
+    refused = lite.client("lea").post(f"/api/v1/{path}", content=body)
+    assert (refused.status_code, refused.json()["kind"]) == (400, "invalid")
+    assert lite.count(t.decision) == 0
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "localhost\u00bd".encode("latin-1"), "", "review.example.org"])
+def test_a_host_that_is_not_ours_is_421_even_where_it_is_no_host(lite, host):
+    assert lite.client().get("/login", headers={"Host": host}).status_code == 421
+
+
+def writes(page, **headers):
+    """Status of a write; 401, for nobody is logged in, means that the guard let it pass."""
+    return page.client().post("/api/v1/batches/1/claim", json={}, headers=headers).status_code
+
+
+@pytest.mark.parametrize("origin", ["http://[", "https://localhost", "http://localhost:1", "localhost", "null", ""])
+def test_a_write_from_another_origin_is_403(lite, origin):
+    assert (writes(lite, Origin=origin), writes(lite, Origin=BASE)) == (403, 401)
+
+
+def test_the_scheme_of_an_origin_is_the_one_people_type(lite):
+    tls = Web(lite.database, public_url="https://review.example.org")
+    assert writes(tls, Origin="https://review.example.org") == 401
+    assert writes(tls, Origin="https://review.example.org", Host="127.0.0.1:8474") == 401  # a proxy that rewrites it
+    assert writes(tls, Origin="http://review.example.org") == 403
+
+
+def test_only_the_trusted_proxy_may_have_ended_tls(lite):
+    behind, beside = (Web(lite.database, trusted_proxy=address) for address in ("testclient", "192.0.2.1"))
+    assert [writes(page, Origin="https://localhost") for page in (behind, beside)] == [401, 403]
+    assert [writes(page, Origin="http://localhost") for page in (behind, beside)] == [401, 401]
+
+
+def test_adding_a_name_that_is_there_changes_nothing(lite):
+    lead, before = lite.client("lea"), lite.state()
+    refused = lead.post("/api/v1/users", json={"name": "ana", "role": "lead"})
+    assert (refused.status_code, refused.json()["kind"]) == (409, "name-taken")
+    assert lite.state() == before
+
+
+def test_a_changed_role_holds_for_running_sessions(lite):
+    client = lite.client("ana")
+    assert client.get("/api/v1/users").status_code == 403
+    auth.set_role(lite.database, "ana", "lead")
+    assert client.get("/api/v1/users").status_code == 200
+
+
 def test_large_bodies_are_413_before_they_are_read(lite):
     client = lite.client("ana")
     assert client.post("/api/v1/batches/1/claim", content=b"x" * (guard.BODY_LIMIT + 1)).status_code == 413

@@ -39,8 +39,29 @@ def test_people_are_added_with_a_one_time_link_and_switched_off(where):
     commands.user_remove(where, "ana")
     assert not commands.user_list(where)[0]["active"]
     for wrong in (("a b", "lead"), ("x", "king"), ("", "lead")):
-        with pytest.raises(DataforgeError):
+        with pytest.raises(DataforgeError) as refused:
             commands.user_add(where, *wrong)
+        assert (refused.value.code, refused.value.exit_code) == ("CONFIG", 2)
+    with pytest.raises(DataforgeError) as unknown:
+        commands.user_link(where, "nobody")
+    assert (unknown.value.code, unknown.value.exit_code) == ("CONFIG", 2)
+
+
+def test_a_removed_account_is_opened_again_by_adding_it(where):
+    commands.user_add(where, "ana", "lead")
+    commands.user_remove(where, "ana")
+    commands.user_add(where, "ana")
+    assert commands.user_list(where) == [{"name": "ana", "role": "annotator", "active": True, "passphrase": False}]
+
+
+def test_a_batch_with_open_work_waits_like_a_run_and_a_wrong_number_is_a_mistake(where, sqlite, make_batch):
+    make_batch(sqlite, 1)
+    with pytest.raises(DataforgeError) as waiting:
+        commands.close_batch(where)
+    assert (waiting.value.code, waiting.value.exit_code) == ("REVIEW", 5)
+    with pytest.raises(DataforgeError) as mistaken:
+        commands.close_batch(where, batch=7)
+    assert (mistaken.value.code, mistaken.value.exit_code) == ("CONFIG", 2)
 
 
 def test_close_calls_back_once_with_ids_and_counts(where, sqlite, make_batch):

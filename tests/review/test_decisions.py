@@ -208,6 +208,15 @@ def test_answers_file_closes_the_batch_and_rows_come_sorted_with_the_rest_droppe
     assert labels.digest() == first
 
 
+@pytest.mark.parametrize(("kind", "key"), [("act", "review.answers"), ("dropped", "review.audit.answers")])
+def test_a_missing_answers_file_names_the_key_that_asked_for_it(tmp_path, kind, key):
+    path = str(tmp_path / "none.jsonl")
+    missing = Labels("acts", kind, database=str(tmp_path / "review.sqlite"), answers=path)
+    with pytest.raises(InputError) as error:
+        missing.seed(sample(1))
+    assert (error.value.key, error.value.file) == (key, path)
+
+
 def test_digest_is_a_function_of_sample_and_answers(labels, tmp_path, label_file):
     path = answers_file(tmp_path, {"id": row_id(0), "label": "other", "annotator": "ana"})
     one = with_answers(labels, path)
