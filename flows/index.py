@@ -107,7 +107,8 @@ def info(config: Config) -> dict[str, Any]:
     index = NearIndex.peek(path)
     if index is None:
         return {"schema": 1, "index": str(path), "there": False, "documents": 0, "matches_config": True}
-    sizes = [size for entry in index.header["segments"] for size in entry["size_bytes"].values()]
+    entries = [*index.header["segments"], *index.header["replaced"].values()]
+    sizes = [size for entry in entries for size in entry["size_bytes"].values()]
     additions = [
         {"origin": key, "name": entry["name"], "documents": entry["documents"]}
         for key, entry in sorted(index.header["origins"].items(), key=lambda item: item[1]["number"])

@@ -3,8 +3,9 @@
     InIndex      Map  text → the earlier text that it is most like, by verified Jaccard
     WithEarlier  Map  verdicts and that → verdicts: near_duplicate_of_earlier, for rows that pass the quality rules
 
-A row whose own id the index holds was kept before and is never compared: what is in stays in. In a cluster of today's
-rows the one that is unlike all earlier ones goes first, like one that passed quality before one that did not.
+What this very input added before is left out, and what it replaced put back: a run after its own addition sees what the
+first one saw. A row whose own id the index holds was kept before and is never compared: what is in stays in. In a cluster
+of today's rows the one that is unlike all earlier ones goes first, like one that passed quality before one that did not.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """A living index of texts for near-duplicates: what earlier data held, so that later data can be compared with it.
 
-    INDEX/index.json          the header: parameters, version, additions, the segments that count. Replaced whole
-    INDEX/segments/NAME/      immutable arrays (near_segment)
+    INDEX/index.json          the header: parameters, version, additions, the segments that count with the sha256 of each
+                              file, and a checksum of itself. Replaced whole
+    INDEX/segments/NAME/      immutable arrays (near_segment), checked against the header once in a process
 
 It holds hashes of shingles, never texts; near_index_change adds and removes. Each addition has an origin, so that a run
-that comes again after its own rows were added compares with the same rows as before: `digest` and `find` leave one out.
+that comes again after its own rows were added compares with the same rows as before: `digest` and `find` leave one
+origin out, and put the rows back that it replaced. To everyone else a replaced row is gone.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataforge.errors import ConfigError, InputError, VersionError
+from dataforge.errors import ConfigError, InputError, VerifyError, VersionError
 from dataforge.identity import digest_of, pack_ids, packed_bytes, unpack_ids
 from dataforge.kernels.bands import band_keys
 from dataforge.kernels.jaccard import at_least, overlaps
 from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
-from dataforge.operators.near_segment import Batch, Segment, lookup
+from dataforge.operators.near_segment import Batch, Segment, checked, lookup
 
-FORMAT = 1
+FORMAT = 2
+WAY_OUT = "restore the folder from a copy, or delete it and run `dataforge index add` again for each config it was made of"
 MOST_OF_A_BUCKET = 1000  # texts of one segment compared for one band of a text
 SHINGLES_AT_ONCE = 1 << 23  # of candidates, held in memory
 
@@ -94,7 +97,7 @@ class NearIndex:
 
     @classmethod
     def open(cls, path: Path, shape: Shape) -> NearIndex:
-        """Raises ConfigError for an index of other parameters, VersionError for another format, InputError for damage."""
+        """Raises ConfigError for other parameters, VersionError for another format, InputError or VerifyError for damage."""
         index = cls.peek(path) or cls(path, empty_header(shape))
         wanted, found = shape.document(), index.header["shape"]
         if wanted != found:
@@ -108,37 +111,51 @@ class NearIndex:
         """The index as it lies there, whatever its parameters; None where there is none."""
         try:
             header = json.loads((path / "index.json").read_bytes())
+            whole = isinstance(header, dict) and header.pop("checksum", None) == digest_of(header)
         except (FileNotFoundError, NotADirectoryError):
             if path.exists() and (not path.is_dir() or any(child.name[0] != "." for child in path.iterdir())):
                 raise InputError("is no index", file=str(path), hint="name a folder of its own") from None
             return None
-        except ValueError as error:
-            raise InputError("the header of the index is not JSON", file=str(path / "index.json")) from error
+        except (OSError, ValueError, RecursionError) as error:
+            what, file = "the header of the index is not readable JSON", str(path / "index.json")
+            raise InputError(what, file=file, hint=WAY_OUT) from error
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             what = f"index format {header.get('format') if isinstance(header, dict) else '?'}, expected {FORMAT}"
             raise VersionError(what, file=str(path), hint="make the index anew with this version of dataforge")
+        if not whole:
+            what, file = "the header of the index differs from its checksum", str(path / "index.json")
+            raise VerifyError(what, file=file, hint=WAY_OUT)
         return cls(path, header)
+
+    def _opened(self, entry: dict[str, Any]) -> Segment:
+        folder = self.path / "segments" / entry["name"]
+        try:
+            return checked(folder, entry["size_bytes"], entry["sha256"])
+        except VerifyError as error:
+            raise VerifyError(error.what, file=error.file, hint=WAY_OUT) from None
+        except OSError as error:
+            hint = f"if another command changed the index meanwhile, run this one again; otherwise {WAY_OUT}"
+            raise InputError("a file of the index cannot be read", file=str(folder), hint=hint) from error
 
     @cached_property
     def segments(self) -> list[Segment]:
-        found = []
-        for entry in self.header["segments"]:
-            folder = self.path / "segments" / entry["name"]
-            sizes = {file.stem: file.stat().st_size for file in folder.glob("*.npy")}
-            if sizes != entry["size_bytes"]:
-                hint = "it changed while it was read, or is damaged: try again, then make it anew"
-                raise InputError("a segment is not as the header says", file=str(folder), hint=hint)
-            found.append(Segment(folder))
-        return found
+        return [self._opened(entry) for entry in self.header["segments"]]
+
+    @cached_property
+    def replaced(self) -> dict[str, Segment]:
+        """The rows of others that each origin replaced, as they were: earlier data to that origin alone."""
+        return {origin: self._opened(entry) for origin, entry in self.header["replaced"].items()}
 
     @property
     def documents(self) -> int:
         return sum(entry["documents"] for entry in self.header["origins"].values())
 
     def digest(self, *, without: str = "") -> str:
-        """Hex sha256 of the parameters and of what each origin holds, one left out. Order of additions does not enter."""
-        held = {key: entry["digest"] for key, entry in self.header["origins"].items() if key != without}
-        return digest_of({"format": FORMAT, "shape": self.header["shape"], "origins": held})
+        """Hex sha256 of the parameters and of the rows held, as they are to one origin. No order of additions enters."""
+        seen = [entry["sums"] for key, entry in self.header["origins"].items() if key != without]
+        seen += [entry["sums"] for key, entry in self.header["replaced"].items() if key == without]
+        sums = [sum(int(one[i], 16) for one in seen) % 2**64 for i in range(4)]
+        return digest_of({"format": FORMAT, "shape": self.header["shape"], "rows": [f"{value:016x}" for value in sums]})
 
     def holds(self, ids: np.ndarray) -> np.ndarray:
         """bool[n]: which ids (uint64[n, 2]) are there."""
@@ -155,10 +172,11 @@ class NearIndex:
         keys = band_keys(signed.values[worded], shape.bands, shape.rows)
         skipped = self.header["origins"].get(without, {}).get("number")
         found: list[Match] = []
-        for segment in self.segments:
+        aside = self.replaced.get(without)
+        for segment in [*self.segments, *([aside] if aside else [])]:
             owners, rows = lookup(segment.bands, keys.reshape(-1), most=MOST_OF_A_BUCKET)
             pairs = np.unique(np.stack([worded[owners // shape.bands], rows], axis=1), axis=0)
-            if skipped is not None and len(pairs):
+            if skipped is not None and segment is not aside and len(pairs):
                 pairs = pairs[segment.origins[pairs[:, 1]] != skipped]
             for piece in _pieces(segment, pairs):
                 found += _verified(segment, own, piece, threshold)
@@ -183,4 +201,4 @@ def _verified(segment: Segment, own: tuple[Any, Any], pairs: np.ndarray, thresho
 
 
 def empty_header(shape: Shape) -> dict[str, Any]:
-    return {"format": FORMAT, "shape": shape.document(), "version": 0, "origins": {}, "segments": []}
+    return {"format": FORMAT, "shape": shape.document(), "version": 0, "origins": {}, "segments": [], "replaced": {}}

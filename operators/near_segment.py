@@ -24,12 +24,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from dataforge.commit import fsync_folder
+from dataforge.commit import file_sha256, fsync_folder
+from dataforge.errors import VerifyError
 
 ARRAYS = ("ids", "texts", "origins", "ends", "shingles", "band_keys", "band_rows", "name_keys", "name_rows")
 CHUNK = 1 << 22  # values handled at a time
 MOST_ROWS = (1 << 32) - 1
 Mask = npt.NDArray[np.bool_]
+_CHECKED: dict[Path, tuple[int, int, int, str]] = {}  # what this process found as the header says
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,28 @@ class Segment:
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         places = np.repeat(starts - offsets[:-1], sizes) + np.arange(offsets[-1])
         return offsets, np.asarray(self.shingles[places])
+
+
+def sizes_of(path: Path) -> dict[str, int]:
+    return {name: (path / f"{name}.npy").stat().st_size for name in ARRAYS}
+
+
+def sums_of(path: Path) -> dict[str, str]:
+    return {name: file_sha256(path / f"{name}.npy") for name in ARRAYS}
+
+
+def checked(path: Path, sizes: dict[str, int], sums: dict[str, str]) -> Segment:
+    """The segment, if its files are those. Files that this process has read once are only looked at for a later change."""
+    for name in ARRAYS:
+        file = path / f"{name}.npy"
+        status = file.stat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns, sums[name])
+        if status.st_size != sizes[name]:
+            raise VerifyError("a segment is not as the header says: another size", file=str(file))
+        if _CHECKED.get(file) != state and file_sha256(file) != sums[name]:
+            raise VerifyError("a segment is not as the header says: another sha256", file=str(file))
+        _CHECKED[file] = state
+    return Segment(path)
 
 
 def lookup(table: tuple[Any, Any], keys: np.ndarray, *, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:

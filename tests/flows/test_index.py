@@ -65,6 +65,36 @@ def test_today_against_all_earlier_days(tmp_path: Path, dataforge: Call) -> None
     assert (told["documents"], [a["documents"] for a in told["additions"]], told["matches_config"]) == (3, [2, 1], True)
 
 
+def test_a_run_after_its_own_addition_changes_nothing_where_a_row_changed(tmp_path: Path, dataforge: Call) -> None:
+    """b is like the old text of a, and only a's new text comes with it: what b was dropped for stays known to this input."""
+    same = {f"same{i}": words(10 + i) for i in range(6)}
+    first = day(tmp_path, "first", a=words(1), **same)
+    run(dataforge, first)
+    dataforge("index", "add", first)
+    second = day(tmp_path, "second", a=words(2), b=words(1) + " Once more", **same)
+    out = run(dataforge, second)
+    assert dropped(second) == {"b": ("near_duplicate_of_earlier", row_id("s", "a"))}
+    done = dataforge("index", "add", second, "--json").document
+    assert (done["added"], done["replaced"], done["known"], done["version"]) == (1, 1, 6, 2)
+    assert run(dataforge, second) == out and set(dropped(second)) == {"b"}
+    done = dataforge("index", "add", second, "--json").document
+    assert (done["added"], done["replaced"], done["known"], done["version"]) == (0, 0, 7, 2)
+    third = day(tmp_path, "third", c=words(1) + " At last")
+    run(dataforge, third)
+    assert dropped(third) == {}, "to other inputs the old text is gone"
+
+
+def test_a_damaged_index_is_told_with_the_way_out(tmp_path: Path, dataforge: Call) -> None:
+    config = day(tmp_path, "monday", a=words(1))
+    run(dataforge, config)
+    dataforge("index", "add", config)
+    (keys,) = tmp_path.glob("index/segments/*/band_keys.npy")
+    keys.write_bytes(keys.read_bytes()[:-1] + b"?")
+    error = dataforge("index", "query", config, "--text", words(1), "--json").error
+    assert (error["code"], error["exit_code"], error["file"]) == ("VERIFY", 7, str(keys))
+    assert "dataforge index add" in error["hint"]
+
+
 def test_a_row_like_an_earlier_one_gives_way_to_one_that_is_not(tmp_path: Path, dataforge: Call) -> None:
     """c is like the earlier a, e is like c only: e stays although c is longer."""
     base, end = words(1).split(), ["v", "w", "x", "y", "z"]

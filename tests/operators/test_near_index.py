@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataforge.errors import ConfigError, InputError, LockedError, PartialError, VersionError
+from dataforge.errors import ConfigError, InputError, LockedError, PartialError, VerifyError, VersionError
 from dataforge.identity import row_id, text_hashes
 from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes
 from dataforge.operators import near_index_change, near_segment
@@ -79,6 +80,48 @@ def test_a_known_id_with_new_text_replaces_the_old(tmp_path: Path) -> None:
     assert NearIndex.open(tmp_path, SHAPE).documents == 2
 
 
+def test_what_an_origin_replaced_is_earlier_data_to_it_alone(tmp_path: Path) -> None:
+    old, new = sentence(1), sentence(3)
+    put(tmp_path, {"a": old, "b": sentence(2)})
+    before = NearIndex.open(tmp_path, SHAPE).digest(without="tuesday")
+    put(tmp_path, {"a": new, "c": sentence(4)}, origin="tuesday")
+    assert NearIndex.open(tmp_path, SHAPE).digest(without="tuesday") == before
+    assert found(tmp_path, old, without="tuesday") == {row_id("s", "a"): 1.0}
+    assert found(tmp_path, old) == found(tmp_path, old, without="monday") == found(tmp_path, new, without="tuesday") == {}
+    put(tmp_path, {"a": sentence(5)}, origin="tuesday")
+    put(tmp_path, {"d": sentence(6)}, origin="wednesday")
+    assert found(tmp_path, old, without="tuesday") == {row_id("s", "a"): 1.0}, "other texts do not matter"
+
+
+def test_a_replaced_row_goes_when_another_origin_replaces_it_again(tmp_path: Path) -> None:
+    texts = [sentence(seed) for seed in range(3)]
+    for text, origin in zip(texts, ("monday", "tuesday", "wednesday"), strict=True):
+        put(tmp_path, {"a": text}, origin=origin)
+    assert found(tmp_path, texts[0], without="tuesday") == found(tmp_path, texts[0], without="wednesday") == {}
+    assert found(tmp_path, texts[1], without="wednesday") == {row_id("s", "a"): 1.0}
+    assert len(list(tmp_path.glob("segments/*"))) == 2
+
+
+def test_removing_a_row_removes_what_it_replaced(tmp_path: Path) -> None:
+    put(tmp_path, {"a": sentence(1), "b": sentence(2)})
+    put(tmp_path, {"a": sentence(3), "b": sentence(4)}, origin="tuesday")
+    assert gone(tmp_path) == Change(removed=1, version=3)
+    assert found(tmp_path, sentence(1), without="tuesday") == {}
+    assert found(tmp_path, sentence(2), without="tuesday") == {row_id("s", "b"): 1.0}
+    for seed in (1, 3):
+        raw = np.array(sorted(shingles(sentence(seed))), np.uint64)[:1].tobytes()
+        assert not any(raw in p.read_bytes() for p in tmp_path.rglob("*.npy"))
+
+
+def test_a_text_without_words_replaces_too(tmp_path: Path) -> None:
+    put(tmp_path, {"a": sentence(1)})
+    before = NearIndex.open(tmp_path, SHAPE).digest(without="tuesday")
+    assert put(tmp_path, {"a": "…"}, origin="tuesday") == Change(replaced=1, without_words=1, version=2)
+    assert put(tmp_path, {"a": "…"}, origin="tuesday") == Change(without_words=1, version=2)
+    assert found(tmp_path, sentence(1)) == {} and NearIndex.open(tmp_path, SHAPE).digest(without="tuesday") == before
+    assert gone(tmp_path).removed == 1 and not list(tmp_path.glob("segments/*"))
+
+
 def test_a_removed_row_leaves_the_disk(tmp_path: Path) -> None:
     put(tmp_path, {"a": sentence(1), "b": sentence(2)})
     assert remove(tmp_path, SHAPE, [row_id("s", "a"), row_id("s", "never there")]) == Change(removed=1, version=2)
@@ -98,7 +141,9 @@ def test_an_index_is_what_a_dictionary_would_be(
     path, expected = tmp_path_factory.mktemp("index"), {}
     for number, day in enumerate(days):
         texts = {str(key): sentence(100 * key + text) for key, text in day}
-        put(path, texts, origin=f"day {number}")
+        before = NearIndex.open(path, SHAPE).digest(without=f"day {number % 3}")
+        put(path, texts, origin=f"day {number % 3}")
+        assert NearIndex.open(path, SHAPE).digest(without=f"day {number % 3}") == before, "own additions do not enter"
         expected |= texts
         if expected and draw.random() < 0.4:
             gone = draw.choice(sorted(expected))
@@ -137,18 +182,59 @@ def test_other_parameters_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="made with bands 18, the config asks for 14"):
         add(tmp_path, Shape(bands=14, rows=8), rows({"b": sentence(2)}), origin="x", name="y")
     header = tmp_path / "index.json"
-    header.write_text(header.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(VersionError, match="index format 2, expected 1"):
+    header.write_text(header.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(VersionError, match="index format 3, expected 2"):
         NearIndex.open(tmp_path, SHAPE)
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", near_segment.ARRAYS)
+def test_one_changed_byte_of_a_segment_is_told(tmp_path: Path, name: str) -> None:
     put(tmp_path, {"a": sentence(1)})
-    (keys,) = tmp_path.glob("segments/*/band_keys.npy")
-    keys.write_bytes(keys.read_bytes()[:-8])
-    with pytest.raises(InputError, match="not as the header says"):
+    (file,) = tmp_path.glob(f"segments/*/{name}.npy")
+    raw = file.read_bytes()
+    assert found(tmp_path, sentence(1)), "checked once, and changed after that"
+    for at in (0, 8, len(raw) - 1):  # the magic, the length of the array's header, the last value
+        file.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        for use in (lambda: found(tmp_path, sentence(1)), lambda: put(tmp_path, {"b": sentence(2)}), lambda: gone(tmp_path)):
+            with pytest.raises(VerifyError, match="another sha256; restore the folder") as told:
+                use()
+            assert told.value.file == str(file) and "dataforge index add" in told.value.hint
+    file.write_bytes(raw[:-8])
+    with pytest.raises(VerifyError, match="another size"):
         found(tmp_path, sentence(1))
-    (tmp_path / "index.json").unlink()
+    file.unlink()
+    with pytest.raises(InputError, match="cannot be read; if another command changed the index meanwhile"):
+        found(tmp_path, sentence(1))
+
+
+def gone(path: Path) -> Change:
+    return remove(path, SHAPE, [row_id("s", "a")])
+
+
+@pytest.mark.parametrize("key", ["shape", "version", "origins", "segments", "replaced", "checksum"])
+def test_a_header_without_a_key_is_told(tmp_path: Path, key: str) -> None:
+    put(tmp_path, {"a": sentence(1)})
+    header = json.loads((tmp_path / "index.json").read_bytes())
+    del header[key]
+    (tmp_path / "index.json").write_text(json.dumps(header))
+    with pytest.raises(VerifyError, match="header of the index differs from its checksum; restore the folder"):
+        NearIndex.open(tmp_path, SHAPE)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"format": 2, "name": "\\ud800"}', b"[" * 100_000])
+def test_a_header_that_is_no_json_is_told(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "index.json").write_bytes(raw)
+    with pytest.raises(InputError, match="not readable JSON; restore the folder"):
+        NearIndex.open(tmp_path, SHAPE)
+
+
+def test_another_number_in_the_header_and_a_lost_header_are_told(tmp_path: Path) -> None:
+    put(tmp_path, {"a": sentence(1)})
+    header = tmp_path / "index.json"
+    header.write_text(header.read_text().replace('"documents": 1', '"documents": 2', 1))
+    with pytest.raises(VerifyError, match="differs from its checksum"):
+        NearIndex.open(tmp_path, SHAPE)
+    header.unlink()
     with pytest.raises(InputError, match="is no index"):
         NearIndex.open(tmp_path, SHAPE)
 
