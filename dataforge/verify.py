@@ -50,7 +50,8 @@ def verify(out: Path) -> dict[str, Any]:
 def _summed(problems: list[VerifyError]) -> VerifyError:
     first, more = problems[0], len(problems) - 1
     what = first.what + (f" (and {more} more)" if more else "")
-    error = VerifyError(what, file=first.file, key=first.key, hint=first.hint or "publish this version again")
+    hint = first.hint or "delete this version's folder and run again"
+    error = VerifyError(what, file=first.file, key=first.key, hint=hint)
     error.problems = problems  # type: ignore[attr-defined]
     return error
 

@@ -80,6 +80,11 @@ def _run(arguments: list[str]) -> int:
 
     as_json, verbose = "--json" in arguments, bool({"-v", "--verbose"} & set(arguments))
     arguments = [word for word in arguments if word not in ("-v", "--verbose")]  # every command takes it
+    if arguments == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"dataforge {version('dataforge')}")
+        return 0
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="dataforge", standalone_mode=False)
         return result if isinstance(result, int) else 0

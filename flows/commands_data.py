@@ -11,7 +11,10 @@ from dataforge.flows.cli import respond
 from dataforge.flows.commands_look import known_file
 from dataforge.flows.commands_run import ConfigArgument, Json
 
-LabelledFile = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, plain or .gz or .zst")]
+PACKED = "plain, .gz or .zst"
+LabelledFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"JSONL, {PACKED}")]
+ActsFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"JSONL of text and class7 (null: other), {PACKED}")]
+SpansFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"JSONL of text, spans [{{start, end, label}}]; {PACKED}")]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,12 +75,17 @@ def acts_train(
     respond({"schema": 1, **document}, figures(document), as_json=as_json)
 
 
-def acts_evaluate(file: LabelledFile, as_json: Json = False) -> None:
+def acts_evaluate(
+    file: ActsFile,
+    model: Annotated[str, typer.Option(help="as acts.model: default, rules, or the folder of a trained model")] = "default",
+    as_json: Json = False,
+) -> None:
     """Precision, recall and F1 per class, macro-F1, confusion and calibration of the tagger."""
+    from dataforge.flows.parameters import MODELS
     from dataforge.operators.acts_evaluate import evaluate
 
     with known_file(file):
-        document = evaluate(file)
+        document = evaluate(file, model=MODELS.get(model, model))
     respond(document, figures(document), as_json=as_json)
 
 
@@ -111,7 +119,7 @@ def quality_evaluate(
     respond(document, figures(document), as_json=as_json)
 
 
-def pii_evaluate(file: LabelledFile, as_json: Json = False) -> None:
+def pii_evaluate(file: SpansFile, as_json: Json = False) -> None:
     """Recall and precision of the finders of personal data, covering and exact, per kind."""
     from dataforge.operators.pii_evaluate import evaluate
 

@@ -36,6 +36,7 @@ class Outcome:
     graph: Graph
     state: State
     out: Path | None = None
+    was_there: bool = False  # published before this run
     waiting: NotReady | None = None
     error: DataforgeError | None = None
     warnings: list[str] = field(default_factory=list)
@@ -181,10 +182,14 @@ def outcome_text(outcome: Outcome) -> str:
     from dataforge.funnel import funnel_text
 
     lines = [funnel_text(funnel(outcome.tables())).rstrip(), ""] if outcome.state.tables else []
-    lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s")
+    lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s{_unchanged(outcome)}")
     if outcome.out is not None:
         lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}", "", *_loading(outcome.out)]
     return "\n".join(lines)
+
+
+def _unchanged(outcome: Outcome) -> str:
+    return ", nothing to do: this version was there" if outcome.was_there else ""
 
 
 def _loading(out: Path) -> list[str]:
@@ -282,6 +287,7 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     out = config.path(config.out)
     final = out / config.name / version
     if config.version == "auto" and (final / "dataset_manifest.json").exists() and not check_bytes(final):
+        outcome.was_there = True
         return final  # there, and every byte as its manifest says
     say(f"publish: {config.name} {version}")
     tokenizer = state.tables[graph.tokens.tokenizer].checked_files()

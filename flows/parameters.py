@@ -124,9 +124,11 @@ def treatment(config: Config) -> Treatment:
     return Treatment(config.pii.action, place, fingerprint, config.pii.drop_above)
 
 
+MODELS = {"default": "shipped", "rules": "none"}  # what acts.model may say beside a folder
+
+
 def tagger(config: Config) -> TagActs:
-    names = {"default": "shipped", "rules": "none"}
-    return TagActs(context="table", model=names.get(config.acts.model) or str(config.path(config.acts.model)))
+    return TagActs(context="table", model=MODELS.get(config.acts.model) or str(config.path(config.acts.model)))
 
 
 def retrain(config: Config) -> Retrain:

@@ -64,7 +64,7 @@ def whatif_document(graph: Graph, tables: list[Table], changes: list[str]) -> di
     known = thresholds(graph.config)
     for key in wanted:
         if key not in known:
-            some = ", ".join(known) or "none; set a quality.preset first"
+            some = ", ".join(known) or "none; with a quality.preset its rules are"
             raise ConfigError(f"{key} is no threshold of this config", hint=f"known: {some}")
     grid = [dict(zip(wanted, values, strict=True)) for values in itertools.product(*wanted.values())]
     if not grid or len(grid) > MOST_SETTINGS:

@@ -43,7 +43,7 @@ class CsvFiles(FileSource):
     encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
-        if not _keeps_ascii(self.encoding):
+        if not keeps_ascii(self.encoding):
             hint = "name the codec, e.g. cp1252; save UTF-16 as UTF-8 first"
             raise ConfigError("expected the name of an encoding that extends ASCII", key="encoding", hint=hint)
         if self.delimiter != "auto" and (
@@ -194,7 +194,7 @@ def _fields(record: bytes, grammar: Grammar, encoding: str) -> list[str] | RowFa
         return fault
 
 
-def _keeps_ascii(encoding: str) -> bool:
+def keeps_ascii(encoding: str) -> bool:
     ascii_bytes = bytes(range(128))
     try:
         return ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")

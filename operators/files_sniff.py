@@ -6,6 +6,7 @@ Looks at names and first bytes, and at the first rows for columns. It never deci
 from __future__ import annotations
 
 import re
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from dataforge.errors import DataforgeError, InputError
 from dataforge.operators.decode import decode_object
 from dataforge.operators.files import PACKED, InputFile, list_files, open_raw
-from dataforge.operators.files_csv import records
+from dataforge.operators.files_csv import keeps_ascii, records
 from dataforge.operators.files_rows import RowFault, key_of, seconds_of, utf8
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
 
@@ -149,14 +150,34 @@ def _objects(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 
 def _csv_columns(file: InputFile) -> dict[str, str]:
     with _stream(file) as stream:
-        first = stream.read(_HEAD_BYTES).split(b"\n", 1)[0]
+        head = stream.read(_HEAD_BYTES)
+    first, encoding = head.split(b"\n", 1)[0], _encoding(head)
     delimiter = max(",\t;|", key=lambda mark: first.count(mark.encode()))
     with _stream(file) as stream:
-        rows = [fields for *_, fields in islice(records(stream, LineCounter(), delimiter, 16 << 20), _SAMPLE_ROWS)]
+        read = records(stream, LineCounter(), delimiter, 16 << 20, encoding=encoding)
+        rows = [fields for *_, fields in islice(read, _SAMPLE_ROWS)]
     whole = [row for row in rows if isinstance(row, list)]
     usual = "\t" if ".tsv" in file.name.lower() else ","
     found = suggest([dict(zip(whole[0], row, strict=False)) for row in whole[1:]]) if whole else {}
-    return found if delimiter == usual else {**found, "delimiter": delimiter}
+    found |= {} if delimiter == usual else {"delimiter": delimiter}
+    return found if encoding == "utf-8" else {**found, "encoding": encoding}
+
+
+def _encoding(head: bytes) -> str:
+    """UTF-8, else what the first bytes look like; for Latin letters cp1252, the usual encoding of spreadsheets. A guess, which the config shows."""
+    from charset_normalizer import from_bytes
+
+    whole = head[: head.rfind(b"\n") + 1] or head
+    try:
+        whole.decode()
+        return "utf-8"
+    except UnicodeDecodeError:
+        best = from_bytes(whole).best()
+        if best is None or not keeps_ascii(best.encoding):
+            return "cp1252"
+        letters = [char for char in str(best) if char.isalpha()]
+        foreign = sum(not unicodedata.name(char, "").startswith("LATIN") for char in letters)
+        return best.encoding if foreign * 4 > len(letters) else "cp1252"
 
 
 def _parquet_columns(file: InputFile) -> dict[str, str]:

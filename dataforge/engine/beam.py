@@ -28,12 +28,15 @@ class Beam:
     name = "beam"
 
     def __init__(self, options: Sequence[str] = (), *, workers: int = 1) -> None:
+        logging.disable(logging.WARNING)  # what Beam misses at import concerns nobody here
         try:
             import apache_beam
         except ImportError as error:
             raise MissingExtraError(
                 "the Beam engine needs apache-beam", hint="pip install 'dataforge[beam]'"
             ) from error
+        finally:
+            logging.disable(logging.NOTSET)
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         self._beam = apache_beam
         self.options = list(options) or _in_process(workers)

@@ -275,7 +275,7 @@ def close(
                 kind="unresolved",
                 code="REVIEW",
                 exit_code=EXIT_WAITING,
-                hint="adjudicate them, or close without them",
+                hint="adjudicate them, or close without them: --allow-unresolved",
             )
         if plan.leased and not now_at_once:
             c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(state="closing"))

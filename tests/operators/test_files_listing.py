@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dataforge.errors import InputError
 from dataforge.identity import part_of
 from dataforge.operators import files
+from dataforge.operators.files_csv import CsvFiles
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_rows import documents, number_copies
 from dataforge.operators.files_sniff import sniff
@@ -165,3 +166,15 @@ def test_sniff_knows_a_slack_export_packed_or_not(tmp_path):
         archive.write(tmp_path / "export/general/2024-01-31.json", "general/2024-01-31.json")
     for name in ("export", "e.zip"):
         assert [s.kind for s in sniff(str(tmp_path / name))] == ["slack_export"]
+
+
+def test_sniff_reads_tables_of_other_encodings(tmp_path):
+    row = "1;Was kostet die Prüfung? Fünfzig Euro, für Schüler die Hälfte.;2024-01-02\n"
+    rows = "Nummer;Frage_und_Antwort;Datum\n" + row * 9
+    (tmp_path / "faq.csv").write_bytes(rows.encode("cp1252"))
+    (found,) = sniff(str(tmp_path / "faq.csv"))
+    assert found.settings["text"] == "Frage_und_Antwort" and found.settings["delimiter"] == ";"
+    kept, bad, *_ = read_all(
+        CsvFiles("s", found.path, text="Frage_und_Antwort", delimiter=";", encoding=found.settings["encoding"])
+    )
+    assert (len(kept), bad) == (9, []) and "Prüfung" in kept[0]["text"]
