@@ -164,7 +164,8 @@ def _csv_columns(file: InputFile) -> dict[str, str]:
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-8, else what the first bytes look like; for Latin letters cp1252, the usual encoding of spreadsheets. A guess, which the config shows."""
+    """UTF-8, else what the first bytes look like; for Latin letters cp1252, the usual encoding of spreadsheets. A guess,
+    which the config shows."""
     from charset_normalizer import from_bytes
 
     whole = head[: head.rfind(b"\n") + 1] or head
