@@ -11,6 +11,7 @@ from dataforge.operators.slack_text import (
     HOLE,
     INVISIBLE,
     MARKUP,
+    UNKNOWN_EMOJI,
     Style,
     emoji_table,
     fence,
@@ -158,7 +159,7 @@ def _emoji(element: dict[str, Any]) -> str:
             return "".join(chr(int(code, 16)) for code in element["unicode"].split("-") if not code.startswith("1f3f"))
         except (ValueError, OverflowError):
             pass
-    return known or f":{name}:"
+    return known or UNKNOWN_EMOJI
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

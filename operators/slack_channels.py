@@ -1,16 +1,18 @@
 """Channels of a workspace: which folder is which channel, of which kind, and under what name it may appear.
 
 Channels appear under a pseudonym: their names tell of customers, projects and people. Public ones keep their name where
-that is asked for (`named`), all others never. Kinds that are not switched on are never opened.
+that is asked for (`named`), all others never; neither do hidden names typed in a text. Kinds that are not switched on
+are never opened.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dataforge.operators.slack_channel_names import ChannelNames
 from dataforge.operators.slack_users import letters
 
 INDEX_FILES = {"channels.json": "public", "groups.json": "private", "dms.json": "dm", "mpims.json": "group_dm"}
@@ -37,6 +39,7 @@ class Channels:
     by_folder: dict[str, Channel]
     by_id: dict[str, Channel]
     opted_out: frozenset[str]
+    _names: ChannelNames = field(default_factory=ChannelNames, repr=False, compare=False)
 
     def is_opted_out(self, channel: Channel) -> bool:
         return bool({channel.id, channel.folder, channel.shown, channel.key} & self.opted_out)
@@ -44,8 +47,19 @@ class Channels:
     def mention(self, channel_id: str) -> str:
         """What `<#C1>` shows, without `#`: the name of a channel that keeps it, else just "channel"."""
         channel = self.by_id.get(channel_id)
-        is_named = channel is not None and channel.shown == channel.folder and not self.is_opted_out(channel)
-        return channel.shown if channel is not None and is_named else "channel"
+        return channel.shown if channel is not None and self._keeps_name(channel) else "channel"
+
+    def hide_names(self, text: str) -> str:
+        """Names of hidden channels typed as plain text become `#channel`, as a reference to them does."""
+        return self._names.hide(text)
+
+    def hiding(self, past: Iterable[str]) -> Channels:
+        """With the names to hide: of all channels that do not keep theirs, read or not, and earlier ones."""
+        kept = {channel.folder for channel in self.by_folder.values() if self._keeps_name(channel)}
+        return replace(self, _names=ChannelNames({*self.by_folder, *past} - kept))
+
+    def _keeps_name(self, channel: Channel) -> bool:
+        return channel.shown == channel.folder and not self.is_opted_out(channel)
 
 
 def channel_of(
@@ -85,12 +99,20 @@ def channels_of(
 ) -> Channels:
     """`listed`: (kind, entry) of all index files; `folders`: those that hold day files."""
     by_folder: dict[str, Channel] = {}
+    past: list[str] = []
     for kind, entry in listed:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            past += _other_names(entry)
             channel = channel_of(entry, kind, key, named=named)
             by_folder.setdefault(channel.folder, channel)
     for folder in folders:
         if folder not in by_folder:
             by_folder[folder] = unlisted(folder, key, named)
     by_id = {channel.id: channel for channel in by_folder.values()}
-    return Channels(by_folder, by_id, frozenset(opted_out))
+    return Channels(by_folder, by_id, frozenset(opted_out)).hiding(past)
+
+
+def _other_names(entry: dict[str, Any]) -> list[str]:
+    earlier = entry.get("previous_names")
+    found = [entry.get("name"), *(earlier if isinstance(earlier, list) else [])]
+    return [name for name in found if isinstance(name, str)]

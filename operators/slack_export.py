@@ -70,7 +70,7 @@ EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
 class SlackExport(Source):
     """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     name: str
     path: str = field(metadata={"identity": False})

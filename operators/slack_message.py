@@ -19,6 +19,7 @@ from dataforge.errors import escape
 from dataforge.operator import Rows
 from dataforge.operators.files_rows import RowFault
 from dataforge.operators.slack_blocks import attachments_to_text, blocks_to_text, has_rich_text
+from dataforge.operators.slack_channel_names import LABEL
 from dataforge.operators.slack_channels import Channel, Channels
 from dataforge.operators.slack_decode import messages_of
 from dataforge.operators.slack_fields import Batch, Left, edited_ts, micros, reply_count, string_of, ts_of
@@ -246,17 +247,18 @@ class MessageReader:
         self._notes[name] = self._notes.get(name, 0) + 1
 
     def _private(self, text: str) -> str:
-        """Without secrets first, then without the names of members: a name may be part of a secret."""
+        """Without secrets first, then without the names of channels and members: a name may be part of a secret."""
         text = self.mask_secrets(text)
-        return self.people.hide_names(SLACK_TOKEN.sub("<SECRET>", text) if "xox" in text else text)
+        text = self.channels.hide_names(SLACK_TOKEN.sub("<SECRET>", text) if "xox" in text else text)
+        return self.people.hide_names(text)
 
     def _shown(self, row: Any) -> str:
-        """Base64 of the first 4 KiB of a bad row, secrets and members' names gone."""
+        """Base64 of the first 4 KiB of a bad row, secrets and members' names gone, and names of channels."""
         import orjson
 
         raw = row if isinstance(row, bytes) else orjson.dumps(row)
         text = raw[: 4 * RAW_BYTES].decode("utf-8", "replace")
-        return base64.b64encode(self._private(text).encode()[:RAW_BYTES]).decode()
+        return base64.b64encode(self._private(LABEL.sub(r"\1>", text)).encode()[:RAW_BYTES]).decode()
 
     def _take_notes(self) -> dict[str, int]:
         notes, self._notes = self._notes, {}

@@ -126,7 +126,7 @@ def _member(user: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
-    plain = ("id", "name", "is_private", "is_group", "is_im", "is_mpim")
+    plain = ("id", "name", "is_private", "is_group", "is_im", "is_mpim", "previous_names")
     return {name: entry[name] for name in plain if name in entry}
 
 

@@ -30,7 +30,7 @@ from dataforge.schemas.message import MESSAGE
 class SlackPull(Source):
     """`path` is `{store}/pull/<source>`; everything else as in SlackExport."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     name: str
     path: str = field(metadata={"identity": False})

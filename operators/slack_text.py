@@ -1,6 +1,7 @@
 """mrkdwn, the older of Slack's two ways of writing, as clean text; slack_blocks gives the same text from blocks.
 
-Mentions become pseudonyms, links their label and domain, short codes emoji, quotes and lists Markdown. Code stays byte
+Mentions become pseudonyms, links their label and domain, short codes emoji (custom ones `:emoji:`: their names tell of
+people and customers), quotes and lists Markdown. Code stays byte
 for byte (only the three entities of mrkdwn are decoded). One pass, linear time; what is not closed is literal text.
 Personal names in running text and secrets are not found here.
 """
@@ -17,6 +18,8 @@ URLS = ("domain", "label", "url", "both")
 TOKEN = re.compile(r"```.*?```|`[^`\n]+`|<[^<>\n]*>", re.S)
 REFERENCE = re.compile(r"<([^<>\n]*)>")
 SHORT_CODE = re.compile(r":([a-z0-9_+'-]{1,100}):(?::skin-tone-[2-6]:)?")
+RUN_OF_CODES = re.compile(r"(?<![\w:/])(?::[a-z0-9_+'-]{1,100}:)+(?!\w)")  # not `12:30:45`, not `a::foo:`
+UNKNOWN_EMOJI = ":emoji:"
 ENTITY = re.compile(r"&(amp|lt|gt);")
 ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
 BULLET = re.compile(r"^([ \t]*)[•◦▪▫‣]\ufe0e? +", re.M)
@@ -56,6 +59,11 @@ def emoji_table() -> dict[str, str]:
             for name in [listed] if isinstance(listed, str) else listed:
                 names[name.strip(":").lower()] = char
     return names
+
+
+def emoji_of(name: str) -> str:
+    """`"tada"` -> `"🎉"`; a custom one loses its name, and what has no letter is no emoji (`:30:`)."""
+    return emoji_table().get(name) or (UNKNOWN_EMOJI if re.search("[a-z]", name) else f":{name}:")
 
 
 def mrkdwn_to_text(text: str, style: Style) -> str:
@@ -121,6 +129,7 @@ def finish(text: str, held: list[str], style: Style, *, is_escaped: bool) -> str
                 text = pattern.sub(rf"{mark}\1{mark}" if style.markdown else r"\1", text)
         text = BULLET.sub(r"\1- ", text)
     if ":" in text:
+        text = RUN_OF_CODES.sub(lambda run: SHORT_CODE.sub(lambda m: emoji_of(m[1]), run[0]), text)
         text = SHORT_CODE.sub(lambda m: emoji_table().get(m[1], f":{m[1]}:"), text)
     if is_escaped:
         text = decode_entities(text)

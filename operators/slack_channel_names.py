@@ -1,0 +1,79 @@
+"""Names of channels typed as plain text → what a reference to a hidden channel shows: `#channel`.
+
+`#name` counts everywhere, in code too. Without `#` only a telling name counts, outside code: six characters or more with
+a hyphen, an underscore or a digit (`acme-migration`), alone or within a longer word (`acme-migration_2024.pdf`); names
+like `general` or `random` are words. `#word` that is no name of a channel stays (`#1234`, `#til`), and so do e-mail
+addresses, which the masking of personal data finds whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dataforge.operators.slack_names import CODE, EMAIL, TO_SPACES
+
+SHOWN = "#channel"
+TYPED = re.compile(r"([#＃]?)([\w-]+)")
+TYPED_OR_EMAIL = re.compile(rf"{EMAIL.pattern}|{TYPED.pattern}")
+TELLING = re.compile(r"(?=.*[-_\d]).{6,}")
+JOINTS = re.compile(r"([-_]+)")
+LABEL = re.compile(r"(<#[A-Z0-9]+)\|[^<>]*>")  # `<#C1|name>` as it stands in a row that could not be read
+
+
+class ChannelNames:
+    """Names that must not be read in a text, whatever their case."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = frozenset(filter(None, (name.lower().strip("-_") for name in names)))
+        self._telling = frozenset(name for name in self._names if TELLING.fullmatch(name))
+        self._longest = max((len(JOINTS.split(name)) for name in self._telling), default=0)
+        runs = (name.encode().translate(TO_SPACES).split() for name in self._telling)
+        self._first_runs = frozenset(run[0] for run in runs if run)
+
+    def hide(self, text: str) -> str:
+        if not self._names or self._cannot_hold(text):
+            return text
+        typed = TYPED_OR_EMAIL if "@" in text else TYPED
+        if "`" not in text:
+            return typed.sub(self._prose, text)
+        pieces = CODE.split(text)
+        return "".join(typed.sub(self._code if i % 2 else self._prose, piece) for i, piece in enumerate(pieces))
+
+    def _cannot_hold(self, text: str) -> bool:
+        """A quick look: no `#`, and cut at all that is no letter or digit, no beginning of a telling name."""
+        if "#" in text:
+            return False
+        if not text.isascii():
+            return not self._telling and "＃" not in text
+        return self._first_runs.isdisjoint(text.lower().encode().translate(TO_SPACES).split())
+
+    def _code(self, match: re.Match[str]) -> str:
+        return self._prose(match) if match[1] else match[0]
+
+    def _prose(self, match: re.Match[str]) -> str:
+        sign, word = match[1], match[2]
+        if not word:
+            return match[0]  # an e-mail address
+        is_anchor = bool(sign) and match.start() > 0 and match.string[match.start() - 1].isalnum()  # `page#setup`
+        if not sign and word.isalpha():
+            return word  # as nearly all words: no telling name is one
+        name = word.strip("-_")
+        if sign and not is_anchor and name.lower() in self._names:
+            before, _, after = word.partition(name)
+            return f"{before}{SHOWN}{after}"
+        hidden = self._within(word)
+        return hidden if hidden.startswith("#") and not is_anchor else sign + hidden
+
+    def _within(self, word: str) -> str:
+        """Telling names among the joined parts of a word, the longest first."""
+        parts, shown, at = JOINTS.split(word), list[str](), 0  # a part, a joint, a part…: `at` is even
+        while at < len(parts):
+            for end in range(min(at + self._longest, len(parts)), at, -2):
+                if "".join(parts[at:end]).lower() in self._telling:
+                    break
+            else:
+                end = at
+            shown += [SHOWN, *parts[end : end + 1]] if end > at else parts[at : at + 2]
+            at = max(end, at + 1) + 1
+        return "".join(shown)

@@ -1,0 +1,102 @@
+"""Names of channels typed as plain text appear as a reference to a hidden channel does; other hash tags stay."""
+
+from __future__ import annotations
+
+import base64
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataforge.operators.slack_channel_names import ChannelNames
+from tests.operators.slack_reading import CHANNELS, USERS, export, message, read
+
+NAMES = ChannelNames(
+    ["general", "x", "chancanary-acme", "privcanary-layoffs", "privcanary", "ops-1", "büro-münchen", "1984"]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("see #chancanary-acme, please", "see #channel, please"),
+        ("#General and (#GENERAL).", "#channel and (#channel)."),
+        ("#x #y #1234 #1984", "#channel #y #1234 #channel"),
+        ("_#general_ ＃general #general-talk", "_#channel_ #channel #general-talk"),
+        ("page#general and C#x", "page#general and C#x"),
+        ("in general, x", "in general, x"),
+        ("ask in ChanCanary-Acme's thread", "ask in #channel's thread"),
+        ("privcanary-layoffs_2024.xlsx", "#channel_2024.xlsx"),
+        ("#old-chancanary-acme pre-chancanary-acme-", "#old-#channel pre-#channel-"),
+        ("privcanary ops-1", "privcanary ops-1"),
+        ("drüben in büro-MÜNCHEN", "drüben in #channel"),
+        ("run `cd chancanary-acme` # in `#chancanary-acme`", "run `cd chancanary-acme` # in `#channel`"),
+        ("mail chancanary-acme@corp.test", "mail chancanary-acme@corp.test"),
+    ],
+)
+def test_typed_names(text: str, hidden: str) -> None:
+    assert NAMES.hide(text) == hidden
+
+
+@given(st.text("abx-_ #1.,`", max_size=40))
+def test_without_known_names_and_twice_nothing_changes(text: str) -> None:
+    names = ChannelNames(["x-1-ab", "b", "ab_ab_ab"])
+    assert ChannelNames().hide(text) == text
+    assert names.hide(names.hide(text)) == names.hide(text)
+
+
+@pytest.mark.parametrize("unit", ["#", "#-", "a-", "help-", "＃a", "a@", "a.", "_", "#x ", "`#x"])
+def test_a_megabyte_takes_less_than_a_few_seconds(unit: str) -> None:
+    started = time.process_time()
+    ChannelNames(["x", "help-desk", "a-a-a-a1"]).hide("help #" + unit * (1_000_000 // len(unit)))
+    assert time.process_time() - started < 6  # under 2 s measured; a square law would take hours
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAFORGE_TEST_KEY", "0123456789abcdef0123456789abcdef")
+
+
+GROUPS = [{"id": "G1", "name": "privcanary-layoffs", "is_private": True, "is_archived": True}]
+LISTED = [*CHANNELS, {"id": "C2", "name": "chancanary-acme", "previous_names": ["oldcanary-acme"]}]
+TOLD = (
+    "#chancanary-acme #general <#C2|chancanary-acme> #oldcanary-acme #privcanary-layoffs privcanary-layoffs :canary-party:"
+)
+
+
+def workspace(folder: Path, row: Any, **options: Any) -> Any:
+    files = {"users.json": USERS, "channels.json": LISTED, "groups.json": GROUPS, "general/2024-01-01.json": [row]}
+    return read(export(folder, files, **options))
+
+
+@pytest.mark.parametrize("form", ["text", "blocks", "attachment"])
+def test_names_of_channels_read_or_not_never_come_out(tmp_path: Path, form: str) -> None:
+    section = {
+        "type": "rich_text_section",
+        "elements": [{"type": "text", "text": TOLD.replace("<#C2|", "#").replace(">", "")}],
+    }
+    forms: dict[str, dict[str, Any]] = {
+        "text": {"text": TOLD},
+        "blocks": {"blocks": [{"type": "rich_text", "elements": [section]}]},
+        "attachment": {"text": "", "attachments": [{"text": TOLD}]},
+    }
+    found = workspace(tmp_path, message(**forms[form]))
+    assert found.texts == ["#channel #channel #channel #channel #channel #channel :emoji:"]
+    assert "canary" not in str(found)
+
+
+def test_kept_names_of_public_channels_stay_and_private_ones_do_not(tmp_path: Path) -> None:
+    found = workspace(tmp_path, message(text="#general #chancanary-acme #privcanary-layoffs"), named=True)
+    assert found.texts == ["#general #chancanary-acme #channel"]
+
+
+def test_topics_are_events_and_rows_that_cannot_be_read_show_no_name(tmp_path: Path) -> None:
+    topic = message(subtype="channel_topic", text="set the topic: #chancanary-acme", topic="for chancanary-acme")
+    assert workspace(tmp_path / "a", topic).reasons == {"channel_event": 1}
+    broken = message(subtype="odd", text="<#C1|general> <#C2|chancanary-acme> #privcanary-layoffs")
+    (row,) = workspace(tmp_path / "b", broken).quarantined
+    shown = base64.b64decode(row["raw"]).decode()
+    assert "<#C1> <#C2> #channel" in shown and "canary" not in shown
