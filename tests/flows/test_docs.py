@@ -66,7 +66,15 @@ def test_every_command_and_option_explains_itself(name: str) -> None:
 
 def test_options_named_in_the_docs_exist() -> None:
     known = {option for _, command in commands() for param in command.params for option in param.opts} | {"--help"}
-    passed_on = {"--runner", "--job_endpoint", "--flink_job_server_jar", "--no-prompt", "--all"}  # of Beam and Prefect
+    passed_on = {  # by Beam and Prefect
+        "--runner",
+        "--job_endpoint",
+        "--flink_job_server_jar",
+        "--no-prompt",
+        "--all",
+        "--type",
+        "--pool",
+    }
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z_-]+", README))
     assert named - passed_on - known == set()
 
