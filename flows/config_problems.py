@@ -16,7 +16,9 @@ from pydantic import ValidationError
 
 from dataforge.config_file import Document, Problem
 from dataforge.errors import ConfigError
-from dataforge.flows.config import Config, QualityConfig, SourceConfig
+from dataforge.flows.config import Config
+from dataforge.flows.config_filters import QualityConfig
+from dataforge.flows.config_sources import SourceConfig
 from dataforge.operators.language import iso639_3
 
 LITERAL_TOKEN = re.compile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataforge.flows.config import DedupeConfig
+from dataforge.flows.config_filters import DedupeConfig
 from dataforge.flows.index import shape_of
 from dataforge.operators.clusters import Clusters, Keep, Links, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.errors import ConfigError, InputError
-from dataforge.flows.config import Config, DedupeConfig
+from dataforge.flows.config import Config
+from dataforge.flows.config_filters import DedupeConfig
 from dataforge.identity import canonical, digest_of
 from dataforge.kernels.minhash import MinHashSpec
 from dataforge.operator import Source

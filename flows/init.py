@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError
-from dataforge.flows.config import NAME, SPLIT_WORDS, load_config
+from dataforge.flows.config import load_config
+from dataforge.flows.config_types import NAME, SPLIT_WORDS
 from dataforge.operators.files_sniff import Sniffed, sniff
 
 KEY_FILE = ".dataforge-key"

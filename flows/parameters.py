@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dataforge.flows.config import Config, TextModelConfig
+from dataforge.flows.config import Config
+from dataforge.flows.config_filters import TextModelConfig
 from dataforge.operator import Operator
 from dataforge.operators.acts import TagActs
 from dataforge.operators.acts_retrained import Retrain

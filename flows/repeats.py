@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataforge.flows.config import DedupeConfig
+from dataforge.flows.config_filters import DedupeConfig
 from dataforge.operator import Map
 from dataforge.operators.dedupe_substrings import Anchors, Places, Windows
 from dataforge.operators.dedupe_units import Removals, Repeats, TextUnits, WithoutRepeats

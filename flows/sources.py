@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dataforge.errors import ConfigError
-from dataforge.flows.config import Config, SourceConfig
+from dataforge.flows.config import Config
+from dataforge.flows.config_sources import SourceConfig
 from dataforge.flows.parameters import pull_folder
 from dataforge.operator import Source
 from dataforge.operators.extract import Extraction

@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataforge.flows.config import DedupeConfig
+from dataforge.flows.config_filters import DedupeConfig
 from dataforge.identity import row_id
 from tests.benchmarks.dedupe_ours import deduplicate
 from tests.benchmarks.duplicates import N, chunk, chunks, write_parquet

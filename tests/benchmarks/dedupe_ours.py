@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 if TYPE_CHECKING:  # workers import this file too, and need none of these
     from dataforge.engine.run import State
-    from dataforge.flows.config import DedupeConfig
+    from dataforge.flows.config_filters import DedupeConfig
     from dataforge.step import Step
     from dataforge.table import Table
 
@@ -68,7 +68,7 @@ def usage() -> tuple[float, int]:
 
 
 def main() -> None:
-    from dataforge.flows.config import DedupeConfig
+    from dataforge.flows.config_filters import DedupeConfig
 
     parser = argparse.ArgumentParser()
     parser.add_argument("docs", type=Path)

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from dataforge.flows.config import Config, SourceConfig
+from dataforge.flows.config import Config
+from dataforge.flows.config_sources import SourceConfig
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "config.md"
 HEAD = """\

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge import Step
-from dataforge.flows.config import DedupeConfig
+from dataforge.flows.config_filters import DedupeConfig
 from dataforge.identity import text_hashes
 from dataforge.kernels.bands import s_curve
 from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataforge import Step
-from dataforge.flows.config import DedupeConfig
+from dataforge.flows.config_filters import DedupeConfig
 from dataforge.flows.repeats import without_repeats
 from dataforge.operators.clean import Clean
 from dataforge.operators.clean_text import TextRules
