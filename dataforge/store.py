@@ -73,21 +73,23 @@ class Store:
         finally:
             os.close(handle)
 
-    def collect(self, keep: set[str], *, grace_s: float = 86400.0, now_s: float | None = None) -> list[Path]:
-        """Removes tables whose id is not in `keep` and temporary folders, both older than `grace_s`. Call under the lock."""
+    def collect(
+        self, keep: set[str], *, grace_s: float = 86400.0, now_s: float | None = None
+    ) -> tuple[list[Path], list[Path]]:
+        """Removes tables whose id is not in `keep` and temporary folders. Call under the lock.
+
+        Returns (what was removed, what is as needless but younger than `grace_s` and so spared).
+        """
         now_s = time.time() if now_s is None else now_s
-        removed = []
-        for table in list(self.tables()):
-            if table.id not in keep and now_s - (table.path / "manifest.json").stat().st_mtime >= grace_s:
-                reach("gc")
-                (table.path / "manifest.json").unlink()  # first: a half-removed folder must not look like a Table
-                shutil.rmtree(table.path)
-                removed.append(table.path)
-        for folder in sorted(self.root.glob("**/.tmp")):
-            if folder.is_dir() and now_s - folder.stat().st_mtime >= grace_s:
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(folder)
-        return removed
+        needless = {table.path: table.path / "manifest.json" for table in self.tables() if table.id not in keep}
+        needless |= {folder: folder for folder in sorted(self.root.glob("**/.tmp")) if folder.is_dir()}
+        spared = [folder for folder, dated in needless.items() if now_s - dated.stat().st_mtime < grace_s]
+        removed = [folder for folder in needless if folder not in set(spared)]
+        for folder in removed:
+            reach("gc")
+            (folder / "manifest.json").unlink(missing_ok=True)  # first: a half-removed folder must not look like a Table
+            shutil.rmtree(folder, ignore_errors=folder.name == ".tmp")
+        return removed, spared
 
 
 def _take(handle: int, path: Path) -> None:

@@ -59,6 +59,8 @@ def _one_line(row: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 

@@ -78,8 +78,8 @@ def verify(
     from dataforge.flows.commands_data import figures
     from dataforge.verify import verify as verify_version
 
-    document = {"schema": 1, "status": "ok", **verify_version(out)}
-    respond(document, f"{out}: ok\n{figures(document)}", as_json=as_json)
+    found = verify_version(out)
+    respond({"schema": 1, "status": "ok", **found}, f"{out}: ok\n{figures(found)}", as_json=as_json)
 
 
 def report(config: ConfigArgument, as_json: Json = False) -> None:
@@ -130,9 +130,12 @@ def gc(
     from dataforge.flows.config import load_config
     from dataforge.flows.garbage import collect
 
-    removed = collect([load_config(config) for config in configs], grace_s=hours * 3600, given_up=set(drop))
+    removed, spared = collect([load_config(config) for config in configs], grace_s=hours * 3600, given_up=set(drop))
     lines = [f"removed {path}" for path in removed] or ["nothing to remove"]
-    respond({"schema": 1, "removed": [str(path) for path in removed]}, "\n".join(lines), as_json=as_json)
+    if spared:
+        lines.append(f"spared {len(spared)} that nobody needs but that are younger than {hours:g} h; --hours 0 takes them too")
+    document = {"schema": 1, "removed": [str(path) for path in removed], "spared": [str(path) for path in spared]}
+    respond(document, "\n".join(lines), as_json=as_json)
 
 
 def doctor(as_json: Json = False) -> None:

@@ -212,7 +212,7 @@ def status_document(config: Config) -> dict[str, Any]:
         "to_run": [s.name for s in steps if s in state.ids and s not in state.tables],
         "waiting": {s.name: _behind(s, state) for s in steps if s in state.waiting},
         "published": [str(out / version) for version in versions],
-        "last_run": {k: last[k] for k in ("status", "ended", "seconds", "error")} if last else None,
+        "last_run": {k: last.get(k) for k in ("status", "ended", "seconds", "out", "error")} if last else None,
     }
 
 
@@ -223,8 +223,10 @@ def status_text(document: dict[str, Any]) -> str:
     lines += [f"  waiting    {name}: {why}" for name, why in people.items()]
     if document["to_run"]:
         lines.append(f"  to run     {_span(document['to_run'])}")
-    lines += [f"  published  {folder}" for folder in document["published"]] or ["  nothing published yet"]
     last = document["last_run"]
+    given = (last or {}).get("out")
+    note = {folder: "  (of the last run)" for folder in document["published"] if folder == given and given is not None}
+    lines += [f"  published  {f}{note.get(f, '')}" for f in document["published"]] or ["  nothing published yet"]
     if last:
         lines.append(f"  last run   {last['status']} in {last['seconds']:.0f} s, ended {last['ended']}")
         if last["error"]:

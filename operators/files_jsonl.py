@@ -25,6 +25,7 @@ _NAMED_COLUMNS = 64  # unread columns told apart in the notes of a file; their n
 class JsonlFiles(FileSource):
     """Rows of JSONL files. Columns may be paths ("payload.text"); a `key` column must be there in every row."""
 
+    VERSION = 2
     suffixes = (".jsonl", ".ndjson", ".jsonlines")
 
     text: str = "text"
@@ -64,7 +65,10 @@ class JsonlFiles(FileSource):
             number, offset = number + 1, offset + len(line) + 1
 
     def _add(self, row: dict[str, Any], buffer: RowBuffer) -> None:
-        text = text_of(lookup(row, self.text), f"$.{self.text}")
+        value = lookup(row, self.text)
+        if value is None and self.text.split(".")[0] not in row:
+            raise RowFault("SCHEMA", f"$.{self.text}: no such key, the row has {_named(row)}; `text:` of the source names it")
+        text = text_of(value, f"$.{self.text}")
         key = key_of(lookup(row, self.key), f"$.{self.key}") if self.key else None
         uri = lookup(row, self.uri) if self.uri else None
         created = seconds_of(lookup(row, self.created), f"$.{self.created}") if self.created else None
@@ -76,6 +80,16 @@ class JsonlFiles(FileSource):
         counts = Counter[str]()
         for names, rows in columns.items():
             for name in names:
-                if name not in read:  # a key may be a person's: only what looks like a column's name is told
-                    counts[name if _COLUMN.fullmatch(name) else _OTHER] += rows
+                if name not in read:
+                    counts[_told(name)] += rows
         return dict(sorted(counts.items())[:_NAMED_COLUMNS])
+
+
+def _told(name: str) -> str:
+    """A key may be a person's: only what looks like a column's name is told."""
+    return name if _COLUMN.fullmatch(name) else _OTHER
+
+
+def _named(row: dict[str, Any]) -> str:
+    """The first keys of a row: `body, id, …`; `none` for an empty object."""
+    return ", ".join([*dict.fromkeys(_told(name) for name in list(row)[:5]), *(["…"] if len(row) > 5 else [])]) or "none"
