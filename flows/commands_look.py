@@ -133,7 +133,7 @@ def gc(
     removed, spared = collect([load_config(config) for config in configs], grace_s=hours * 3600, given_up=set(drop))
     lines = [f"removed {path}" for path in removed] or ["nothing to remove"]
     if spared:
-        lines.append(f"spared {len(spared)} that nobody needs but that are younger than {hours:g} h; --hours 0 takes them too")
+        lines.append(f"spared {len(spared)} that are as needless but younger than {hours:g} h; --hours 0 takes them too")
     document = {"schema": 1, "removed": [str(path) for path in removed], "spared": [str(path) for path in spared]}
     respond(document, "\n".join(lines), as_json=as_json)
 

@@ -17,7 +17,10 @@ from dataforge.store import Store
 
 
 def collect(configs: list[Config], *, grace_s: float, given_up: set[str]) -> tuple[list[Path], list[Path]]:
-    """The folders that were removed, and those that only their age spared. Raises ConfigError for configs of two stores, or if a dataset of it is not named."""
+    """The folders that were removed, and those that only their age spared.
+
+    Raises ConfigError for configs of two stores, or if a dataset of the store is not named.
+    """
     stores = {config.path(config.store) for config in configs}
     if len(stores) != 1:
         raise ConfigError(f"the configs use {len(stores)} stores", key="store", hint="collect one store at a time")

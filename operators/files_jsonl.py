@@ -67,7 +67,8 @@ class JsonlFiles(FileSource):
     def _add(self, row: dict[str, Any], buffer: RowBuffer) -> None:
         value = lookup(row, self.text)
         if value is None and self.text.split(".")[0] not in row:
-            raise RowFault("SCHEMA", f"$.{self.text}: no such key, the row has {_named(row)}; `text:` of the source names it")
+            found = f"no such key, the row has {_named(row)}; `text:` of the source names it"
+            raise RowFault("SCHEMA", f"$.{self.text}: {found}")
         text = text_of(value, f"$.{self.text}")
         key = key_of(lookup(row, self.key), f"$.{self.key}") if self.key else None
         uri = lookup(row, self.uri) if self.uri else None
