@@ -7,14 +7,13 @@ the installed `tokenizers` and kept beside its version, so a new engine is asked
 from __future__ import annotations
 
 import functools
-import os
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from dataforge.kernels.cache import cache_folder, write_beside
 
 OTHER, LETTER, DIGIT, SPACE = 0, 1, 2, 3  # everything else, \p{L}, \p{N}, \s: every character has exactly one
 CASELESS, UPPER, LOWER, UNCASED, MARK = 0, 1, 2, 3, 4  # Lu|Lt, Ll, Lm|Lo, and \p{M} (whose kind is OTHER)
@@ -71,24 +70,3 @@ def members(char_class: str) -> npt.NDArray[np.int64]:
         for piece, _ in others.pre_tokenize_str("".join(map(chr, scalars[at : at + 65536]))):
             found.extend(map(ord, piece))
     return np.array(found, np.int64)
-
-
-def cache_folder() -> Path:
-    """A folder of this user's own for what can always be derived again; $DATAFORGE_CACHE moves it."""
-    given = os.environ.get("DATAFORGE_CACHE")
-    folder = Path(given) if given else Path(tempfile.gettempdir()) / f"dataforge-cache-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():  # someone else's folder under our name in a shared /tmp
-        folder = Path(tempfile.mkdtemp(prefix="dataforge-cache-"))
-    return folder
-
-
-def write_beside(path: Path, write: object) -> None:
-    """`write(temporary)` and rename, so that a reader sees the whole file or none; a full disk only costs the cache."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
-    try:
-        write(name)  # type: ignore[operator]
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)

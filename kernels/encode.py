@@ -22,7 +22,7 @@ import numpy.typing as npt
 from dataforge.kernels import bpe
 from dataforge.kernels import sentencepiece_model as spm
 from dataforge.kernels.buffers import Strings
-from dataforge.kernels.char_classes import cache_folder, write_beside
+from dataforge.kernels.cache import cache_folder, kept, write_beside
 from dataforge.kernels.encoding_probe import probe_texts
 from dataforge.kernels.rank_lists import ranks_in, ranks_pattern
 from dataforge.kernels.split_rules import PATTERNS
@@ -30,7 +30,8 @@ from dataforge.kernels.tokenizer_folder import Folder, spelled
 from dataforge.kernels.tokenizer_json import json_of_ranks
 
 Lane = Literal["gigatoken", "reference"]
-PROBE = 2  # raise when the probe or the way to gigatoken changes, so that kept verdicts are asked again
+PROBE = 3  # raise when the probe or the way to gigatoken changes, so that kept verdicts are asked again
+CHECKER_AFTER_BYTES = 1 << 20  # of texts encoded again; a checker takes 3 s to load and probe
 RENEW_AFTER_BYTES = 4 << 30  # gigatoken's caches grow with distinct pieces: a new object bounds them
 
 
@@ -62,9 +63,11 @@ class Encoder:
     why: str
     reference: Reference
     device: Any = None  # a GpuEncoder, where there is a GPU that can do it
-    checker: Reference | None = None  # a faster library with the same ids by construction and by the probe
+    find_checker: Callable[[], Reference | None] = lambda: None
+    checker: Reference | None = None  # a faster library with the same ids by construction and by the probe; looked for late
     _fast: Any = None
     _fed_bytes: int = 0
+    _checked_bytes: int = 0
 
     def encode(self, texts: Strings) -> Ids:
         """No text may be null (`Strings` has none). Texts are valid UTF-8, as checked at ingest."""
@@ -92,6 +95,10 @@ class Encoder:
         """
         if (self.lane == "reference" and self.device is None) or len(rows) == 0:
             return
+        before = self._checked_bytes
+        self._checked_bytes += sum(len(texts.text(row)) for row in rows.tolist())
+        if before < CHECKER_AFTER_BYTES <= self._checked_bytes:
+            self.checker = self.find_checker()
         odd = _different(self.checker or self.reference, texts, found, rows.tolist())
         if odd and self.checker is not None:
             odd = _different(self.reference, texts, found, odd)
@@ -113,11 +120,10 @@ def open_encoder(folder: Folder, *, lane: Lane | None = None, cache: Path | None
     reference = reference_of(folder)
     if lane is not None:
         return Encoder(folder, lane, "asked for", reference)
-    why = _verdict(folder, reference, cache or cache_folder())
-    if why:
+    place = cache or cache_folder()
+    if why := _verdict(folder, reference, place):
         return Encoder(folder, "reference", why, reference)
-    checker = _checker(folder, reference, cache or cache_folder())
-    return Encoder(folder, "gigatoken", "", reference, checker=checker, _fast=gigatoken_of(folder))
+    return Encoder(folder, "gigatoken", "", reference, find_checker=lambda: _checker(folder, reference, place))
 
 
 def ids_of(lists: Sequence[Sequence[int]]) -> Ids:
@@ -209,13 +215,7 @@ def gigatoken_ids(tokenizer: Any, texts: Strings) -> Ids:
 
 def _verdict(folder: Folder, reference: Reference, cache: Path) -> str:
     """Empty when both engines agree on every probe text, else why not. Kept in `cache`."""
-    kept = cache / f"probe{PROBE}-{folder.sha256[:32]}-{_versions(folder)}.json"
-    try:
-        why: str = json.loads(kept.read_text())["why"]
-    except (OSError, ValueError, KeyError):
-        why = _probe(folder, reference)
-        write_beside(kept, lambda name: Path(name).write_text(json.dumps({"why": why})))
-    return why
+    return kept(cache / f"probe{PROBE}-{folder.sha256[:32]}-{_versions(folder)}.json", lambda: _probe(folder, reference))
 
 
 def _checker(folder: Folder, reference: Reference, cache: Path) -> Reference | None:
@@ -223,33 +223,16 @@ def _checker(folder: Folder, reference: Reference, cache: Path) -> Reference | N
     if folder.format != "json" or find_spec("tiktoken") is None:
         return None
     versions = "-".join(f"{name}{_version(name)}" for name in ("tiktoken", "tokenizers"))
-    kept = cache / f"checker{PROBE}-{folder.sha256[:32]}-{versions}.json"
-    try:
-        pattern: str = json.loads(kept.read_text())["pattern"]
-    except (OSError, ValueError, KeyError):
-        pattern = _pattern_of_ranks(folder, reference)
-        write_beside(kept, lambda name: Path(name).write_text(json.dumps({"pattern": pattern})))
-    return _Lazy(folder, pattern) if pattern else None
+    file = cache / f"checker{PROBE}-{folder.sha256[:32]}-{versions}.json"
+    pattern = kept(file, lambda: _pattern_of_ranks(folder, reference))
+    return _tiktoken_of(pattern, ranks_in(folder)) if pattern else None
 
 
 def _pattern_of_ranks(folder: Folder, reference: Reference) -> str:
     """The name of the split pattern with which tiktoken gives the ids of the reference; empty where it does not."""
     pattern = ranks_pattern(folder)
     texts = probe_texts(spelled(folder), _special_texts(folder)) if pattern else []
-    return pattern if pattern and _Lazy(folder, pattern)(texts) == reference(texts) else ""
-
-
-@dataclass
-class _Lazy:
-    """tiktoken, made with the first text to check: it takes a second, and a small run checks none."""
-
-    folder: Folder
-    pattern: str
-    made: Reference | None = None
-
-    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        self.made = self.made or _tiktoken_of(self.pattern, ranks_in(self.folder))
-        return self.made(texts)
+    return pattern if pattern and _tiktoken_of(pattern, ranks_in(folder))(texts) == reference(texts) else ""
 
 
 def _versions(folder: Folder) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dataforge.kernels import bpe
-from dataforge.kernels.char_classes import CODE_POINTS, cache_folder, classes, write_beside
+from dataforge.kernels.cache import cache_folder, write_beside
+from dataforge.kernels.char_classes import CODE_POINTS, classes
 from dataforge.kernels.sentencepiece_model import SPACE
 from dataforge.kernels.tokenizer_folder import Folder
 

@@ -94,8 +94,7 @@ class Pair:
         """With the ids that the peers give: no EOS."""
         operator = Encode(eos=0, device="cpu")
         encoder = operator._encoder(folder)
-        if encoder.checker is not None:  # loading a library is not encoding: gigatoken's is not counted either
-            encoder.checker([""])
+        encoder.checker = encoder.find_checker()  # loading a library is not encoding: gigatoken's is not counted either
         return cls(folder, operator, encoder, _gigatoken(folder))
 
     def encode(self, batch: pa.RecordBatch) -> pa.RecordBatch | pa.Table:
