@@ -46,7 +46,7 @@ class Conversations(Keyed):
     `parts` is a power of two. Memory holds the columns of one part, the objects of a few thousand messages.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     parts: int
     gap_s: int = 900

@@ -45,7 +45,7 @@ class Instruct(Map):
     team: tuple[str, ...] = ()  # only answers of these people; their turns are the assistant's
     consent: str = ""
     contract: ClassVar[Contract] = Contract.DERIVED
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:

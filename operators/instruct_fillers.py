@@ -1,13 +1,16 @@
 """Sentences of an answer that answer nothing: "no idea", "let me check", "ask Bob", "same here", "which version?".
 
-`told` takes them away; an answer of nothing else teaches only to put people off. English and a little German, French
-and Spanish: in other languages everything stays. Patterns are anchored at the sentence's start and plain; sentences of
-more than MOST_WORDS words always stay, so "Not sure, but I think the cache needs a purge" does.
+`told` takes them away; an answer of nothing else teaches only to put people off. A sentence goes if none of its words tells
+of the matter (`instruct_empty_words`), or if it begins like one of the patterns here, which are English and plain;
+sentences of more than MOST_WORDS words match none, so "Not sure, but I think the cache needs a purge" stays. German,
+French and Spanish are known by their words alone; in other languages everything stays.
 """
 
 from __future__ import annotations
 
 import re
+
+from dataforge.operators.instruct_empty_words import emptiness
 
 MOST_WORDS, MOST_CHARACTERS = 9, 120
 SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=,)\s+(?=but\b)|\n+")
@@ -25,20 +28,19 @@ _PATTERNS = {
         r"(?:i'm |i am )?(?:not|never) (?:really |quite |too |so )?(?:sure|certain)\b",
         r"(?:i )?(?:really |honestly )?(?:don't|dont|do not|wouldn't) know\b|idk\b|dunno\b|beats me\b"
         r"|it depends$|depends$",
-        r"(?:ich )?(?:weiß|weiss) (?:es |ich )?(?:leider )?nicht\b|keine ahnung\b|aucune idée\b"
-        r"|je ne sais pas\b|ni idea\b|no sé\b",
+        r"(?:keine ahnung|aucune idée|ni idea)\b",
     ),
     "deferred": (
         rf"{_WHO} (?:\w+ )?(?:have a|take a|look|check|see|find out|ask|try|get back|let you know"
         r"|follow up|ping|report|fix)\b",
-        r"(?:(?:i'm |we're )?(?:already )?(?:looking|checking|investigating|on it|working on)"
-        r"|will do|hang on|hold on|wait)\b",
+        r"(?:(?:i'm |we're )?(?:already )?(?:(?:looking into|working on) (?:it|this|that|a fix)|investigating|on it)"
+        r"|will do|hang on|hold on)\b",
         r"(?:give me|one|just|in) (?:a |one |an )?(?:sec|second|min|minute|minutes|moment|hour|bit)s?\b",
+        r"(?:(?:i|we)(?:'ve| have)? )?(?:just )?(?:escalated|forwarded|assigned|passed) (?:it|this|that|on|to)\b",
         r"(?:i )?(?:\S+ )?(?:created|opened|filed|raised|made) (?:a|you a|the|you the) (?:ticket|issue|bug)\b",
         r"(?:i've|i have|we've) (?:just )?(?:created|opened|filed|raised|made)\b|created ticket\b",
         r"(?:please |pls |can you |could you )?(?:open|create|file|raise) (?:a|an) (?:ticket|issue)\b",
         r"let's (?:discuss|talk|see|sync|chat|do (?:this|it|that) later)\b",
-        r"ich (?:schau|schaue|guck|gucke|prüfe)\b|moment\b|je regarde\b|lo miro\b",
     ),
     "see_dm": (
         r"(?:i )?(?:already )?(?:replied|answered|posted|wrote|responded|explained"
@@ -56,7 +58,9 @@ _PATTERNS = {
     ),
     "refers": (
         r"(?:maybe |perhaps |you (?:can|could|should|might) |please |better |try |best )*(?:ask|ping"
-        r"|contact|cc|fyi|talk to|speak to|check with|reach out to)\b(?=.*(?:@\w|<[A-Z_]+>))",
+        r"|contact|cc|fyi|talk to|speak to|check with|reach out to)\b(?=.*(?:@\w|#\w|<[A-Z_]+>))",
+        r"(?:please |better |best |try )*(?:post|ask|write|try|raise)\b(?: (?:it|this|that|there|again))* in #\w",
+        r"(?:this is|that's|you(?:'re| are) in|it's) (?:probably )?the wrong channel\b",
         r"(?:i think |maybe |perhaps )?(?:@\S+|<[A-Z_]+>)(?: \w+)?(?: \w+)? (?:be the right|is the right"
         r"|know|knows|help|helps|did"
         r"|does|owns|has|can|will)\b",
@@ -78,6 +82,8 @@ _PATTERNS = {
         rf"(?:what|which|where|who|how|why)\b[^,:;]{{0,30}}\b{_AUX} (?:the|your|his|her|their|our) [^:;]*$",
         rf"{_AUX}(?:n't)? {_PRONOUN}\b[^:;]*$",
         rf"(?:which|what|where|who|how|why)\b[^,:;]{{0,40}}\b{_AUX}(?:n't)? {_PRONOUN}\b[^:;]*$",
+        r"(?:please |pls |can you |could you )*(?:share|send|show|tell|give|dm|forward)(?: (?:me|us))\b",
+        r"(?:please |pls )(?:share|send|post|paste|attach|add|provide) (?:the|your|a|an|some|more|full)\b",
         r"any (?:update|updates|news|progress|luck|ideas?|idea|chance)\b",
     ),
 }
@@ -102,6 +108,8 @@ def _filler(sentence: str) -> str:
     if sentence.rstrip().endswith("?"):
         return "asks_back"
     words = sentence.split()
+    if "`" not in sentence and (reason := emptiness(sentence)):
+        return reason
     if "`" in sentence or len(sentence) > MOST_CHARACTERS or len(words) > MOST_WORDS:
         return ""
     plain = " ".join(words)

@@ -4,7 +4,8 @@
 public corpus) is cut into conversations that are laid over each other as in a busy channel; all meetings but ES*
 measure. `--fit` fits on ES*. The weights of `operators/slack_weights.py` saw, laid over in the same way, ES* and
 dialogues made from half of the LibreOffice help pages. Threads of the generated workspace with their ids hidden are
-never fitted. Beside each figure stands that of silence alone, and at the end how sure the score should be.
+never fitted. Beside each figure stands that of silence alone, below it how many questions got an answer that was meant
+for them, and at the end how sure the score should be.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from dataforge.operators import slack_disentangle as ours
-from dataforge.operators.slack_evidence import Said, Talk, evidence, evidence_for_new
+from dataforge.operators.slack_evidence import Said, Talk, asks, evidence, evidence_for_new
 from dataforge.operators.slack_weights import WEIGHTS
 from tests.operators.slack_talking import act_of
 from tests.slack_workspace import Workspace
@@ -174,6 +175,21 @@ def calibration(cases: Sequence[Case]) -> dict[int, tuple[int, float]]:
     return {tenth: (len(pure), sum(pure) / len(pure)) for tenth, pure in sorted(counts.items())}
 
 
+def answered(cases: Sequence[Case], least: int = 50) -> tuple[int, float]:
+    """(first messages that ask and somebody else answers, in conversations that are sure enough for a training pair;
+    share of them whose answer was meant for them). Messages whose conversation is not known do not count.
+    """
+    right: list[bool] = []
+    for said, truth in cases:
+        for talk in ours.disentangle(said, gap_s=900, merge_s=120):
+            first, *others = (said[at] for at in talk.messages)
+            answer = next((m for m in others if m.user != first.user and not asks(m.act, m.text)), None)
+            known = answer is not None and truth[first.at] is not None and truth[answer.at] is not None
+            if answer is not None and known and talk.weakest >= least and asks(first.act, first.text):
+                right.append(truth[first.at] == truth[answer.at])
+    return len(right), sum(right) / max(len(right), 1)
+
+
 def states(case: Case, names: dict[str, int], *, forced: bool) -> Iterator[tuple[list[list[int]], int]]:
     """Per message its choices as numbers of evidence, and the right one: the talk with the newest message of its own
     conversation. `forced` follows the truth, else the present weights, with whatever they do wrong.
@@ -252,6 +268,8 @@ def main() -> None:
         for how, labeller in (("silence", silence), ("ours", disentangled)):
             figures = " ".join(f"{key} {value:.3f}" for key, value in measure(cases, labeller).items())
             print(f"{name:36s} {how:8s} {figures}")
+        count, share = answered(cases)
+        print(f"{name:36s} {count} questions with an answer, {share:.3f} of them with their own")
     for tenth, (count, pure) in calibration(scored).items():
         print(f"score {tenth / 10:.1f}-{tenth / 10 + 0.1:.1f}: {count} conversations, {pure:.2f} of them mix nothing")
 

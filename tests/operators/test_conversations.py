@@ -100,6 +100,18 @@ def test_interleaved_talks_are_told_apart_by_mentions_and_words():
     assert all(0 < c["score"] <= 1 for c in found)
 
 
+def test_an_answer_is_unsure_while_somebody_else_waits_for_one_too():
+    asked = said(0, "ann", "The printer on floor two shows an error, what now?")
+    also = said(40, "cid", "How do I reset my badge?")
+    answer = said(90, "bob", "Hold the button for ten seconds")
+    (alone,) = conversations(asked, answer)
+    shared = next(c for c in conversations(asked, also, answer) if len(c["parents"]) > 1)
+    assert alone["score"] >= 0.5 > shared["score"]
+    named = said(90, "bob", "@cid hold the button of the badge reader for ten seconds")
+    sure = next(c for c in conversations(asked, also, named) if len(c["parents"]) > 1)
+    assert {turn["user"] for turn in sure["turns"]} == {"bob", "cid"} and sure["score"] >= 0.5
+
+
 def test_bots_without_people_are_noise_and_with_people_part_of_the_thread():
     rows = [
         said(0, "bot_a", "build is red", thread=0, is_bot=True),
