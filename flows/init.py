@@ -80,7 +80,8 @@ def _sources(found: list[tuple[Path, Sniffed]], folder: Path) -> list[str]:
 
 
 def _relative(path: str, folder: Path) -> str:
-    if "://" in path:
+    """Relative to the config, so that both move together; an input outside of its parent, named absolutely, stays so."""
+    if "://" in path or (os.path.isabs(path) and not Path(path).is_relative_to(folder.absolute().parent)):
         return path
     return os.path.relpath(os.path.abspath(path), folder.absolute())
 
