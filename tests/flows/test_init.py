@@ -85,7 +85,8 @@ def test_each_kind_of_input_is_known_by_its_looks(kind: str, tmp_path: Path, dat
     config = load_config(tmp_path / "made")
     (source,) = config.sources
     assert {name: getattr(source, name) for name in expected} == expected
-    assert not Path(source.path).is_absolute() and config.path(source.path) == place
+    assert config.path(source.path) == place
+    assert Path(source.path).is_absolute() == (not place.is_relative_to(tmp_path)), "near the config: relative to it"
     plan = dataforge("plan", tmp_path / "made", "--json").document
     assert plan["input"][0]["files"] >= 1 and plan["input_bytes"] > 0
 
