@@ -69,6 +69,12 @@ class Source(Operator):
         """
         raise NotImplementedError
 
+    def stamp(self) -> str:
+        """A cheap sign that differs once an input file was changed: sizes and times. "" where there is none: then a run
+        asks for `digest` again after reading.
+        """
+        return ""
+
     def splits(self) -> Sequence[Split]:
         """How the input is cut, a function of the files alone (never of the machine). Each split becomes one part."""
         raise NotImplementedError

@@ -63,6 +63,13 @@ def open_archive(path: str | Path, limits: Limits | None = None, skip: Callable[
     return _checked(path, found, limits, skip or (lambda name: False))
 
 
+def stamp_of(path: str) -> str:
+    """Differs once a zip, or a file below a folder, was changed: hex sha256 over names, sizes and times of change."""
+    places = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names] or [path]
+    states = [(place, os.lstat(place)) for place in sorted(places)]
+    return hashlib.sha256(repr([(place, s.st_size, s.st_mtime_ns) for place, s in states]).encode()).hexdigest()
+
+
 def _checked(path: Path, found: Iterator[tuple[Entry, bool]], limits: Limits, skip: Callable[[str], bool]) -> Archive:
     entries: dict[str, Entry] = {}
     folded: set[str] = set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from glob import has_magic
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 
-from dataforge.errors import CorruptError, InputError
+from dataforge.errors import CorruptError, InputError, PartialError
 from dataforge.operator import Source, SourceFile, Split
 from dataforge.operators.files_stream import ByteStream
 from dataforge.schemas.document import DOCUMENT
@@ -64,6 +64,12 @@ class FileSource(Source):
             sha256, _ = self._measured(file, remembered, decompress=False)
             total.update(f"{file.name}\0{file.size_bytes}\0{sha256}\n".encode())
         return total.hexdigest()
+
+    def stamp(self) -> str:
+        files = self.files()
+        if not all(file.changed for file in files):
+            return ""
+        return hashlib.sha256(repr([(f.name, f.size_bytes, f.changed) for f in files]).encode()).hexdigest()
 
     def decompressed_bytes(self, remembered: Remembered | None = None) -> int:
         """Bytes of all files once decompressed: what `parts: auto` goes by. A damaged file counts up to the damage."""
@@ -133,7 +139,9 @@ def list_files(path: str, suffixes: tuple[str, ...]) -> tuple[InputFile, ...]:
         found = wanted
     if found is None or (rest and not found):
         raise InputError("no such file or folder", file=path, hint="check sources[].path of the config")
-    return tuple(sorted(found, key=lambda file: file.name))
+    if lost := next((file for file in found if file.size_bytes < 0 and not file.name.startswith(".")), None):
+        raise InputError("a link leads to no file", file=lost.name, hint="remove the link or bring its file back")
+    return tuple(sorted((file for file in found if file.size_bytes >= 0), key=lambda file: file.name))
 
 
 def split_root(path: str) -> tuple[str, str]:
@@ -172,13 +180,30 @@ def _local_files(root: str, rest: str) -> tuple[InputFile, ...] | None:
     if not os.path.isdir(root):
         return None
     paths = _walk(root) if not rest else [Path(root, rest)] if os.path.exists(f"{root}/{rest}") else Path(root).glob(rest)
-    return tuple(_local_file(path, root) for path in paths if path.is_file())
+    return tuple(_local_file(path, root) for path in paths if path.is_file() or _leads_nowhere(path))
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _walk(root: str) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            yield Path(folder, name)
+    """Files of a folder and, behind links, of other folders; a folder that was met already is not read again."""
+    met: set[str] = set()
+    waiting = [root]
+    while waiting:
+        for folder, folders, names in os.walk(waiting.pop(0), onerror=_refuse):
+            if (place := os.path.realpath(folder)) in met:
+                folders.clear()
+                continue
+            met.add(place)
+            folders.sort()  # so that the same name of a folder that has two is met first everywhere
+            waiting += [path for name in folders if os.path.islink(path := os.path.join(folder, name))]
+            yield from (Path(folder, name) for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"cannot be listed: {error.strerror}", file=str(error.filename), hint="check its permissions")
 
 
 def _local_file(path: Path, root: str) -> InputFile:
@@ -188,6 +213,8 @@ def _local_file(path: Path, root: str) -> InputFile:
     except UnicodeEncodeError:
         shown = name.encode(errors="backslashreplace").decode()
         raise InputError("the file's name is not UTF-8", file=shown, hint="rename the file") from None
+    if _leads_nowhere(path):
+        return InputFile(name, str(path), -1, "")
     state = path.stat()
     return InputFile(name, str(path), state.st_size, str(state.st_mtime_ns))
 
@@ -231,12 +258,50 @@ def location_of(path: str, name: str) -> str:
 
 
 def open_raw(location: str) -> BinaryIO:
+    """The file's bytes. Reading them raises PartialError where the disk or the network fails."""
+    name = location.rsplit("/", 1)[-1]
     try:
         if "://" not in location:
-            return open(location, "rb")
+            return _Raw(open(location, "rb"), name)  # type: ignore[return-value]
         filesystem, inner = _filesystem(location)
-        opened: BinaryIO = filesystem.open(inner, "rb")
-        return opened
+        return _Raw(filesystem.open(inner, "rb"), name)  # type: ignore[return-value]
     except OSError as error:
         what = error.strerror or type(error).__name__
-        raise InputError(f"cannot be opened: {what}", file=location.rsplit("/", 1)[-1], hint="check the file") from None
+        raise InputError(f"cannot be opened: {what}", file=name, hint="check the file") from None
+
+
+class _Raw:
+    """Tells a medium that failed, which passes, from bytes that are damaged, which stay so and are put on record."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file, self._name = file, name
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        return self._tried(self._file.read, size)  # type: ignore[no-any-return]
+
+    def readinto(self, buffer: Any) -> int:
+        return self._tried(self._file.readinto, buffer)  # type: ignore[no-any-return]
+
+    def _tried(self, read: Callable[[Any], Any], argument: Any) -> Any:
+        try:
+            return read(argument)
+        except OSError as error:
+            what = f"reading failed: {error.strerror or type(error).__name__}"
+            raise PartialError(what, file=self._name, hint="check the disk or the network and run again") from error
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._file.closed)
+
+    def __enter__(self) -> _Raw:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

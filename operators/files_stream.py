@@ -49,15 +49,13 @@ class ByteStream:
     def read(self, size: int = READ_BYTES) -> bytes:
         try:
             data: bytes = self._source.read(size)
-        except (OSError, pa.ArrowException, EOFError, ValueError) as error:
-            raise self._damage(error) from None
+        except (OSError, pa.ArrowException, EOFError, ValueError):
+            raise self._damage() from None
         self.position += len(data)
         return data
 
-    def _damage(self, error: Exception) -> CorruptError:
-        if self._codec is None:
-            return CorruptError(f"reading failed at byte {self.position}", file=self.name, hint="check the disk")
-        offset, what = damaged_at(self._open, self._codec)
+    def _damage(self) -> CorruptError:
+        offset, what = damaged_at(self._open, str(self._codec))  # plain bytes cannot be damaged
         return CorruptError(
             f"{self._codec} data is {what} at byte {offset} of the file", file=self.name, hint="fetch the file again"
         )

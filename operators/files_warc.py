@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dataforge.errors import ConfigError, CorruptError, InputError
+from dataforge.errors import ConfigError, CorruptError, SchemaError
 from dataforge.operator import Rows, SourceFile, Split
 from dataforge.operators.extract import EXTRACTORS, Extraction
 from dataforge.operators.extract_process import Extractor
@@ -216,7 +216,7 @@ def _headers(reader: _Reader, offset: int) -> dict[str, str]:
     head = reader.head()
     if head.startswith(b"filedesc:"):
         hint = "convert it with `warcio recompress`"
-        raise InputError("an ARC file, the format before WARC, is not read", file=reader.stream.name, hint=hint)
+        raise SchemaError("an ARC file, the format before WARC, is not read", file=reader.stream.name, hint=hint)
     if not _VERSION.match(head):
         raise reader.damage(f"expected a WARC record at byte {offset}, found something else")
     ends = [(at, width) for at, width in ((head.find(b"\r\n\r\n"), 4), (head.find(b"\n\n"), 2)) if at >= 0]

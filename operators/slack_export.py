@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from dataforge.errors import CorruptError, InputError
 from dataforge.operator import Rows, Source, SourceFile, Split
-from dataforge.operators.archive import Archive, open_archive
+from dataforge.operators.archive import Archive, open_archive, stamp_of
 from dataforge.operators.archive_zip import Limits
 from dataforge.operators.slack_channels import INDEX_FILES, Channel, Channels, channels_of
 from dataforge.operators.slack_decode import count_elements, decode_document
@@ -91,6 +91,9 @@ class SlackExport(Source):
         with _named_as(lambda entry: shown.get(entry, entry)):
             inner = workspace.archive.digest(names)
         return hashlib.sha256(f"{inner}\0{self.who.fingerprint(workspace.people.key)}".encode()).hexdigest()
+
+    def stamp(self) -> str:
+        return stamp_of(self.path)
 
     def splits(self) -> Sequence[Split]:
         """Day files in the order of their shown names, together up to 16 MiB unpacked."""

@@ -56,6 +56,7 @@ class State:
     ids: dict[Step, str] = field(default_factory=dict)
     tables: dict[Step, Table] = field(default_factory=dict)
     waiting: dict[Step, NotReady] = field(default_factory=dict)
+    stamps: dict[Step, str] = field(default_factory=dict)  # of sources, taken before their digest
     seconds: dict[str, float] = field(default_factory=dict)  # wall clock per Step that was filled
 
 
@@ -85,6 +86,8 @@ def _identify(store: Store, step: Step, state: State, prepare: bool) -> NotReady
             return NotReady(f"needs {missing[0]} first", step=step.name)
         if prepare:
             step.operator.prepare([state.tables[s] for s in step.inputs])
+    if isinstance(step.operator, Source) and prepare:
+        state.stamps[step] = step.operator.stamp()
     try:
         state.ids[step] = step_id(step, [state.ids[s] for s in step.inputs])
     except NotReady as pending:
@@ -162,6 +165,7 @@ def fill(store: Store, scan: Scan, state: State, engine: Engine, *, batch_rows: 
         shutil.rmtree(spec.path / ".tmp", ignore_errors=True)
     if isinstance(kind, Source):
         parts = _fill_source(specs[0], kind, engine)
+        _check_unchanged(scan.steps[0], specs[0], state)
     elif isinstance(kind, Map):
         parts = _fill_maps(specs, engine, batch_rows)
     elif isinstance(kind, Keyed):
@@ -189,6 +193,15 @@ def _fill_source(spec: Spec, source: Source, engine: Engine) -> int:
         [Task(work_source.fill_source, (spec,), part, split=splits[part]) for part in missing_parts(spec, len(splits))]
     )
     return len(splits)
+
+
+def _check_unchanged(step: Step, spec: Spec, state: State) -> None:
+    """The id names what was there before reading: rows of a file that changed since must not stand under it."""
+    source, stamp = step.operator, state.stamps.get(step)
+    if (source.stamp() != stamp) if isinstance(source, Source) and stamp else (step_id(step, ()) != spec.id):
+        shutil.rmtree(spec.path)
+        hint = "run the same command again when the files are at rest"
+        raise InputError("an input file changed while it was read", step=step.name, hint=hint)
 
 
 def _fill_maps(specs: list[Spec], engine: Engine, batch_rows: int | None) -> int:

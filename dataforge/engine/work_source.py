@@ -27,6 +27,8 @@ def fill_source(task: Task) -> None:
             try:
                 _read_file(file, source.gives(), writer)
             except InputError as error:
+                if error.code == InputError.code:  # of the place, not of the bytes: the next run may find it mended
+                    raise
                 error.file = error.file or file.name
                 writer.bad_files.append({"file": file.name, "error": error.as_dict(), "line": error.line()})
 

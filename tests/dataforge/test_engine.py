@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dataforge import Store, Table
+from dataforge import Step, Store, Table
 from dataforge.engine.local import Local
 from dataforge.engine.run import run, survey
-from dataforge.errors import ConfigError, VerifyError, VersionError
-from tests.dataforge.words import graph, write_words
+from dataforge.errors import ConfigError, InputError, PartialError, VerifyError, VersionError
+from dataforge.operators import files
+from dataforge.operators.files_jsonl import JsonlFiles
+from tests.dataforge.words import Lines, graph, write_words
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -81,6 +84,44 @@ def test_rows_add_up_and_short_ones_are_named(tmp_path: Path) -> None:
     assert lines.to_table(kind="quarantine")["line"].to_pylist() == [61]
     assert long.account.rows_in == 180 == long.account.rows_out + long.account.dropped["short"]
     assert long.to_table(kind="dropped").num_rows == long.account.dropped["short"] > 0
+
+
+def test_a_file_that_changes_while_it_is_read_leaves_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    read = Lines.rows
+
+    def rows(self: Lines, name: str, lines: list[str]) -> Any:
+        (words / "0.txt").write_text("other\n")
+        return read(self, name, lines)
+
+    with Local(1) as local, store.lock():
+        with monkeypatch.context() as patch:
+            patch.setattr(Lines, "rows", rows)
+            with pytest.raises(InputError, match="changed while it was read"):
+                run(store, [graph(words)["total"]], local)
+        assert not list(store.tables())
+        state = run(store, [(g := graph(words))["total"]], local)
+    assert "other" in state.tables[g["lines"]].to_table()["text"].to_pylist()
+
+
+class FailingFile(io.BytesIO):
+    """A file of a disk or a network that stops to answer."""
+
+    def read(self, *_: Any) -> bytes:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_medium_that_fails_in_reading_is_not_put_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damaged bytes stay damaged; a medium that fails may work the next time."""
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    step, store = Step("read", JsonlFiles("s", str(tmp_path / "a.jsonl"))), Store(tmp_path / "store")
+    opened = iter([io.BytesIO(b"{}"), FailingFile()])  # the first is read for the digest
+    with Local(1) as local, store.lock():
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "open", lambda *_: next(opened), raising=False)
+            with pytest.raises(PartialError, match="reading failed: Input/output error"):
+                run(store, [step], local)
+        assert run(store, [step], local).tables[step].rows == 1
 
 
 def test_changed_parameters_make_another_table_and_keep_the_old(tmp_path: Path) -> None:

@@ -51,6 +51,31 @@ def test_a_name_that_is_there_is_no_wildcard(tmp_path):
     assert names(tmp_path / "books ?2024?" / "*.jsonl") == ["books [2024]/a.jsonl"]
 
 
+def test_links_are_followed_and_no_folder_is_read_twice(tmp_path):
+    write(tmp_path, in__a_dot_jsonl=ROW, elsewhere__deep__b_dot_jsonl=ROW)
+    (tmp_path / "in/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/again").symlink_to(tmp_path / "elsewhere/deep")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "in")
+    assert names(tmp_path / "in") == ["a.jsonl", "again/b.jsonl"]
+    (tmp_path / "in/lost.jsonl").symlink_to(tmp_path / "none")
+    with pytest.raises(InputError, match="a link leads to no file"):
+        names(tmp_path / "in")
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path, monkeypatch):
+    write(tmp_path, a_dot_jsonl=ROW, sub__b_dot_jsonl=ROW)
+    walk = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return walk(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match="cannot be listed"):
+        names(tmp_path)
+
+
 def test_missing_input_is_an_error_and_an_empty_folder_is_not(tmp_path):
     for path in ("none.jsonl", "none/*.jsonl", "*.jsonl"):
         with pytest.raises(InputError, match="no such file"):
@@ -77,6 +102,19 @@ def test_a_remembered_file_is_not_read_again_until_it_changes(tmp_path, monkeypa
         assert (source.digest(remembered), source.decompressed_bytes(remembered)) == (digest, size)
     write(tmp_path, a_dot_jsonl=ROW + ROW)
     assert source.digest(remembered) != digest
+
+
+def test_the_stamp_differs_once_a_file_is_changed_added_or_gone(tmp_path):
+    write(tmp_path, a_dot_jsonl=ROW, b_dot_jsonl=ROW)
+    source = JsonlFiles("s", str(tmp_path))
+    stamps = [source.stamp(), source.stamp()]
+    os.utime(tmp_path / "a.jsonl", ns=(1, 1))
+    stamps.append(source.stamp())
+    (tmp_path / "b.jsonl").unlink()
+    stamps.append(source.stamp())
+    write(tmp_path, c_dot_jsonl=ROW)
+    stamps.append(source.stamp())
+    assert stamps[0] == stamps[1] and len(set(stamps)) == 4
 
 
 def test_small_files_share_a_split_and_large_ones_stand_alone(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge.errors import ArchiveError, CorruptError, DataforgeError, InputError
-from dataforge.operators.archive import open_archive
+from dataforge.operators.archive import open_archive, stamp_of
 from dataforge.operators.archive_zip import Limits
 
 
@@ -33,6 +33,16 @@ def test_a_zip_and_its_folder_have_the_same_entries_and_digest(tmp_path):
     assert list(packed.entries) == list(folder.entries) == sorted(name for name, _ in files)
     assert [packed.read(n) for n in packed.entries] == [folder.read(n) for n in folder.entries]
     assert packed.digest(list(packed.entries)) == folder.digest(list(folder.entries))
+
+
+def test_the_stamp_of_an_archive_changes_with_its_files(tmp_path):
+    path = zipped(tmp_path / "a.zip", [("users.json", b"[]")])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/users.json").write_bytes(b"[]")
+    for place, file in ((path, path), (tmp_path / "folder", tmp_path / "folder/users.json")):
+        before = [stamp_of(str(place)), stamp_of(str(place))]
+        os.utime(file, ns=(1, 1))
+        assert before[0] == before[1] != stamp_of(str(place))
 
 
 @pytest.mark.parametrize(
