@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from dataforge.commit import write_json
 from dataforge.engine.run import Engine, Scan, State, run
@@ -245,19 +248,26 @@ def check_budgets(graph: Graph, state: State, steps: tuple[Any, ...]) -> None:
 
 def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
     """Names the first 20 bad rows and counts all of them by code."""
-    rows = [row for table in tables for row in table.to_table(kind="quarantine").to_pylist()]
     plural = "s" if count != 1 else ""
     error = BudgetError(
         f"{count} bad row{plural}, ingest.max_bad_rows allows {allowed}",
         hint="mend the rows, or raise ingest.max_bad_rows",
         key="ingest.max_bad_rows",
     )
-    named = [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in rows[:20]]
-    codes: dict[str, int] = {}
-    for row in rows:
-        codes[row["code"]] = codes.get(row["code"], 0) + 1
+    named: list[str] = []
+    codes: Counter[str] = Counter()
+    for batch in _quarantined(tables):  # there may be as many as there are rows
+        first = batch.slice(0, 20 - len(named)).to_pylist()
+        named += [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in first]
+        codes.update(batch.column("code").to_pylist())
     error.details = [*named, "bad rows by code: " + ", ".join(f"{code} {n}" for code, n in sorted(codes.items()))]
     return error
+
+
+def _quarantined(tables: list[Table]) -> Iterator[pa.RecordBatch]:
+    columns = ["reason", "file", "line", "code"]
+    parts = ((table, part) for table in tables for part in range(table.n_parts))
+    return (batch for table, part in parts for batch in table.read(part, columns, kind="quarantine"))
 
 
 def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:

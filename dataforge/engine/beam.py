@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from dataforge import errors
 from dataforge.engine import work_fold, work_keyed
-from dataforge.engine.work import Spec, Task
+from dataforge.engine.work import Spec, Task, typed
 from dataforge.errors import DataforgeError, MissingExtraError, WorkerError
 
 
@@ -108,11 +108,12 @@ def _in_process(workers: int) -> list[str]:
 def _guard(task: Task, function: Any) -> Any:
     """Runs a function; a typed error is also written beside the table, where the driver finds it."""
     try:
-        return function()
+        with typed(task.specs[0]):
+            return function()
     except DataforgeError as error:
         folder = task.specs[0].path / ".tmp" / "errors"
         folder.mkdir(parents=True, exist_ok=True)
-        document = {"type": type(error).__name__, **error.at(step=task.specs[0].name).as_dict()}
+        document = {"type": type(error).__name__, **error.as_dict()}
         (folder / f"{task.index}-{task.part:05d}.json").write_text(json.dumps(document))
         raise
 

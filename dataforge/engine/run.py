@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from dataforge.engine import work_fold, work_keyed, work_map, work_source
-from dataforge.engine.work import Spec, Task
+from dataforge.engine.work import Spec, Task, typed
 from dataforge.errors import ConfigError, InputError, NotReady
 from dataforge.identity import canonical
 from dataforge.operator import Contract, Fold, Keyed, Map, Source
@@ -159,22 +159,28 @@ def run(
 def fill(store: Store, scan: Scan, state: State, engine: Engine, *, batch_rows: int | None = None) -> dict[Step, Table]:
     """Fills the Tables of one scan, going on from parts that are already committed."""
     specs = [_spec(store, step, state) for step in scan.steps]
+    with typed(specs[0]):
+        for spec in specs:
+            (spec.path / "data").mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(spec.path / ".tmp", ignore_errors=True)
+        parts = _fill_parts(scan, specs, state, engine, batch_rows)
+        return {step: _finish(step, spec, parts, state) for step, spec in zip(scan.steps, specs, strict=True)}
+
+
+def _fill_parts(scan: Scan, specs: list[Spec], state: State, engine: Engine, batch_rows: int | None) -> int:
+    """How many parts the Tables have, all of them filled."""
     kind = scan.steps[0].operator
-    for spec in specs:
-        (spec.path / "data").mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(spec.path / ".tmp", ignore_errors=True)
     if isinstance(kind, Source):
         parts = _fill_source(specs[0], kind, engine)
         _check_unchanged(scan.steps[0], specs[0], state)
-    elif isinstance(kind, Map):
-        parts = _fill_maps(specs, engine, batch_rows)
-    elif isinstance(kind, Keyed):
-        parts = _fill_keyed(specs[0], kind, engine, batch_rows)
-    elif isinstance(kind, Fold):
-        parts = _fill_fold(specs[0], engine, batch_rows)
-    else:
-        raise TypeError(f"{type(kind).__name__} is none of the four kinds of operator")
-    return {step: _finish(step, spec, parts, state) for step, spec in zip(scan.steps, specs, strict=True)}
+        return parts
+    if isinstance(kind, Map):
+        return _fill_maps(specs, engine, batch_rows)
+    if isinstance(kind, Keyed):
+        return _fill_keyed(specs[0], kind, engine, batch_rows)
+    if isinstance(kind, Fold):
+        return _fill_fold(specs[0], engine, batch_rows)
+    raise TypeError(f"{type(kind).__name__} is none of the four kinds of operator")
 
 
 def _spec(store: Store, step: Step, state: State) -> Spec:

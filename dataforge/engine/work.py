@@ -7,13 +7,15 @@ the tasks run. The same tasks give the same bytes on every engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from dataforge.commit import disk_error
 from dataforge.errors import DataforgeError, InputError
 from dataforge.operator import Contract, Split
 from dataforge.part import PartWriter
@@ -61,13 +63,22 @@ class Task:
     batch_rows: int | None = None  # cut batches smaller than a row group; never changes a byte (tests prove it)
 
     def __call__(self) -> None:
-        try:
+        with typed(self.specs[0]):
             self.function(self)
-        except DataforgeError as error:
-            raise error.at(step=self.specs[0].name) from error
 
     def __str__(self) -> str:
         return f"{'+'.join(spec.name for spec in self.specs)} part {self.part}"
+
+
+@contextmanager
+def typed(spec: Spec) -> Iterator[None]:
+    """Errors that leave the block are ours and name the step; what the store's disk refuses is a PartialError."""
+    try:
+        yield
+    except DataforgeError as error:
+        raise error.at(step=spec.name) from error
+    except OSError as error:
+        raise disk_error(error, Path(error.filename or spec.path)).at(step=spec.name) from error
 
 
 def columns_of(needs: Sequence[Sequence[str] | None], index: int) -> Sequence[str] | None:

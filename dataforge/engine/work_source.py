@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dataforge.engine.work import Task
 from dataforge.errors import AccountError, InputError
 from dataforge.operator import Contract, Rows, Source, SourceFile
 from dataforge.part import PartWriter, as_table
+from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
 SPILL_BYTES = 32 << 20  # rows of one source file held in memory before they go to disk
 
@@ -46,47 +48,53 @@ def _read_file(file: SourceFile, schema: pa.Schema, writer: PartWriter) -> None:
 
 
 class _Aside:
-    """Rows of one file kept in memory up to SPILL_BYTES, then in an unnamed temporary file beside the table."""
+    """Rows of one file, kept in memory up to SPILL_BYTES, then in unnamed temporary files beside the table."""
 
     def __init__(self, schema: pa.Schema, folder: Path) -> None:
-        self.schema, self.folder = schema, folder
+        self.schemas = {"kept": schema, "dropped": DROPPED, "quarantined": QUARANTINED}
+        self.folder = folder
         self.held: list[Rows] = []
         self.held_bytes = 0
-        self.spilled: list[tuple[Any, pa.RecordBatchStreamWriter]] = []
+        self.notes: Counter[str] = Counter()
+        self.spilled: dict[str, tuple[Any, pa.RecordBatchStreamWriter]] = {}
 
     def __enter__(self) -> _Aside:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for file, _writer in self.spilled:
+        for file, _writer in self.spilled.values():
             file.close()
 
     def add(self, rows: Rows) -> int:
         """Keeps rows; returns how many rows of the input they account for."""
-        kept = as_table(rows.kept, self.schema)
-        rest = Rows(self.schema.empty_table(), rows.dropped, rows.quarantined, rows.notes)
-        self.held_bytes += kept.nbytes
-        if self.held_bytes > SPILL_BYTES:
-            self._spill(kept)
-            self.held.append(rest)
+        given = {kind: getattr(rows, kind) for kind in self.schemas}
+        tables = {kind: as_table(t, self.schemas[kind]) for kind, t in given.items() if t is not None}
+        self.notes.update(rows.notes or {})
+        self.held_bytes += sum(table.nbytes for table in tables.values())
+        if self.held_bytes <= SPILL_BYTES:
+            self.held.append(Rows(**tables))
         else:
-            self.held.append(Rows(kept, rows.dropped, rows.quarantined, rows.notes))
-        return int(kept.num_rows + sum(t.num_rows for t in (rows.dropped, rows.quarantined) if t is not None))
+            for kind, table in tables.items():
+                self._spill(kind, table)
+        return sum(table.num_rows for table in tables.values())
 
-    def _spill(self, kept: pa.Table) -> None:
+    def _spill(self, kind: str, table: pa.Table) -> None:
         import tempfile
 
-        if not self.spilled:
+        if kind not in self.spilled:
             folder = self.folder / ".tmp"
             folder.mkdir(parents=True, exist_ok=True)
             file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
-            self.spilled.append((file, pa.ipc.new_stream(file, self.schema)))
-        self.spilled[0][1].write_table(kept)
+            self.spilled[kind] = file, pa.ipc.new_stream(file, self.schemas[kind])
+        self.spilled[kind][1].write_table(table)
 
     def replay(self) -> Iterator[Rows]:
+        """The rows that were added, in order within each of the three kinds."""
         yield from self.held
-        for file, writer in self.spilled:
+        nothing = self.schemas["kept"].empty_table()
+        for kind, (file, writer) in self.spilled.items():
             writer.close()
             file.seek(0)
             for batch in pa.ipc.open_stream(file):
-                yield Rows(batch)
+                yield Rows(batch) if kind == "kept" else Rows(nothing, **{kind: batch})
+        yield Rows(nothing, notes=dict(self.notes))

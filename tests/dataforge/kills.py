@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -21,8 +22,13 @@ from tests.dataforge.test_engine import tree
 from tests.dataforge.words import graph, write_words
 
 
-def build_in_child(store: Path, words: Path, fault: str = "", *, counted: Path | None = None) -> int:
-    """Exit code of a forked build: 0, the exit code of a typed error, or -9 when the fault killed it."""
+def build_in_child(
+    store: Path, words: Path, fault: str = "", *, counted: Path | None = None, largest_file: int | None = None
+) -> int:
+    """Exit code of a forked build: 0, the exit code of a typed error, or -9 when the fault killed it.
+
+    With `largest_file` the system refuses to write more bytes than that into any file of the store but the lock.
+    """
     pid = os.fork()
     if pid == 0:
         os.environ["DATAFORGE_FAULT"] = fault
@@ -30,6 +36,8 @@ def build_in_child(store: Path, words: Path, fault: str = "", *, counted: Path |
         code = 0
         try:
             with opened.lock(), Local(1) as local:
+                if largest_file is not None:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
                 run(opened, [graph(words, parts=2)["total"]], local)
         except DataforgeError as error:
             code = error.exit_code

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dataforge import Step, Store, Table
+from dataforge.engine import work_source
 from dataforge.engine.local import Local
 from dataforge.engine.run import run, survey
 from dataforge.errors import ConfigError, InputError, PartialError, VerifyError, VersionError
@@ -122,6 +123,22 @@ def test_a_medium_that_fails_in_reading_is_not_put_on_record(tmp_path: Path, mon
             with pytest.raises(PartialError, match="reading failed: Input/output error"):
                 run(store, [step], local)
         assert run(store, [step], local).tables[step].rows == 1
+
+
+def test_rows_of_a_file_that_wait_on_disk_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept and bad ones alike: a file of nothing but bad rows must not fill the memory."""
+    rows = [json.dumps({"text": str(i), "more": 1}) if i % 3 else "{" for i in range(10_000)]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    step, trees = Step("read", JsonlFiles("s", str(tmp_path / "a.jsonl"))), []
+    with Local(1) as local:
+        for spill_bytes in (work_source.SPILL_BYTES, 0):
+            monkeypatch.setattr(work_source, "SPILL_BYTES", spill_bytes)
+            store = Store(tmp_path / str(spill_bytes))
+            with store.lock():
+                account = run(store, [step], local).tables[step].account
+            trees.append(tree(store.root))
+    assert trees[0] == trees[1]
+    assert (account.rows_out, account.quarantined, account.notes) == (6666, 3334, {"unread_column:more": 6666})
 
 
 def test_changed_parameters_make_another_table_and_keep_the_old(tmp_path: Path) -> None:

@@ -50,6 +50,17 @@ def test_every_refused_disk_call_ends_partial_and_the_rerun_is_whole(fault: str,
     assert tree(tmp_path / "store") == tree(tmp_path / "clean")
 
 
+@pytest.mark.parametrize("most_bytes", [0, 100, 400, 1500])
+def test_a_disk_that_takes_no_more_ends_the_run_partial_wherever_it_writes(most_bytes: int, tmp_path: Path) -> None:
+    """Also shuffles and states, which are no committed files."""
+    words = write_words(tmp_path / "words", lines=20, files=1)
+    store = tmp_path / "store"
+    assert build_in_child(store, words, largest_file=most_bytes) == EXIT_PARTIAL
+    assert build_in_child(store, words) == 0
+    assert build_in_child(tmp_path / "clean", words) == 0
+    assert tree(store) == tree(tmp_path / "clean")
+
+
 def test_a_second_run_is_refused_naming_the_holder_and_a_kill_frees_the_lock(tmp_path: Path) -> None:
     holder = (
         "import sys, time; from pathlib import Path; from dataforge import Store\n"
