@@ -43,7 +43,7 @@ class Local:
             self._pool = None
 
     def each(self, tasks: Sequence[Task]) -> None:
-        """Runs the tasks. When one fails, those not begun are left out; of several errors the first in task order is raised."""
+        """Runs the tasks. When one fails, those not begun are left out; of several errors the first by task is raised."""
         if self.workers == 1 or len(tasks) == 1:
             for task in tasks:
                 task()
