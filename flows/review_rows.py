@@ -22,7 +22,7 @@ TEXTS |= {"speaker", "channel", "uri", "conversation", "note"}
 
 
 def masked_rows(path: Path) -> pa.Table:
-    """Rows of a JSONL or Parquet file (columns as review.seed.questions reads them), every text of them masked."""
+    """Rows of a JSONL or Parquet file (columns as review/questions.py reads them), every text of them masked."""
     rows = _read(path)
     if not rows:
         raise InputError("there are no rows", file=str(path))

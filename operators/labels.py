@@ -56,7 +56,7 @@ class Labels(Source):
         self.seed(rows)
 
     def seed(self, sample_rows: pa.Table) -> int:
-        """Id of the batch that asks about these rows (columns as in review.seed.questions). Running twice seeds once."""
+        """Id of the batch that asks about these rows (columns as in review/questions.py). Twice seeds once."""
         from dataforge.review.seed import BatchSpec, seed
 
         spec = BatchSpec(
@@ -94,8 +94,7 @@ class Labels(Source):
 
     def _import(self, database: Database, batch_id: int) -> None:
         from dataforge.review.answers import Batch, import_answers, read_answers
-        from dataforge.review.export import batch_row
-        from dataforge.review.queue import labels_of
+        from dataforge.review.batches import batch_row, labels_of
 
         with database.read() as c:
             batch = batch_row(c, batch_id)
@@ -107,7 +106,7 @@ class Labels(Source):
         self._close(database, batch_id)
 
     def _close(self, database: Database, batch_id: int) -> None:
-        from dataforge.review.decisions import close
+        from dataforge.review.closing import close
         from dataforge.review.export import export_sha256
 
         close(database, batch_id, allow_unresolved=True, now_at_once=True, digest=export_sha256)

@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from dataforge.errors import InputError, SchemaError, escape
 from dataforge.review import tables as t
+from dataforge.review.batches import batch_row, labels_of
 from dataforge.review.database import Database
 from dataforge.review.decisions import Decision, store_decisions
-from dataforge.review.export import batch_row
 from dataforge.review.label_sets import LabelSet
 from dataforge.review.problems import Conflict
-from dataforge.review.queue import COUNTED, labels_of
+from dataforge.review.queue import COUNTED
 
 LINE_LIMIT = 1 << 20
 RESERVED = {"unsure": "unsure", "reject": "reject", "flag": "flag"}

@@ -19,12 +19,13 @@ from starlette.staticfiles import StaticFiles
 
 from dataforge.errors import ConfigError, DataforgeError
 from dataforge.review import api, auth, pages
+from dataforge.review.calls import Page
 from dataforge.review.commands import OnClosed
 from dataforge.review.database import Database, open_database
 from dataforge.review.guard import Guard, problem_document, status_of
 
 KEEP_ALIVE_S = 75  # clients that think longer than the server's default of 5 s would meet closed connections
-THREADS = 48  # most of them wait for a commit that they share
+THREADS = 48  # on PostgreSQL every answer takes one; on SQLite only pages and lists do
 
 
 def create_app(
@@ -42,7 +43,7 @@ def create_app(
     whose X-Forwarded-User is believed. `public_url` is what people type, if a proxy stands in front.
     """
     opened = database if isinstance(database, Database) else open_database(database, clock=clock)
-    page = api.Page(opened, auth.cookie_secret(opened), on_closed, trusted_proxy, public_url.rstrip("/"), min_alpha)
+    page = Page(opened, auth.cookie_secret(opened), on_closed, trusted_proxy, public_url.rstrip("/"), min_alpha)
     app = Starlette(
         routes=[*api.ROUTES, *pages.ROUTES, Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))],
         exception_handlers={DataforgeError: _refused, HTTPException: _http_error},  # type: ignore[dict-item]
@@ -119,8 +120,9 @@ def serve(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
     os.umask(0o077)
-    more = {"trusted_proxy": trusted_proxy, "public_url": public_url}
-    app = create_app(database, on_closed=on_closed, min_alpha=min_alpha, **more)
+    app = create_app(
+        database, on_closed=on_closed, min_alpha=min_alpha, trusted_proxy=trusted_proxy, public_url=public_url
+    )
     uvicorn.run(
         app,
         host=host,

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from dataforge.review import tables as t
 from dataforge.review.database import Database
 from dataforge.review.problems import Conflict, Invalid, NotFound, TooMany, Unauthenticated
+from dataforge.review.statement import Statement
 
 ROLES = ("annotator", "lead")
 LINK_S, SESSION_S = 72 * 3600.0, 12 * 3600.0
@@ -190,14 +191,21 @@ def _is_active(c: sa.Connection, user_id: int) -> bool:
     return bool(c.scalar(sa.select(t.account.c.active).where(t.account.c.id == user_id)))
 
 
-WHO = sa.text("""
+WHO = Statement("""
 select a.id, a.name, a.role from session s join account a on a.id = s.user_id
  where s.id_hash = :id_hash and s.expires_at > :now and a.active = :active""")
+NAMED = Statement("select id, name, role from account where name = :name and active = :active")
 
 
-def user_of(database: Database, token: str) -> User | None:
-    with database.read() as c:
-        row = c.execute(WHO, {"id_hash": _sha(token), "now": database.now(), "active": True}).first()
+def user_of(c: sa.Connection, database: Database, token: str) -> User | None:
+    """Who has that session, if it has not ended."""
+    row = WHO.first(c, {"id_hash": _sha(token), "now": database.now(), "active": True})
+    return User(row.id, row.name, row.role) if row else None
+
+
+def user_named(c: sa.Connection, name: str) -> User | None:
+    """The active account of that name, for a proxy that has checked who it is."""
+    row = NAMED.first(c, {"name": name, "active": True})
     return User(row.id, row.name, row.role) if row else None
 
 

@@ -24,10 +24,10 @@ from dataforge.review import auth, formats
 from dataforge.review import stats as numbers
 from dataforge.review import tables as t
 from dataforge.review.answers import Batch, Imported, import_answers, read_answers
+from dataforge.review.batches import batch_row, labels_of
+from dataforge.review.closing import Closing, close, due
 from dataforge.review.database import Database, open_database, resolve_secret
-from dataforge.review.decisions import Closing, close, due
-from dataforge.review.export import batch_row, export_sha256
-from dataforge.review.queue import labels_of
+from dataforge.review.export import export_sha256
 from dataforge.review.seed import BatchSpec, seed
 
 OnClosed = Callable[[dict[str, Any]], None]

@@ -1,8 +1,8 @@
 """Opens the review database and gives read and write transactions on it.
 
 SQLite: WAL, synchronous=FULL, writes under BEGIN IMMEDIATE, one writer at a time inside the process, commits shared by
-those who wait, and a refusal of network file systems, where WAL loses data. PostgreSQL: READ COMMITTED, rows locked by
-the statements themselves.
+those who wait (commits.py), and a refusal of network file systems, where WAL loses data. PostgreSQL: READ COMMITTED,
+rows locked by the statements themselves.
 """
 
 from __future__ import annotations
@@ -14,45 +14,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from dataforge.errors import ConfigError, InputError, MissingExtraError, SecretError, VersionError
 from dataforge.review import tables as t
+from dataforge.review.commits import Desk, Turns
 
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "glusterfs", "gpfs", "beegfs"}
 BUSY_MS = 5000
-GROUP_SIZE = 64  # writers that may share a commit
-
-
-class _Group:
-    """Write transactions that share one commit, and so one fsync."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection, self.transaction = connection, connection.begin()
-        self.size, self.committed = 0, threading.Event()
-        self.error: Exception | None = None
-
-    def commit(self) -> None:
-        try:
-            self.transaction.commit()
-        except Exception as error:  # every member must hear of it
-            self.error = error
-        finally:
-            self.connection.close()
-            self.committed.set()
+Result = TypeVar("Result")
 
 
 class Database:
-    """An open review database. `now()` never runs backwards, so a clock step cannot revive a lease or a session."""
+    """An open review database. `now()` never runs backwards, so a clock step cannot revive a lease or a session.
 
-    def __init__(self, engine: sa.Engine, *, clock: Callable[[], float] = time.time) -> None:
-        self.engine, self._clock = engine, clock
+    While the clock is behind what was stored, time goes on by the steady clock: leases still end.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.engine, self._clock, self._steady, self._ticking = engine, clock, steady, threading.Lock()
         self.is_sqlite = engine.dialect.name == "sqlite"
-        self._writer, self._counter, self._waiting = threading.Lock(), threading.Lock(), 0
-        self._group: _Group | None = None
-        self._latest = 0.0
+        self._turns, self._desk = Turns(engine), Desk(self.write)
+        self._latest, self._latest_steady = 0.0, steady()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -63,44 +50,30 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """One transaction: on disk when the block has ended, rolled back on any error inside it."""
         if self.is_sqlite:
-            with self._grouped() as connection:
+            with self._turns.turn() as connection:
                 yield connection
         else:
             with self.engine.connect() as connection, connection.begin():
                 yield connection
 
-    @contextmanager
-    def _grouped(self) -> Iterator[sa.Connection]:
-        """Writers take turns; who comes while others are queued leaves the commit to the last of them.
+    async def transact(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """`write` for an event loop: runs `work` in a transaction elsewhere and gives its result once it is on disk."""
+        if self.is_sqlite:
+            return await self._desk.run(work)  # type: ignore[no-any-return]
+        from anyio.to_thread import run_sync
 
-        An fsync takes 0.1 to 10 ms and SQLite has one writer: with a commit of its own for each answer, a slow disk
-        serves 100 answers a second. Each member has a savepoint, so that one that fails leaves the others alone.
-        """
-        self._count(1)
-        self._writer.acquire()
-        self._count(-1)
-        group = None
-        try:
-            group = self._group = self._group or _Group(self.engine.connect().execution_options(immediate=True))
-            group.size += 1
-            with group.connection.begin_nested():
-                yield group.connection
-        finally:
-            if group is not None and (self._waiting == 0 or group.size >= GROUP_SIZE):
-                self._group = None
-                group.commit()
-            self._writer.release()
-        group.committed.wait()
-        if group.error is not None:
-            raise group.error
+        return await run_sync(self._alone, work)
 
-    def _count(self, by: int) -> None:
-        with self._counter:
-            self._waiting += by
+    def _alone(self, work: Callable[[sa.Connection], Result]) -> Result:
+        with self.write() as connection:
+            return work(connection)
 
     def now(self) -> float:
-        self._latest = max(self._latest, float(self._clock()))
-        return self._latest
+        with self._ticking:
+            steady = self._steady()
+            passed, self._latest_steady = steady - self._latest_steady, steady
+            self._latest = max(self._latest + passed, float(self._clock()))
+            return self._latest
 
     def start_clock(self) -> None:
         """Takes up the latest time stored, in case the clock was set back while nobody ran."""
@@ -111,14 +84,21 @@ class Database:
         self._latest = max([self._latest, *(value for value in stored if value)])
 
     def dispose(self) -> None:
+        self._desk.stop()
         self.engine.dispose()
 
 
-def open_database(location: str | Path, *, clock: Callable[[], float] = time.time, create: bool = True) -> Database:
+def open_database(
+    location: str | Path,
+    *,
+    clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = time.monotonic,
+    create: bool = True,
+) -> Database:
     """`location`: a file for SQLite, a `postgresql://` URL, or `env:NAME` / `file:PATH` that hold one."""
     target = resolve_secret(str(location))
     engine = _postgres(target) if target.startswith("postgres") else _sqlite(_sqlite_path(target), create=create)
-    database = Database(engine, clock=clock)
+    database = Database(engine, clock=clock, steady=steady)
     try:
         _prepare(database)
     except sa.exc.OperationalError as error:

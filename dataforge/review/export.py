@@ -16,10 +16,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from dataforge.review import tables as t
+from dataforge.review.batches import batch_row, labels_of
 from dataforge.review.decisions import Decision, decisions_of
 from dataforge.review.label_sets import LabelSet
-from dataforge.review.problems import NotFound
-from dataforge.review.queue import labels_of
 from dataforge.schemas.label import LABEL
 from dataforge.schemas.verdict import DROPPED
 
@@ -72,13 +71,6 @@ def records(c: sa.Connection, batch_id: int) -> Iterator[dict[str, Any]]:
             "p_selected": item.p_selected,
             "filter": _filter(item.meta_json),
         }
-
-
-def batch_row(c: sa.Connection, batch_id: int) -> Any:
-    batch = c.execute(sa.select(t.batch).where(t.batch.c.id == batch_id)).first()
-    if batch is None:
-        raise NotFound("there is no such batch")
-    return batch
 
 
 def count_items(c: sa.Connection, batch_id: int) -> int:

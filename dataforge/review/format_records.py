@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from dataforge.errors import InputError, SchemaError
 from dataforge.review import tables as t
 from dataforge.review.answers import Batch, Given
+from dataforge.review.batches import batch_row, labels_of
 from dataforge.review.decisions import Decision
-from dataforge.review.export import answers_of, batch_row, in_order, pseudonyms, records, suggestions_of
+from dataforge.review.export import answers_of, in_order, pseudonyms, records, suggestions_of
 from dataforge.review.label_sets import LabelSet
-from dataforge.review.queue import labels_of
 
 KINDS = ("label", "unsure", "reject", "flag")
 FILE_LIMIT = 1 << 28

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from dataforge.errors import ConfigError
-from dataforge.review.export import batch_row, export_lines
+from dataforge.review.batches import batch_row, labels_of
+from dataforge.review.export import export_lines
 from dataforge.review.format_hf import hf_table, read_hf
 from dataforge.review.format_lines import harmless, read_doccano, read_prodigy, write_csv, write_doccano, write_prodigy
 from dataforge.review.format_records import exported
 from dataforge.review.format_studio import label_studio_config, read_label_studio, write_label_studio
-from dataforge.review.queue import labels_of
 
 __all__ = ["ENDINGS", "FORMATS", "READERS", "export_text", "exported", "harmless", "hf_table", "label_studio_config"]
 

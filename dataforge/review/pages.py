@@ -20,13 +20,15 @@ from starlette.routing import Route
 from dataforge.review import auth, views
 from dataforge.review import stats as numbers
 from dataforge.review import tables as t
-from dataforge.review.api import MAX_ID, Page
+from dataforge.review.adjudication import to_adjudicate
 from dataforge.review.auth import User
-from dataforge.review.decisions import CATEGORIES, preview
-from dataforge.review.export import batch_row
+from dataforge.review.batches import batch_row, labels_of
+from dataforge.review.calls import MAX_ID, Page
+from dataforge.review.closing import preview
+from dataforge.review.decisions import CATEGORIES
 from dataforge.review.formats import FORMATS
 from dataforge.review.problems import Forbidden, NotFound
-from dataforge.review.queue import labels_of
+from dataforge.review.search import STATUSES
 
 HERE = Path(__file__).parent
 REASONS = {
@@ -90,7 +92,7 @@ def rendered(markdown: str) -> Markup:
 def page_route(path: str, build: Callable[[Page, User, Request], Response], *, lead: bool = False) -> Route:
     def endpoint(request: Request) -> Response:
         page: Page = request.app.state.page
-        user = page.user(request)
+        user = page.known_user(request)
         if user is None:
             return RedirectResponse("/login", status_code=303)
         if lead and not user.is_lead:
@@ -183,14 +185,14 @@ def list_page(page: Page, user: User, request: Request) -> Response:
     with page.database.read() as c:
         batch, setup, _ = _setup(page, c, user, _id(request, "batch"))
         people = c.scalars(sa.select(t.account.c.name).order_by(t.account.c.name)).all() if user.is_lead else []
-    statuses = [s for s in views.STATUSES if user.is_lead or s not in ("unresolved", "adjudicated")]
+    statuses = [s for s in STATUSES if user.is_lead or s not in ("unresolved", "adjudicated")]
     return html("list.html", user, setup=setup, batch=batch, labels=setup["labels"], people=people, statuses=statuses)
 
 
 def adjudicate_page(page: Page, user: User, request: Request) -> Response:
     with page.database.read() as c:
         batch, setup, guideline = _setup(page, c, user, _id(request, "batch"))
-        waiting = [item_id for item_id, _ in views.to_adjudicate(c, batch.id)]
+        waiting = [item_id for item_id, _ in to_adjudicate(c, batch.id)]
         chosen = request.query_params.get("item", "")
         if chosen.isdigit() and int(chosen) <= MAX_ID:
             waiting = [int(chosen), *(i for i in waiting if i != int(chosen))]
@@ -210,7 +212,7 @@ def stats_page(page: Page, user: User, request: Request) -> Response:
     s, closing = numbers.stats(page.database, batch_id), preview(page.database, batch_id)
     with page.database.read() as c:
         batch, setup, _ = _setup(page, c, user, batch_id)
-        waiting = len(views.to_adjudicate(c, batch_id))
+        waiting = len(to_adjudicate(c, batch_id))
     shown = {x["name"]: x["singular"] for x in setup["labels"]}
     return html(
         "stats.html",
@@ -262,7 +264,7 @@ def readyz(request: Request) -> Response:
 def metrics(request: Request) -> Response:
     """Counts for Prometheus; only to this machine, or to a lead."""
     page: Page = request.app.state.page
-    user = page.user(request)
+    user = page.known_user(request)
     if not (request.client and request.client.host in LOOPBACK) and not (user and user.is_lead):
         raise NotFound("no such page")
     with page.database.read() as c:

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from dataforge.review import tables as t
 from dataforge.review.agreement import Agreement, Measure, Vote, agreement, weighted_share, wilson
+from dataforge.review.batches import batch_row, labels_of
 from dataforge.review.database import Database
 from dataforge.review.decisions import Decision, decisions_of
-from dataforge.review.export import answers_of, batch_row, suggestions_of
-from dataforge.review.queue import labels_of
+from dataforge.review.export import answers_of, suggestions_of
 
 TOO_FAST_S = 0.7  # an answer given faster than one can read: counted per person, never removed
 PACE_S = 3600.0  # answers of the last hour make the time-to-finish

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dataforge.flows.review_text import batches_text, closing_text, columns, interval, stats_text, users_text
-from dataforge.review.queue import Answer, claim, submit
+from dataforge.review.leases import claim
+from dataforge.review.queue import Answer, submit
 from dataforge.review.stats import stats
 from tests.review.conftest import clock, label_file, make_batch, sqlite  # noqa: F401 (fixtures)
 from tests.review.invented import make_people

@@ -12,7 +12,7 @@ from dataforge.errors import InputError, SchemaError
 from dataforge.identity import row_id
 from dataforge.operators.gold import GoldRows
 from dataforge.review.label_sets import load_label_set
-from dataforge.review.seed import questions
+from dataforge.review.questions import questions
 from tests.literal import fill
 
 

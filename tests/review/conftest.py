@@ -30,14 +30,14 @@ def location(request, tmp_path):
 
 @pytest.fixture
 def database(location, clock):
-    opened = open_database(location, clock=clock)
+    opened = open_database(location, clock=clock, steady=clock.steady)
     yield opened
     opened.dispose()
 
 
 @pytest.fixture
 def sqlite(tmp_path, clock):
-    opened = open_database(tmp_path / "review.sqlite", clock=clock)
+    opened = open_database(tmp_path / "review.sqlite", clock=clock, steady=clock.steady)
     yield opened
     opened.dispose()
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from dataforge.review import auth
 from dataforge.review.database import Database, open_database
-from dataforge.review.queue import Answer, claim, release, submit
+from dataforge.review.leases import claim, release
+from dataforge.review.queue import Answer, submit
 from dataforge.review.seed import BatchSpec, seed
 from tests.review.invented import free_port, make_people, row_id
 from tests.review.served import Server, browser

@@ -598,12 +598,12 @@ def test_error_pages_hold_no_trace_and_logs_no_text(lite, make_batch, caplog, mo
     make_batch(lite.database, 1)
     client = lite.client("ana")
     item = claimed(client, 1)[0]
-    from dataforge.review import queue
+    from dataforge.review import api_work
 
     def broken(*_):
         raise RuntimeError("secret text 0 of the row")
 
-    monkeypatch.setattr(queue, "submit", broken)
+    monkeypatch.setattr(api_work, "submit_in", broken)
     with caplog.at_level(logging.DEBUG):
         got = client.post(f"/api/v1/items/{item['id']}/answers", json=answer(note="a note\nwith a line"))
         client.get("/api/v1/evil%1b[31m%0d%0aSet-Cookie:x=1")
@@ -618,12 +618,12 @@ def test_error_pages_hold_no_trace_and_logs_no_text(lite, make_batch, caplog, mo
 def test_busy_database_is_503_and_the_page_retries(lite, make_batch, monkeypatch):
     make_batch(lite.database, 1)
     client = lite.client("ana")
-    from dataforge.review import queue
+    from dataforge.review import api_work
 
     def locked(*_):
         raise sa.exc.OperationalError("insert", {}, Exception("database is locked"))
 
-    monkeypatch.setattr(queue, "claim", locked)
+    monkeypatch.setattr(api_work, "claim_in", locked)
     got = client.post("/api/v1/batches/1/claim", json={})
     assert (got.status_code, got.headers["retry-after"]) == (503, "2")
 

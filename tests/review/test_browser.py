@@ -10,7 +10,8 @@ from dataforge.operators.labels import Labels
 from dataforge.review import auth
 from dataforge.review import tables as t
 from dataforge.review.database import open_database
-from dataforge.review.queue import Answer, claim, submit
+from dataforge.review.leases import claim
+from dataforge.review.queue import Answer, submit
 from tests.review.invented import LABELS, free_port, make_people, row_id, sample
 from tests.review.served import Server, browser
 

@@ -12,7 +12,8 @@ from dataforge.review import tables as t
 from dataforge.review.app import serve
 from dataforge.review.database import open_database, refuse_network_file_system
 from dataforge.review.label_sets import load_guideline, load_label_set
-from dataforge.review.queue import Answer, claim, submit
+from dataforge.review.leases import claim
+from dataforge.review.queue import Answer, submit
 from dataforge.review.seed import BatchSpec
 from tests.review.invented import make_people, row_id, sample
 

@@ -13,10 +13,12 @@ from dataforge.errors import ConfigError, DataforgeError, GateError, InputError,
 from dataforge.operators.labels import Labels
 from dataforge.review import commands
 from dataforge.review import tables as t
-from dataforge.review.decisions import Decision, Given, adjudicate, close, decide, preview, withdraw
+from dataforge.review.closing import close, preview
+from dataforge.review.decisions import Decision, Given, adjudicate, decide, withdraw
 from dataforge.review.export import export_lines, export_sha256
+from dataforge.review.leases import claim
 from dataforge.review.problems import Conflict, Invalid
-from dataforge.review.queue import Answer, claim, submit
+from dataforge.review.queue import Answer, submit
 from dataforge.schemas.label import LABEL
 from tests.review.invented import make_people, row_id, sample
 

@@ -12,7 +12,8 @@ from dataforge.review import commands, formats
 from dataforge.review.database import open_database
 from dataforge.review.decisions import Decision, adjudicate
 from dataforge.review.export import export_lines, export_sha256
-from dataforge.review.queue import Answer, claim, submit
+from dataforge.review.leases import claim
+from dataforge.review.queue import Answer, submit
 from tests.review.invented import make_people, row_id, sample
 
 BRIDGES = ("prodigy", "doccano", "label-studio", "parquet")

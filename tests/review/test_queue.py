@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from dataforge.review import tables as t
 from dataforge.review.database import open_database
+from dataforge.review.leases import claim, release, renew
 from dataforge.review.problems import Conflict, Invalid, NotFound
-from dataforge.review.queue import Answer, claim, release, renew, submit, undo
+from dataforge.review.queue import Answer, submit, undo
 from tests.review.invented import row_id, sample
 
 
@@ -90,7 +91,7 @@ def test_a_clock_set_back_does_not_revive_a_lease(database, make_batch, people, 
     clock.pass_(400)
     claim(database, batch, people["bo"], 1)
     clock.pass_(-10_000)
-    reopened = open_database(location, clock=clock)
+    reopened = open_database(location, clock=clock, steady=clock.steady)
     with pytest.raises(Conflict):
         submit(reopened, item, people["ana"], says())
     reopened.dispose()
