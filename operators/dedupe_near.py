@@ -142,11 +142,6 @@ class Pairs(Keyed):
             yield bucket_edges(runs(groups), large[order], all_pairs=self.all_pairs)
 
 
-def unique_pairs(pairs: pa.Table) -> pa.Table:
-    """Each pair once, sorted by (a, b)."""
-    return pairs.group_by(["a", "b"], use_threads=False).aggregate([]).sort_by([("a", "ascending"), ("b", "ascending")])
-
-
 @dataclass(frozen=True)
 class Carry(Keyed):
     """Inputs: pairs, and the documents (local). For each `a`: its shingle hashes, to every part that holds a partner."""
@@ -165,20 +160,39 @@ class Carry(Keyed):
         return (1,)
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
-        return batch, part_of(batch.column("a"), self.parts)
+        packed = pa.record_batch([pack_ids(batch.column("a")), pack_ids(batch.column("b"))], ["a", "b"])
+        return packed, part_of(batch.column("a"), self.parts)
 
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
+        """Each pair once, grouped by `a` and the part of `b`. Pairs are numbers until they leave: some 100 bytes each."""
         if tables[0] is None:
             return
-        pairs = unique_pairs(tables[0])
-        pairs = pairs.append_column("part", pa.array(part_of(pairs["b"], self.parts)))
-        grouped = pairs.group_by(["a", "part"], use_threads=False).aggregate([("b", "list")])
-        grouped = grouped.sort_by([("a", "ascending"), ("part", "ascending")])
-        for ids, offsets, hashes in shingles_for(tables[1], pc.unique(grouped["a"]), self.spec):
-            rows = grouped.filter(pc.is_in(grouped["a"], value_set=ids))
-            places = pc.index_in(rows["a"], value_set=ids).to_numpy()
-            shingles = take_lists(offsets, hashes, places)
-            yield Rows(pa.table([rows["a"], rows["part"], rows["b_list"], shingles], schema=CARRY))
+        ids, a, b = _unique_pairs(tables[0])
+        part = part_of(unpack_ids(ids), self.parts)
+        order = np.lexsort((part[b], a))  # stable: the partners of a group stay ascending
+        a, b = a[order], b[order]
+        bounds = runs(a * self.parts + part[b])
+        owners, parts = a[bounds[:-1]], part[b[bounds[:-1]]]
+        partners = pa.ListArray.from_arrays(pa.array(bounds.astype(np.int32)), pa.array(b))
+        wanted = unpack_ids(ids.take(pa.array(np.unique(a))))
+        for found, offsets, hashes in shingles_for(tables[1], wanted, self.spec):
+            places = pc.index_in(unpack_ids(ids), value_set=found)
+            here = pc.is_valid(places).to_numpy(zero_copy_only=False)
+            rows = np.flatnonzero(here[owners])
+            lists = partners.take(pa.array(rows))
+            named = pa.ListArray.from_arrays(lists.offsets, unpack_ids(ids.take(lists.values)))
+            shingles = take_lists(offsets, hashes, pc.fill_null(places, 0).to_numpy()[owners[rows]])
+            columns = [unpack_ids(ids.take(pa.array(owners[rows]))), pa.array(parts[rows]), named, shingles]
+            yield Rows(pa.table(columns, schema=CARRY))
+
+
+def _unique_pairs(pairs: pa.Table) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+    """(the ids that occur, packed and in order; a, b: each pair once, by their places, in order)."""
+    ends = pa.concat_arrays([pairs["a"].combine_chunks(), pairs["b"].combine_chunks()])
+    ids, places = rank_ids(ends)
+    n = len(places) // 2
+    a, b = np.divmod(np.unique(places[:n] * len(ids) + places[n:]), len(ids))
+    return ids, a, b
 
 
 @dataclass(frozen=True)
