@@ -115,6 +115,8 @@ class InstructConfig(Section):
     """Words of an answer."""
     min_score: Share = 0.5
     """How surely the messages of a conversation belong together (0 to 1)."""
+    timestamps: Literal["keep", "drop"] = "keep"
+    """Slack's ts in `meta` of published rows: whoever may read the workspace finds the message, and its author, by it."""
     max_history_tokens: Count = 512
     """What came before the question, cut to so many tokens; four bytes count as one."""
     persona: str = ""

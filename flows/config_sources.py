@@ -86,8 +86,8 @@ class SlackConfig(Section):
     """Only these, by name or id; empty: all that are switched on."""
     channel_names: Literal["pseudonym", "keep"] = "pseudonym"
     """What stands for a public channel in published rows and texts: names tell of customers and projects. Hidden are
-    references, `#name` as typed and, outside code, bare names of six characters or more with `-`, `_` or a digit; other
-    channels that the export or the API lists never show theirs. `#word` that is no channel stays."""
+    references, `#name` as typed, in prose also where no list holds that name (a pull never hears of channels that it does
+    not read), and, outside code, bare names of six characters or more with `-`, `_` or a digit. keep shows public ones."""
     opt_out_users: tuple[str, ...] = ()
     """Ids of people whose messages are never read; names stay out of texts too."""
     opt_out_channels: tuple[str, ...] = ()

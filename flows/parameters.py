@@ -24,8 +24,7 @@ from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.quality import QualityRules, Rule, rules_of
 from dataforge.operators.sample import Sample
 from dataforge.operators.select import Judge, LanguageRule
-from dataforge.operators.slack_export import SlackExport
-from dataforge.operators.slack_pulled import SlackPull
+from dataforge.operators.slack_source import SlackSource
 from dataforge.operators.slack_users import key_fingerprint, read_key
 from dataforge.operators.text_model import ModelFile, ModelScores
 from dataforge.operators.tokenizer_import import ImportTokenizer
@@ -208,7 +207,7 @@ def instruct(config: Config, sources: Sequence[Operator]) -> Instruct:
     """Raw user ids of persona and team become pseudonyms here, so that no manifest ever holds them."""
 
     def shown(user: str) -> str:
-        known = (source.pseudonym(user) for source in sources if isinstance(source, (SlackExport, SlackPull)))
+        known = (source.pseudonym(user) for source in sources if isinstance(source, SlackSource))
         return next(known, user) if RAW_USER_ID.fullmatch(user) else user
 
     chosen = config.instruct.model_dump()

@@ -17,9 +17,10 @@ from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_parquet import ParquetFiles
 from dataforge.operators.files_text import TextFiles
 from dataforge.operators.files_warc import WarcFiles
-from dataforge.operators.slack_export import SlackExport, Who
+from dataforge.operators.slack_export import SlackExport
 from dataforge.operators.slack_message import MessageRules
 from dataforge.operators.slack_pulled import SlackPull
+from dataforge.operators.slack_source import Who
 from dataforge.step import Step
 
 MESSAGES = {"slack_export", "slack_api"}
@@ -133,20 +134,12 @@ def _rules(config: Config) -> MessageRules:
 
 
 def _slack_export(source: SourceConfig, config: Config) -> Source:
-    return SlackExport(
-        name=source.name,
-        path=location(source.path, config),
-        key=slack_key(config),
-        who=who(config),
-        rules=_rules(config),
-    )
+    return SlackExport(path=location(source.path, config), **_slack(source, config))
 
 
 def _slack_pull(source: SourceConfig, config: Config) -> Source:
-    return SlackPull(
-        name=source.name,
-        path=str(pull_folder(config, source.name)),
-        key=slack_key(config),
-        who=who(config),
-        rules=_rules(config),
-    )
+    return SlackPull(path=str(pull_folder(config, source.name)), **_slack(source, config))
+
+
+def _slack(source: SourceConfig, config: Config) -> dict[str, Any]:
+    return {"name": source.name, "key": slack_key(config), "who": who(config), "rules": _rules(config)}

@@ -53,18 +53,30 @@ def sniff(path: str) -> tuple[Sniffed, ...]:
     Raises InputError where nothing is found or nothing is known.
     """
     if _is_slack_export(path):
-        size = Path(path).stat().st_size if Path(path).is_file() else 0
-        return (Sniffed("slack_export", path, 1, size),)
+        return (_export(path),)
+    exports = [str(place) for place in _children(path) if _is_slack_export(str(place))]
     groups: dict[str, list[InputFile]] = {}
-    found = list_files(path, ("",))
+    found = [file for file in list_files(path, ("",)) if not file.location.startswith(tuple(f"{e}/" for e in exports))]
     for file in found:
         kind = _kind_of(file, by_bytes=len(found) == 1)
         if kind:
             groups.setdefault(kind, []).append(file)
-    if not groups:
+    if not groups and not exports:
         hint = "dataforge reads Slack exports, WARC, JSONL, Parquet, CSV and text files"
         raise InputError(f"{len(found)} files, none of a known kind", file=path, hint=hint)
-    return tuple(_describe(kind, path, files) for kind, files in sorted(groups.items()))
+    return (*(_describe(kind, path, files) for kind, files in sorted(groups.items())), *map(_export, exports))
+
+
+def _export(path: str) -> Sniffed:
+    return Sniffed("slack_export", path, 1, Path(path).stat().st_size if Path(path).is_file() else 0)
+
+
+def _children(path: str) -> list[Path]:
+    """What may be a Slack export inside a folder: its folders and archives, in order; none for a file, glob or URL."""
+    place = Path(path)
+    if "://" in path or not place.is_dir():
+        return []
+    return sorted(child for child in islice(place.iterdir(), 10_000) if child.is_dir() or child.suffix.lower() == ".zip")
 
 
 def _describe(kind: str, path: str, files: list[InputFile]) -> Sniffed:

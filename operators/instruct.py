@@ -41,6 +41,7 @@ class Instruct(Map):
     min_words: int = 3  # of an answer
     min_score: float = 0.5  # of the conversation: how surely its messages belong together
     max_history_tokens: int = 512  # four bytes are counted as a token
+    timestamps: str = "keep"  # keep | drop: ts of the messages in `meta`, by which insiders find them
     persona: str = ""
     team: tuple[str, ...] = ()  # only answers of these people; their turns are the assistant's
     consent: str = ""
@@ -53,6 +54,7 @@ class Instruct(Map):
         for name, value, known in (
             ("answers", self.answers, ("one", "all")),
             ("expressives", self.expressives, ("drop", "keep")),
+            ("timestamps", self.timestamps, ("drop", "keep")),
         ):
             if value not in known:
                 raise ConfigError(f"expected {' or '.join(known)}", key=f"instruct.{name}")
@@ -188,7 +190,7 @@ class Instruct(Map):
             "completion": completion,
             "messages": chat(said, question["user"], output, assistants),
             "act": question["act"],
-            "meta": _meta(conversation, used, answer),
+            "meta": _meta(conversation, used, answer, with_ts=self.timestamps == "keep"),
         }
 
 
@@ -217,7 +219,7 @@ def _asks(turns: list[Turn]) -> list[int]:
     return found
 
 
-def _meta(conversation: dict[str, Any], used: list[Turn], answer: list[Turn]) -> str:
+def _meta(conversation: dict[str, Any], used: list[Turn], answer: list[Turn], *, with_ts: bool) -> str:
     """JSON with sorted keys: where the pair comes from and how it ended. No text, pseudonyms only."""
     resolved = any(turn["resolved"] for turn in answer)
     outcome = "resolved" if resolved else "disputed" if any(turn["disputed"] for turn in answer) else "open"
@@ -228,7 +230,8 @@ def _meta(conversation: dict[str, Any], used: list[Turn], answer: list[Turn]) ->
         "kind": conversation["kind"],
         "outcome": outcome,
         "score": round(conversation["score"] * 100),
-        "ts": [f"{turn['ts_us'] // 1_000_000}.{turn['ts_us'] % 1_000_000:06d}" for turn in used],
         "users": [turn["user"] for turn in used],
     }
+    if with_ts:
+        facts["ts"] = [f"{turn['ts_us'] // 1_000_000}.{turn['ts_us'] % 1_000_000:06d}" for turn in used]
     return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()

@@ -56,7 +56,7 @@ class Channels:
     def hiding(self, past: Iterable[str]) -> Channels:
         """With the names to hide: of all channels that do not keep theirs, read or not, and earlier ones."""
         kept = {channel.folder for channel in self.by_folder.values() if self._keeps_name(channel)}
-        return replace(self, _names=ChannelNames({*self.by_folder, *past} - kept))
+        return replace(self, _names=ChannelNames({*self.by_folder, *past} - kept, kept))
 
     def _keeps_name(self, channel: Channel) -> bool:
         return channel.shown == channel.folder and not self.is_opted_out(channel)

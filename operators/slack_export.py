@@ -11,22 +11,20 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
-
-import pyarrow as pa
+from typing import Any
 
 from dataforge.errors import CorruptError, InputError
-from dataforge.operator import Rows, Source, SourceFile, Split
+from dataforge.operator import Rows, SourceFile, Split
 from dataforge.operators.archive import Archive, open_archive, stamp_of
 from dataforge.operators.archive_zip import Limits
 from dataforge.operators.slack_channels import INDEX_FILES, Channel, Channels, channels_of
 from dataforge.operators.slack_decode import count_elements, decode_document
-from dataforge.operators.slack_message import MessageReader, MessageRules
-from dataforge.operators.slack_users import People, key_fingerprint, letters, people_of, read_key
-from dataforge.schemas.message import MESSAGE
+from dataforge.operators.slack_message import MessageReader
+from dataforge.operators.slack_source import SlackSource, Who
+from dataforge.operators.slack_users import People, people_of, read_key
 
 SPLIT_BYTES = 16 << 20  # unpacked: about 30,000 messages
 DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
@@ -36,50 +34,8 @@ _JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|__uploads/|attachments/)")
 
 
 @dataclass(frozen=True)
-class Who:
-    """Which channels are read, who is left out, whether channels keep their names. Ids in the lists may be ids,
-    pseudonyms or (channels) names.
-    """
-
-    private: bool = False
-    dms: bool = False
-    group_dms: bool = False
-    channels: tuple[str, ...] = ()  # only these, by name or id; empty: all that are switched on
-    named: bool = False  # public channels appear by name
-    opt_out_users: tuple[str, ...] = field(default=(), metadata={"identity": False})  # enters the digest as HMAC
-    opt_out_channels: tuple[str, ...] = field(default=(), metadata={"identity": False})
-
-    def kinds(self) -> frozenset[str]:
-        switched = {"private": self.private, "dm": self.dms, "group_dm": self.group_dms}
-        return frozenset({"public", *(kind for kind, on in switched.items() if on)})
-
-    def wants(self, channel: Channel, channels: Channels) -> bool:
-        named = not self.channels or bool({channel.id, channel.folder, channel.shown} & set(self.channels))
-        return channel.kind in self.kinds() and named and not channels.is_opted_out(channel)
-
-    def fingerprint(self, key: bytes) -> str:
-        """Of the key and the opt-out lists, without giving any of them away."""
-        lists = "\n".join([*sorted(self.opt_out_users), "", *sorted(self.opt_out_channels)])
-        return f"{key_fingerprint(key)}\0{letters(key, lists)}"
-
-
-EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
-
-
-@dataclass(frozen=True)
-class SlackExport(Source):
-    """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
-
-    VERSION: ClassVar[int] = 4
-
-    name: str
-    path: str = field(metadata={"identity": False})
-    key: str = field(metadata={"identity": False})
-    who: Who = EVERYTHING_PUBLIC
-    rules: MessageRules = PLAIN_RULES
-
-    def gives(self) -> pa.Schema:
-        return MESSAGE
+class SlackExport(SlackSource):
+    """`path`: a zip or a folder."""
 
     def digest(self) -> str:
         """Over the files that are read, the fingerprint of the key and of the opt-out lists."""
@@ -113,16 +69,13 @@ class SlackExport(Source):
         return workspace.size_of(list(workspace.day_files))
 
     def read(self, split: Split) -> Iterator[SourceFile]:
-        from dataforge.operators.secrets import mask_secrets
-
         workspace = self._workspace()
-        reader = MessageReader(self.name, workspace.people, workspace.channels, self.rules, mask_secrets)
+        reader = self._reader(workspace.people, workspace.channels)
         for name in split.files:
             yield _source_file(workspace, reader, name)
 
-    def pseudonym(self, user: str) -> str:
-        """Of a user id, for settings that name a person: `"U123"` -> `"user_k3f…"`."""
-        return self._workspace().people.pseudonym(user)
+    def people(self) -> People:
+        return self._workspace().people
 
     def skipped(self) -> dict[str, int]:
         """What the run report names: channels by kind that were not opened, odd folders and names, missing lists."""

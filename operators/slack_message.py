@@ -217,9 +217,11 @@ class MessageReader:
 
     def _reactions(self, message: dict[str, Any], asker: str) -> tuple[list[dict[str, Any]], bool, bool]:
         """Counts by short code, without people who opted out; who reacted is read and forgotten."""
+        listed = message.get("reactions")
+        if not listed:
+            return [], False, False
         counts: dict[str, int] = {}
         resolved = disputed = False
-        listed = message.get("reactions")
         for item in listed if isinstance(listed, list) else []:
             if not isinstance(item, dict) or not isinstance(item.get("name"), str):
                 continue

@@ -18,9 +18,9 @@ import orjson
 from dataforge.errors import AuthError, PartialError, SecretError
 from dataforge.operators.slack_api import ChannelRefused, Clock, InvalidCursor, Pace, SlackApi, Transport
 from dataforge.operators.slack_channels import Channel, Channels, channels_of
-from dataforge.operators.slack_export import EVERYTHING_PUBLIC, Who
 from dataforge.operators.slack_pages import Folded, State, fold, load_state, micros, page_name, pages_of, save
 from dataforge.operators.slack_scrub import scrubbed
+from dataforge.operators.slack_source import EVERYTHING_PUBLIC, Who
 from dataforge.operators.slack_users import People, people_of, read_key
 
 LIST_TYPES = {"public": "public_channel", "private": "private_channel", "dm": "im", "group_dm": "mpim"}

@@ -8,38 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from dataforge.errors import InputError
-from dataforge.operator import Rows, Source, SourceFile, Split
+from dataforge.operator import Rows, SourceFile, Split
 from dataforge.operators.slack_channels import Channel, Channels, channels_of
 from dataforge.operators.slack_decode import decode_document
-from dataforge.operators.slack_export import EVERYTHING_PUBLIC, PLAIN_RULES, Who
-from dataforge.operators.slack_message import MessageReader, MessageRules
+from dataforge.operators.slack_message import MessageReader
 from dataforge.operators.slack_pages import fold, load_state, page_name, pages_of, read_page
+from dataforge.operators.slack_source import SlackSource
 from dataforge.operators.slack_users import People, people_of, read_key
-from dataforge.schemas.message import MESSAGE
 
 
 @dataclass(frozen=True)
-class SlackPull(Source):
-    """`path` is `{store}/pull/<source>`; everything else as in SlackExport."""
-
-    VERSION: ClassVar[int] = 4
-
-    name: str
-    path: str = field(metadata={"identity": False})
-    key: str = field(metadata={"identity": False})
-    who: Who = EVERYTHING_PUBLIC
-    rules: MessageRules = PLAIN_RULES
-
-    def gives(self) -> pa.Schema:
-        return MESSAGE
+class SlackPull(SlackSource):
+    """`path` is `{store}/pull/<source>`."""
 
     def digest(self) -> str:
         """Over members, channels and all committed pages, with the fingerprint of the key and the opt-out lists."""
@@ -69,10 +56,8 @@ class SlackPull(Source):
         return sum(split.size_bytes for split in self.splits())
 
     def read(self, split: Split) -> Iterator[SourceFile]:
-        from dataforge.operators.secrets import mask_secrets
-
         people, channels = self._workspace()
-        reader = MessageReader(self.name, people, channels, self.rules, mask_secrets)
+        reader = self._reader(people, channels)
         key = split.files[0].rpartition("/")[0]
         channel = next(c for c in channels.by_id.values() if c.key == key)
         folder = Path(self.path) / "channels" / key
@@ -81,9 +66,8 @@ class SlackPull(Source):
             number = int(name[-11:-5])
             yield _page_file(reader, channel, folder, number, winners.get(number, []))
 
-    def pseudonym(self, user: str) -> str:
-        """Of a user id, for settings that name a person."""
-        return self._workspace()[0].pseudonym(user)
+    def people(self) -> People:
+        return self._workspace()[0]
 
     def _channels(self) -> list[Channel]:
         _, channels = self._workspace()

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from dataforge.operator import Source
-from dataforge.operators.slack_export import SlackExport, Who
+from dataforge.operators.slack_export import SlackExport
 from dataforge.operators.slack_message import MessageRules
+from dataforge.operators.slack_source import Who
 from dataforge.schemas.message import MESSAGE
 
 KEY = "env:DATAFORGE_TEST_KEY"

@@ -3,6 +3,7 @@
 import gzip
 import os
 import zipfile
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -204,6 +205,18 @@ def test_sniff_knows_a_slack_export_packed_or_not(tmp_path):
         archive.write(tmp_path / "export/general/2024-01-31.json", "general/2024-01-31.json")
     for name in ("export", "e.zip"):
         assert [s.kind for s in sniff(str(tmp_path / name))] == ["slack_export"]
+
+
+def test_sniff_takes_slack_exports_that_lie_in_a_folder_of_other_files(tmp_path):
+    (tmp_path / "export/general").mkdir(parents=True)
+    (tmp_path / "export/general/2024-01-31.json").write_bytes(b"[]")
+    (tmp_path / "export/notes.txt").write_bytes(b"part of the export")
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "x"}\n')
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        archive.write(tmp_path / "export/general/2024-01-31.json", "general/2024-01-31.json")
+    (tmp_path / "other.zip").write_bytes(b"no archive")
+    found = [(s.kind, Path(s.path).name, s.files) for s in sniff(str(tmp_path))]
+    assert found == [("jsonl", tmp_path.name, 1), ("slack_export", "export", 1), ("slack_export", "old.zip", 1)]
 
 
 def test_sniff_reads_tables_of_other_encodings(tmp_path):

@@ -73,6 +73,13 @@ def test_meta_says_where_the_pair_comes_from_and_how_it_ended():
     }
 
 
+def test_timestamps_by_which_insiders_find_a_message_stay_out_where_that_is_asked_for():
+    ((row,), _), ((other,), _) = pairs(*thread(QUESTION, ANSWER)), pairs(*thread(QUESTION, ANSWER), timestamps="drop")
+    meta = json.loads(row["meta"])
+    assert meta.pop("ts") == ["1700000000.000000", "1700000300.000000"]
+    assert json.loads(other["meta"]) == meta and other["message_ids"] == row["message_ids"]
+
+
 def test_the_accepted_answer_wins_then_the_most_reactions_then_the_first():
     first, second = ("bob", "First guess at the matter."), ("cid", "Second guess at the matter.")
     rows = thread(QUESTION, first, second)

@@ -11,10 +11,11 @@ import pytest
 
 from dataforge.errors import AuthError, PartialError, SecretError
 from dataforge.operators.slack_api import Pace, sdk_transport
-from dataforge.operators.slack_export import SlackExport, Who
+from dataforge.operators.slack_export import SlackExport
 from dataforge.operators.slack_pages import load_state
 from dataforge.operators.slack_pull import PullPlan, pull, read_token
 from dataforge.operators.slack_pulled import SlackPull
+from dataforge.operators.slack_source import Who
 from tests.operators.slack_reading import KEY, USERS, message, read
 from tests.slack_server import FakeSlack, ToldClock, in_process, serve
 from tests.slack_workspace import CANARIES, START_S, Workspace
@@ -210,6 +211,14 @@ def test_only_wanted_kinds_and_channels_are_asked_for(tmp_path):
     pulled(fake, tmp_path, who=Who(channels=("b",)))
     assert {p.get("channel") for m, p in fake.requests if m == "conversations.history"} == {"C2"}
     assert next(p["types"] for m, p in fake.requests if m == "conversations.list") == "public_channel"
+
+
+def test_a_typed_name_of_a_channel_that_the_pull_never_heard_of_is_hidden(tmp_path):
+    rows = [message(text="see #general and #unheard-of-merger, `#unheard-of-merger`, #77")]
+    pulled(slack(rows), tmp_path)
+    assert texts_of(tmp_path) == ["see #channel and #channel, `#channel`, #77"]
+    (row,) = rows_of(tmp_path, who=Who(named=True))
+    assert row["text"] == "see #general and #channel, `#channel`, #77"
 
 
 def test_a_second_run_finds_new_edited_deleted_messages_and_late_replies(tmp_path):
