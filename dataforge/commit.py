@@ -56,22 +56,35 @@ def reach(name: str) -> None:
 
 
 class HashingFile:
-    """A file open for writing that knows the sha256 and the size of what went through it. Writers may only append."""
+    """A file open for writing that knows the sha256 and the size of what went through it. Writers may only append.
+
+    After its `with` block it takes what is written and drops it: a Parquet writer that an error left open writes its
+    footer when it is collected, whenever that is.
+    """
 
     def __init__(self, raw: BinaryIO) -> None:
         self.raw, self.size_bytes, self.closed = raw, 0, False
-        self._sha = hashlib.sha256()
+        self._sha, self._over = hashlib.sha256(), False
+
+    def __enter__(self) -> HashingFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
 
     def write(self, data: Any) -> int:
-        reach("write")
         view = memoryview(data).cast("B")
+        if self._over:
+            return len(view)
+        reach("write")
         self.raw.write(view)
         self._sha.update(view)
         self.size_bytes += len(view)
         return len(view)
 
     def flush(self) -> None:
-        self.raw.flush()
+        if not self._over:
+            self.raw.flush()
 
     def tell(self) -> int:
         return self.size_bytes
@@ -106,8 +119,7 @@ def committed(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reach("open_tmp")
-        with open(temporary, "wb") as raw:
-            file = HashingFile(raw)
+        with open(temporary, "wb") as raw, HashingFile(raw) as file:
             yield file
             raw.flush()
             reach(fsync_step)

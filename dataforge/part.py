@@ -147,8 +147,6 @@ class PartWriter:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is not None:
-            for _, writer in self._open.values():
-                writer.is_open = False  # else pyarrow writes a footer when the object is collected
             self._stack.__exit__(kind, error, trace)
             return
         try:

@@ -78,8 +78,7 @@ def durable(path: Path) -> Iterator[HashingFile]:
     """A file under a folder that is not visible yet: written, flushed, fsynced; the folder's rename commits it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     reach("open_tmp")
-    with open(path, "wb") as raw:
-        file = HashingFile(raw)
+    with open(path, "wb") as raw, HashingFile(raw) as file:
         yield file
         raw.flush()
         reach("fsync_file")

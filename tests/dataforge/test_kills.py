@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dataforge import Store
-from dataforge.commit import STEPS
+from dataforge.commit import STEPS, HashingFile
 from dataforge.errors import EXIT_PARTIAL, LockedError
 from tests.dataforge.kills import build_in_child, kill_and_compare
 from tests.dataforge.test_engine import tree
@@ -59,6 +61,16 @@ def test_a_disk_that_takes_no_more_ends_the_run_partial_wherever_it_writes(most_
     assert build_in_child(store, words) == 0
     assert build_in_child(tmp_path / "clean", words) == 0
     assert tree(store) == tree(tmp_path / "clean")
+
+
+def test_what_is_written_after_the_end_goes_nowhere() -> None:
+    """A Parquet writer that an error left open still writes its footer when it is collected."""
+    raw = io.BytesIO()
+    with HashingFile(raw) as file:
+        file.write(b"rows")
+    raw.close()
+    assert file.write(b"footer") == 6 and file.size_bytes == 4
+    assert file.sha256 == hashlib.sha256(b"rows").hexdigest()
 
 
 def test_a_second_run_is_refused_naming_the_holder_and_a_kill_frees_the_lock(tmp_path: Path) -> None:
