@@ -39,7 +39,7 @@ class TagActs(Map):
     digest: str = ""  # of lexicon and model: what the output depends on
 
     contract: ClassVar[Contract] = Contract.SAME
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         if self.context not in ("none", "columns", "table"):
@@ -74,9 +74,11 @@ class TagActs(Map):
 
 def tag_batch(tagger: acts_model.Tagger, base: pa.RecordBatch, context: pa.RecordBatch | None) -> pa.RecordBatch:
     """ACT rows of a batch with `id, text`; `context` has the columns CONTEXT, row for row."""
-    judged = acts_model.judge(tagger, base.column("text"), None if context is None else neighbours(context))
+    around, texts = None if context is None else neighbours(context), base.column("text")
+    judged = acts_model.judge(tagger, texts, around)
+    moved = pa.nulls(len(texts), pa.float32()) if around is None else outside_context(tagger, texts, judged, around)
     ids = base.column("id").cast(pa.string())
-    return pa.RecordBatch.from_arrays([ids, *act_columns(judged)], schema=ACT)
+    return pa.RecordBatch.from_arrays([ids, *act_columns(judged), moved], schema=ACT)
 
 
 def neighbours(context: pa.RecordBatch) -> acts_model.Neighbours:
@@ -107,10 +109,14 @@ def act_columns(judged: acts_model.Judged) -> list[pa.Array]:
     ]
 
 
-def ambiguity(act_scores: np.ndarray) -> np.ndarray:
-    """float64[n]: entropy of the scores (float[n, 8]) over log 8; 0 = clear by itself, 1 = only context could tell.
-
-    It is the outside-context score of a row when the scores were made with `context="none"`.
-    """
-    p = np.clip(np.asarray(act_scores, np.float64), 1e-12, 1.0)
-    return -(p * np.log(p)).sum(axis=1) / np.log(p.shape[1])
+def outside_context(
+    tagger: acts_model.Tagger, texts: pa.Array, seen: acts_model.Judged, context: acts_model.Neighbours
+) -> pa.Array:
+    """float32[n], `act_ambiguity`: half the distance between a row's scores with and without its neighbours (total
+    variation). Only rows that have a neighbour are read a second time; for the others it is 0."""
+    beside = np.flatnonzero(pc.or_(pc.is_valid(context.before), pc.is_valid(context.after)).to_numpy(zero_copy_only=False))
+    moved = np.zeros(len(texts), np.int64)
+    if len(beside):
+        alone = acts_model.judge(tagger, texts.take(pa.array(beside)))
+        moved[beside] = np.abs(seen.scores[beside] - alone.scores).sum(axis=1) // 2  # even: both sum to ONE
+    return pa.array((moved / np.float32(acts_model.ONE)).astype(np.float32))

@@ -142,7 +142,7 @@ class RetaggedActs(Map):
 
     base: TagActs
     contract: ClassVar[Contract] = Contract.SAME
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return self.base.needs()

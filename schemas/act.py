@@ -22,5 +22,8 @@ ACT = pa.schema(
         pa.field("act_score", pa.float32(), nullable=False),  # calibrated probability of `act`
         pa.field("act_scores", pa.list_(pa.float32(), len(ACTS)), nullable=False),  # in the order of ACTS, sums to 1
         pa.field("act_by", pa.string(), nullable=False),  # rules, model, label
+        # Share of probability that moves when the neighbours are read too, 0 to 1: 0 = the text says it alone, 1 = only
+        # its context does. Null where the tagger reads no context.
+        pa.field("act_ambiguity", pa.float32()),
     ]
 )

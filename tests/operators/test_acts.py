@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from dataforge.errors import ConfigError
-from dataforge.operators.acts import TagActs, ambiguity
+from dataforge.operators.acts import TagActs
 from dataforge.schemas.act import ACT, ACTS
 
 
@@ -179,9 +179,15 @@ def test_unknown_context_is_refused() -> None:
         TagActs(context="sometimes")
 
 
-def test_ambiguity_is_zero_when_sure_and_one_when_not() -> None:
-    sure, unsure = [1.0] + [0.0] * 7, [0.125] * 8
-    assert [round(float(value), 6) for value in ambiguity([sure, unsure])] == [0.0, 1.0]
+def test_ambiguity_is_what_the_neighbours_change_and_null_where_none_are_read() -> None:
+    asked = {"prev_text": ["Is it ready?"], "prev_same_speaker": [False]}
+    nobody = {"prev_text": [None], "prev_same_speaker": [None]}
+    after = {"next_text": [None], "next_same_speaker": [None]}
+    (alone,), (answer,) = tag(["Not yet."]), tag(["Not yet."], **asked, **after)
+    (first,) = tag(["Not yet."], **nobody, **after)
+    moved = sum(abs(a - b) for a, b in zip(answer["act_scores"], alone["act_scores"], strict=True)) / 2
+    assert (alone["act_ambiguity"], first["act_ambiguity"], answer["act_ambiguity"]) == (None, 0.0, moved)
+    assert 0 < moved <= 1
 
 
 def test_the_shipped_model_reads_what_the_rules_read() -> None:
