@@ -43,7 +43,8 @@ BATCH = 1024
 class Conversations(Keyed):
     """`gap_s`: silence that speaks for the end of channel talk; `merge_s`: pause within one turn.
 
-    `parts` is a power of two. Memory holds the columns of one part, the objects of a few thousand messages.
+    `parts` is a power of two. A channel is never cut: threads may go on after any silence. Memory holds the columns of one
+    part (some 300 bytes a message of 100 characters; all of a channel lie in one), objects of a few thousand messages.
     """
 
     VERSION: ClassVar[int] = 3
@@ -72,19 +73,22 @@ class Conversations(Keyed):
         if not tables or tables[0] is None or not tables[0].num_rows:
             return
         for start, end in pairwise(_runs(tables[0]["_key"])):
-            channel = tables[0].slice(start, end - start).sort_by([("ts_us", "ascending"), ("id", "ascending")])
-            yield from self._channel(channel.combine_chunks())
+            yield from self._channel(tables[0].slice(start, end - start).combine_chunks())
 
     def _channel(self, channel: pa.Table) -> Iterator[Rows]:
-        """First whose conversation each message is, as columns; then the rows, a few thousand messages at a time."""
-        first, percent, is_thread = self._grouped(channel)
-        noise = channel["id"].filter(pa.array(first < 0)).to_pylist()
+        """First whose conversation each message is, as columns; then the rows, a few thousand messages at a time. Texts are
+        never copied for the whole channel: `by_time` says where the message of each place stands.
+        """
+        keys = [("ts_us", "ascending"), ("id", "ascending")]
+        by_time = pc.sort_indices(channel.select(["ts_us", "id"]), sort_keys=keys).to_numpy().astype(np.int64)
+        first, percent, is_thread = self._grouped(channel, by_time)
+        noise = channel["id"].take(pa.array(by_time[first < 0])).to_pylist()
         dropped = pa.Table.from_pylist([{"id": i, "reason": "bot_noise"} for i in noise], schema=DROPPED)
         order = np.argsort(first, kind="stable")[len(noise) :]
         begins = np.flatnonzero(np.diff(first[order], prepend=-1)).tolist()
         for at in range(0, max(len(begins), 1), BATCH):
             edges = [*begins[at : at + BATCH + 1], len(order)][: BATCH + 1]
-            m = Messages.of(channel.take(pa.array(order[edges[0] : edges[-1]])))
+            m = Messages.of(channel.take(pa.array(by_time[order[edges[0] : edges[-1]]])))
             rows = []
             for begin, end in pairwise(edges):
                 of = order[begin]
@@ -94,12 +98,12 @@ class Conversations(Keyed):
             yield Rows(pa.Table.from_pylist(rows, schema=CONVERSATION), dropped)
             dropped = dropped.slice(dropped.num_rows)
 
-    def _grouped(self, channel: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _grouped(self, channel: pa.Table, by_time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Per message: place of the first one of its conversation or -1 for noise; per first one how sure in percent;
         per message whether a thread holds it. A bot's message counts only in a thread where people speak.
         """
-        threads = _threads(channel)
-        is_thread, is_bot = threads >= 0, channel["is_bot"].to_numpy(zero_copy_only=False)
+        threads = _threads(channel.select(["ts", "thread_ts"]).take(pa.array(by_time)).combine_chunks())
+        is_thread, is_bot = threads >= 0, channel["is_bot"].to_numpy(zero_copy_only=False)[by_time]
         _, first_of = np.unique(threads, return_index=True)
         first_of = first_of[int((~is_thread).any()) :]  # the first message of each thread
         first = np.where(is_thread, first_of[threads] if len(first_of) else -1, -1)
@@ -108,7 +112,7 @@ class Conversations(Keyed):
         if len(first_of):
             first[is_thread & ~peopled[threads]] = -1
         percent = np.full(len(first), 100, np.int64)
-        said = _said(channel, np.flatnonzero(~is_thread & ~is_bot))
+        said = _said(channel, np.flatnonzero(~is_thread & ~is_bot), by_time)
         for talk in disentangle(said, gap_s=self.gap_s, merge_s=self.merge_s):
             first[talk.messages] = talk.messages[0]
             percent[talk.messages[0]] = talk.weakest
@@ -179,12 +183,12 @@ def _threads(channel: pa.Table) -> np.ndarray:
     return numbers
 
 
-def _said(channel: pa.Table, places: np.ndarray) -> Iterator[Said]:
-    """The messages at these places, as disentangling wants them; a few thousand are Python objects at a time."""
+def _said(channel: pa.Table, places: np.ndarray, by_time: np.ndarray) -> Iterator[Said]:
+    """The messages at these places in time, as disentangling wants them; a few thousand are Python objects at a time."""
     columns = channel.select(["user", "text", "ts_us", "act", "mentions"])
     for at in range(0, len(places), BATCH):
         some = places[at : at + BATCH]
-        values = [column.to_pylist() for column in columns.take(pa.array(some)).columns]
+        values = [column.to_pylist() for column in columns.take(pa.array(by_time[some])).columns]
         for place, user, text, ts_us, act, mentions in zip(some.tolist(), *values, strict=True):
             yield Said(place, user, text, ts_us, act or "other", mentions)
 

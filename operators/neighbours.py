@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from dataforge.identity import part_of, row_ids
 from dataforge.operator import Contract, Keyed, Rows
 
+BATCH = 65_536
 CONTEXT = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -53,14 +54,12 @@ class Neighbours(Keyed):
     def gather(self, tables: Sequence[Any]) -> Iterator[Rows]:
         if tables[0] is None:
             return
-        rows = tables[0].sort_by([("_key", "ascending"), ("ts_us", "ascending"), ("id", "ascending")]).combine_chunks()
-        joined = self._follows(rows)
-        texts, users = rows["text"].combine_chunks(), rows["user"].combine_chunks()
-        same = pc.equal(users.slice(1), users.slice(0, len(users) - 1)).to_numpy(zero_copy_only=False)
-        before = [_shifted(texts, joined, 1), pa.array(np.append([False], same), mask=~joined)]
-        after_ = np.append(joined[1:], [False])
-        after = [_shifted(texts, after_, -1), pa.array(np.append(same, [False]), mask=~after_)]
-        yield Rows(pa.table([rows["id"], *before, *after], schema=CONTEXT))
+        rows = tables[0].combine_chunks()
+        keys = [("_key", "ascending"), ("ts_us", "ascending"), ("id", "ascending")]
+        order = pc.sort_indices(rows.select([name for name, _ in keys]), sort_keys=keys)
+        joined = self._follows(rows.select(["_key", "thread_ts", "ts_us"]).take(order).combine_chunks())
+        for at in range(0, len(order), BATCH):  # all open talk of a channel is one group: its texts are not copied whole
+            yield Rows(_beside(rows, order, joined, at, min(at + BATCH, len(order))))
 
     def _follows(self, rows: pa.Table) -> np.ndarray:
         """bool[n]: whether the row before belongs to the same talk."""
@@ -71,6 +70,18 @@ class Neighbours(Keyed):
             threaded = pc.is_valid(rows["thread_ts"]).to_numpy()[1:]
             follows[1:] = same & (threaded | (np.diff(times) <= self.gap_s * 1_000_000))
         return follows
+
+
+def _beside(rows: pa.Table, order: pa.Array, joined: np.ndarray, at: int, end: int) -> pa.Table:
+    """CONTEXT of the places `at` to `end` in `order`; one row more on each side is read for its text and user."""
+    begin, stop = max(at - 1, 0), min(end + 1, len(order))
+    some = rows.select(["id", "text", "user"]).take(order.slice(begin, stop - begin)).combine_chunks()
+    texts, users = some["text"].combine_chunks(), some["user"].combine_chunks()
+    same = pc.equal(users.slice(1), users.slice(0, len(users) - 1)).to_numpy(zero_copy_only=False)
+    before_, after_ = np.append([False], joined[begin + 1 : stop]), np.append(joined[begin + 1 : stop], [False])
+    before = [_shifted(texts, before_, 1), pa.array(np.append([False], same), mask=~before_)]
+    after = [_shifted(texts, after_, -1), pa.array(np.append(same, [False]), mask=~after_)]
+    return pa.table([some["id"], *before, *after], schema=CONTEXT).slice(at - begin, end - at)
 
 
 def _shifted(texts: pa.Array, there: np.ndarray, step: int) -> pa.Array:
