@@ -30,7 +30,8 @@ SPLIT_BYTES = 16 << 20  # unpacked: about 30,000 messages
 DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 USER_FILES = ("users.json", "org_users.json")
 OF_PEOPLE = re.compile(r"mpdm-[^/]*|\bD[A-Z0-9]{7,}\b")
-_JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|__uploads/|attachments/)")
+_JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$)")
+_FILES = re.compile(r"(^|/)(__uploads|attachments)/.")  # bodies of files, as some archivers keep them
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,14 @@ def _named_as(shown: Callable[[str], str]) -> Iterator[None]:
 @lru_cache(maxsize=4)
 def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -> Workspace:
     """Cached per process: workers open an export once, however many splits they read."""
+    bodies: list[str] = []
+
+    def is_no_entry(name: str) -> bool:
+        bodies.extend([name] if _FILES.search(name) else [])
+        return bool(_JUNK.search(name) or _FILES.search(name))
+
     with _named_as(lambda entry: OF_PEOPLE.sub("direct-messages", entry)):
-        archive = open_archive(path, Limits(), _JUNK.search)  # type: ignore[arg-type]
+        archive = open_archive(path, Limits(), is_no_entry)
     root = _root_of(archive)
     folders = _day_folders(archive, root)
     listed = [(kind, e) for n, kind in INDEX_FILES.items() for e in _index(archive, root + n)]
@@ -147,6 +154,7 @@ def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -
     wanted = {f: c for f, c in channels.by_folder.items() if who.wants(c, channels) and f in folders}
     day_files = {f"{c.place}/{day}": (f"{root}{f}/{day}", c) for f, c in wanted.items() for day in folders[f]}
     skipped = _skipped(archive, root, channels, folders, wanted, len(users))
+    skipped |= {"file_bodies": len(bodies)} if bodies else {}
     return Workspace(archive, root, people, channels, dict(sorted(day_files.items())), skipped)
 
 

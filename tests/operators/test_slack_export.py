@@ -347,7 +347,7 @@ def test_enterprise_member_lists_and_junk_files_are_known(tmp_path):
     files |= {"canvases.json": [], "general/canvas_in_the_conversation.json": []}
     source = export(tmp_path, files)
     assert read(source).texts == [f"hi {read(source).kept[0]['user']}"]
-    assert source.skipped() == {"other_files": 2}
+    assert source.skipped() == {"file_bodies": 1, "other_files": 2}
 
 
 def test_text_exports_other_archives_and_missing_paths_are_refused(tmp_path):
