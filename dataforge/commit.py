@@ -151,7 +151,12 @@ def _existing(path: Path) -> Path:
 
 def fsync_folder(folder: Path, *, step: str = "fsync_dir") -> None:
     reach(step)
-    handle = os.open(folder, os.O_RDONLY)
+    fsync_path(folder)
+
+
+def fsync_path(path: Path) -> None:
+    """Makes the bytes of a file, or the names in a folder, outlast a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

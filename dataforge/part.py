@@ -70,7 +70,11 @@ class PartWriter:
 
     def __enter__(self) -> PartWriter:
         self._stack.__enter__()
-        self._writer("data", self.schema)
+        try:
+            self._writer("data", self.schema)  # writes the first bytes
+        except BaseException as problem:
+            self._stack.__exit__(type(problem), problem, problem.__traceback__)
+            raise
         return self
 
     def _writer(self, kind: str, schema: pa.Schema) -> pq.ParquetWriter:

@@ -18,6 +18,8 @@ from dataforge.commit import reach
 from dataforge.errors import ConfigError, LockedError
 from dataforge.table import Table
 
+INSIDE = {"data", "dropped", "quarantine", "records", "files", ".tmp"}  # what a table has beside its manifest
+
 
 @dataclass(frozen=True)
 class Store:
@@ -58,6 +60,11 @@ class Store:
                 hint="set `store:` to a folder you can write",
             ) from error
 
+    def _unfinished(self) -> list[Path]:
+        """Folders of tables without a manifest: of a run or a `gc` that was killed."""
+        folders = self.root.glob("**/" + 12 * "[0-9a-f]")
+        return [f for f in sorted(folders) if f.is_dir() and {child.name for child in f.iterdir()} <= INSIDE]
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds `{store}/.lock` (flock: the kernel frees it when the process dies). Raises LockedError when it is held."""
@@ -76,12 +83,14 @@ class Store:
     def collect(
         self, keep: set[str], *, grace_s: float = 86400.0, now_s: float | None = None
     ) -> tuple[list[Path], list[Path]]:
-        """Removes tables whose id is not in `keep` and temporary folders. Call under the lock.
+        """Removes tables whose id is not in `keep`, finished or not, and temporary folders. Call under the lock.
 
         Returns (what was removed, what is as needless but younger than `grace_s` and so spared).
         """
         now_s = time.time() if now_s is None else now_s
         needless = {table.path: table.path / "manifest.json" for table in self.tables() if table.id not in keep}
+        kept = {step_id[:12] for step_id in keep}
+        needless |= {folder: folder for folder in self._unfinished() if folder.name not in kept}
         needless |= {folder: folder for folder in sorted(self.root.glob("**/.tmp")) if folder.is_dir()}
         spared = [folder for folder, dated in needless.items() if now_s - dated.stat().st_mtime < grace_s]
         removed = [folder for folder in needless if folder not in set(spared)]

@@ -22,7 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataforge.commit import file_sha256, write_json
+from dataforge.commit import file_sha256, fsync_folder, write_json
 from dataforge.errors import VerifyError, VersionError
 from dataforge.part import Account, part_name, read_groups
 
@@ -169,6 +169,7 @@ def write_manifest(path: Path, manifest: dict[str, Any], schema: pa.Schema) -> T
     document = {"format": FORMAT, **manifest, "schema": encoded, "columns": [str(f) for f in schema]}
     document = json.loads(json.dumps(document))  # as a reader will see it
     document["seal"] = _seal(document)
+    fsync_folder(path)  # the names of `data` and `records`: a manifest must not outlast what it lists
     write_json(path / "manifest.json", document, replace_step="replace_manifest", fsync_step="fsync_manifest")
     table = Table.open(path)
     if table is None:

@@ -21,7 +21,7 @@ from dataforge.identity import digest_of
 from dataforge.operators import published_documents
 from dataforge.operators.published import default_config, in_card_order
 from dataforge.operators.published_config import write_config
-from dataforge.operators.published_place import check_names, check_out, check_same, tokenizer_sha256
+from dataforge.operators.published_place import check_names, check_out, check_same, only_publisher, tokenizer_sha256
 from dataforge.operators.shards import durable
 from dataforge.table import Table
 from dataforge.verify import check_ledger
@@ -65,7 +65,8 @@ def publish(
     `tokenizer` is the folder of a tokenizer, needed by `tokenized` and `packed-N`. `facts` are those of
     `dataforge.report.facts`. `each` is called with (config, rows) as rows are written.
     Raises ConfigError for a name that loaders would misread or a version that exists with other content, VerifyError
-    for one that is damaged or a ledger that does not close, PartialError when the disk refuses.
+    for one that is damaged or a ledger that does not close, LockedError while another run publishes under this name,
+    PartialError when the disk refuses.
     """
     check_names(spec.name, version)
     check_out(out, spec.name)
@@ -75,28 +76,35 @@ def publish(
     final = out / spec.name / version
     build = {name: [table.id for table in tables] for name, tables in configs.items()}
     digest = digest_of({"spec": spec, "parents": build, "facts": dict(facts), "tokenizer": tokenizer_sha256(tokenizer)})
-    if final.exists():
-        check_same(final, digest)
-        fsync_folder(final.parent, step="fsync_root")
-        return final
-    temporary = final.parent / f".{version}.tmp"
+    with only_publisher(final.parent):
+        if final.exists():
+            check_same(final, digest)
+            fsync_folder(final.parent, step="fsync_root")
+        else:
+            _appear(final, lambda root: _build(root, spec, configs, tokenizer, version, dict(facts), digest, each))
+    return final
+
+
+def _appear(final: Path, write: Callable[[Path], None]) -> None:
+    """Builds the folder under a temporary name beside its place, and renames it when it is whole and on disk."""
+    temporary = final.parent / f".{final.name}.tmp"
     try:
         for left in final.parent.glob(".*.tmp"):  # of a publish that was killed, also of another version
             shutil.rmtree(left, ignore_errors=True)
         reach("build_version")
         temporary.mkdir(parents=True)
-        _build(temporary, spec, configs, tokenizer, version, dict(facts), digest, each)
+        write(temporary)
         _fsync_tree(temporary)
         reach("rename_version")
         os.replace(temporary, final)
-        fsync_folder(final.parent, step="fsync_root")
+        for folder in (final.parent, final.parent.parent):  # the latter may be new
+            fsync_folder(folder, step="fsync_root")
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise disk_error(error, final) from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return final
 
 
 def _fsync_tree(root: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dataforge.commit import file_sha256
-from dataforge.errors import ConfigError, InputError, VerifyError
+from dataforge.errors import ConfigError, InputError, LockedError, VerifyError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _SPLIT_WORDS = {"train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"}
@@ -42,6 +45,22 @@ def check_out(out: Path, name: str) -> None:
             what = f"the output folder is not usable: {error.strerror}"
             hint = f"name a folder that you can write by `{key}:`"
             raise ConfigError(what, file=str(folder), hint=hint) from error
+
+
+@contextmanager
+def only_publisher(folder: Path) -> Iterator[None]:
+    """Holds the folder of a dataset's versions (flock): runs of two stores may name one, and each clears away what is
+    left of others. Raises LockedError.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError("another run publishes here", file=str(folder), hint="wait for it or stop it") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def tokenizer_sha256(folder: Path | None) -> str | None:

@@ -67,7 +67,7 @@ def finish(spec: Spec, state: pa.Table | None) -> None:
     import os
     import shutil
 
-    from dataforge.commit import fsync_folder
+    from dataforge.commit import fsync_folder, fsync_path
 
     fold = spec.operator
     schema = fold.gives([t.schema for t in spec.tables()])
@@ -82,10 +82,8 @@ def finish(spec: Spec, state: pa.Table | None) -> None:
         if schema is not None and result is not None:
             writer.write(Rows(result))
     if schema is None:
-        for path in sorted(temporary.rglob("*")):
-            if path.is_file():
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
+        for path in sorted([temporary, *temporary.rglob("*")]):
+            fsync_path(path)
         os.replace(temporary, final)
         fsync_folder(spec.path)
 

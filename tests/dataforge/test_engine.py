@@ -150,6 +150,19 @@ def test_changed_parameters_make_another_table_and_keep_the_old(tmp_path: Path) 
     assert {t.step for t in store.tables()} == {s.name for s in g.values()}
 
 
+def test_gc_takes_what_a_killed_run_began_unless_it_is_still_wanted(tmp_path: Path) -> None:
+    words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
+    with Local(1) as local, store.lock():
+        tables = {step.name: table for step, table in run(store, [graph(words)["total"]], local).tables.items()}
+        given_up, wanted, done = (tables[name] for name in ("words/rows", "words/length", "words/long"))
+        for table in (given_up, wanted):
+            (table.path / "manifest.json").unlink()
+        keep = {t.id for t in tables.values()} - {given_up.id}
+        assert store.collect(keep) == ([], [given_up.path])
+        assert store.collect(keep, grace_s=0) == ([given_up.path], [])
+    assert (given_up.path.exists(), wanted.path.exists(), done.path.exists()) == (False, True, True)
+
+
 def test_survey_runs_nothing(tmp_path: Path) -> None:
     words, store = write_words(tmp_path / "words"), Store(tmp_path / "store")
     state = survey(store, [graph(words)["total"]])

@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataforge.errors import AccountError, ConfigError, InputError, PartialError, SchemaError, VerifyError
+from dataforge.errors import AccountError, ConfigError, InputError, LockedError, PartialError, SchemaError, VerifyError
 from dataforge.operators.publish import Publish, check_names, check_out, publish
 from dataforge.operators.published import COLUMNS, default_config, in_card_order, kind_of, published_schema
+from dataforge.operators.published_place import only_publisher
 from dataforge.operators.shards import ShardWriter, row_weights, shard_count, weigh
 from dataforge.report import facts
 from tests.dataforge.small_tables import PARTS, SPLIT, Graph, tokenizer_folder, write
@@ -202,6 +203,14 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pyt
         published(tmp_path)
     assert error.value.code == "NOSPC"
     assert list((tmp_path / "out/harbour").iterdir()) == []
+
+
+def test_two_stores_do_not_publish_under_one_name_at_a_time(tmp_path: Path) -> None:
+    """The second would take what the first is building for the remains of a killed run."""
+    (tmp_path / "out/harbour").mkdir(parents=True)
+    with only_publisher(tmp_path / "out/harbour"), pytest.raises(LockedError, match="another run publishes here"):
+        published(tmp_path)
+    assert published(tmp_path).is_dir()
 
 
 def test_arrow_copy_loads_and_does_not_disturb_the_rest(tmp_path: Path, version: Path) -> None:
