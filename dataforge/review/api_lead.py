@@ -21,7 +21,7 @@ from dataforge.review.commands import closed_event
 from dataforge.review.decisions import Decision, adjudicate, withdraw
 from dataforge.review.export import export_sha256
 from dataforge.review.problems import Invalid
-from dataforge.review.queue import NOTE_LIMIT, bulk_label
+from dataforge.review.queue import NOTE_LIMIT, bulk_label, check_triple
 
 
 def get_stats(call: Call) -> dict[str, Any]:
@@ -38,6 +38,8 @@ def decide(call: Call) -> dict[str, Any]:
     instruct = b.get("instruct")
     if not all(isinstance(x, str) for x in [*b.get("labels", []), *(instruct or {}).values()]):
         raise Invalid("labels and the triple are texts")
+    if instruct is not None:
+        check_triple(instruct)
     if len(b.get("note", "")) > NOTE_LIMIT:
         raise Invalid(f"a note has at most {NOTE_LIMIT} characters")
     decision = Decision(

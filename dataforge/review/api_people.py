@@ -64,6 +64,14 @@ def link_user(call: Call) -> dict[str, Any]:
     return {"link": f"/login#{auth.new_link(call.database, call.request.path_params['name'])}"}
 
 
+def change_role(call: Call) -> dict[str, Any]:
+    name, role = call.request.path_params["name"], call.body.get("role", "")
+    if name == call.user.name:
+        raise Invalid("you cannot change your own role: another lead can")
+    auth.set_role(call.database, name, role, call.user.id)
+    return {"name": name, "role": role}
+
+
 def remove_user(call: Call) -> None:
     if call.request.path_params["name"] == call.user.name:
         raise Invalid("you cannot remove yourself")
@@ -77,5 +85,6 @@ ROUTES = [
     route("/users", list_users, "GET", lead=True),
     route("/users", add_user, "POST", {"name": str, "role": str}, lead=True),
     route("/users/{name}/link", link_user, "POST", lead=True),
+    route("/users/{name}/role", change_role, "PUT", {"role": str}, lead=True),
     route("/users/{name}", remove_user, "DELETE", lead=True),
 ]

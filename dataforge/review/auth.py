@@ -69,14 +69,14 @@ def _check_role(role: str) -> None:
         raise Invalid(f"role must be one of {', '.join(ROLES)}")
 
 
-def set_role(database: Database, name: str, role: str) -> None:
+def set_role(database: Database, name: str, role: str, by: int | None = None) -> None:
     """What an active account may do; holds for its running sessions from their next request on."""
     _check_role(role)
     with database.write() as c:
         active = (t.account.c.name == name) & t.account.c.active
         if c.execute(t.account.update().where(active).values(role=role)).rowcount == 0:
             raise NotFound("there is no such active account")
-        _audit(c, database.now(), None, f"user.role.{role}", name)
+        _audit(c, database.now(), by, f"user.role.{role}", name)
 
 
 def new_link(database: Database, name: str) -> str:

@@ -24,6 +24,7 @@ from dataforge.review.statement import Statement
 KINDS = ("label", "unsure", "reject", "flag", "skip")
 COUNTED = ("label", "unsure", "reject", "flag")  # a skip leaves the slot free
 NOTE_LIMIT, TRIPLE_LIMIT = 4000, 200_000
+TRIPLE = ("instruction", "input", "output")
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,13 @@ def check(answer: Answer, label_set: LabelSet, allow_multi: bool) -> None:
         raise Invalid(f"a note has at most {NOTE_LIMIT} characters")
     if answer.seconds is not None and not 0 <= answer.seconds < 1e7:
         raise Invalid("seconds must be a number from 0")
-    if answer.instruct is not None and (
-        set(answer.instruct) != {"instruction", "input", "output"} or len("".join(answer.instruct.values())) > TRIPLE_LIMIT
-    ):
-        raise Invalid("an edited triple has the texts instruction, input and output")
+    if answer.instruct is not None:
+        check_triple(answer.instruct)
+
+
+def check_triple(triple: dict[str, str]) -> None:
+    if set(triple) != set(TRIPLE) or len("".join(triple.values())) > TRIPLE_LIMIT:
+        raise Invalid("an edited triple has the texts instruction, input and output, and nothing else")
 
 
 def _known_key(c: sa.Connection, client_key: str, user_id: int) -> Saved | None:

@@ -65,9 +65,7 @@ def test_annotator_labels_and_lead_adjudicates_and_closes(web, make_batch):
     assert "1 agreed, 0 adjudicated, 1 unresolved" in page
     refused = lead.post(f"/api/v1/batches/{batch}/close", json={})
     assert (refused.status_code, refused.json()["kind"]) == (409, "unresolved")
-    (open_item,) = json.loads(re.search(r'id="setup">(.*?)</script>', lead.get(f"/b/{batch}/adjudicate").text)[1])[
-        "waiting"
-    ]
+    (open_item,) = json.loads(re.search(r'id="setup">(.*?)</script>', lead.get(f"/b/{batch}/adjudicate").text)[1])["waiting"]
     assert [a["labels"] for a in lead.get(f"/api/v1/items/{open_item}/adjudication").json()["answers"]] == [
         ["questions"],
         ["other"],
@@ -177,9 +175,7 @@ def test_hostile_text_leaves_as_data_and_never_as_markup(lite, make_batch, text)
         page = lead.get(path)
         scripts = re.findall(r"<script[^>]*>", page.text)
         assert all('src="/static/' in tag or 'id="setup"' in tag for tag in scripts), path
-        assert (
-            "<img" not in page.text and "{{49}}" not in page.text and "t 49" not in page.text
-        )  # nor run as a template
+        assert "<img" not in page.text and "{{49}}" not in page.text and "t 49" not in page.text  # nor run as a template
         assert (
             "default-src 'none'" in page.headers["content-security-policy"]
             and "unsafe" not in page.headers["content-security-policy"]
@@ -191,9 +187,7 @@ def test_every_answer_has_the_headers(lite):
     for path in ("/login", "/", "/nothing", "/api/v1/batches", "/api/v1/nothing", "/static/page.js", "/healthz"):
         headers = client.get(path).headers
         assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer"), path
-        assert (
-            "frame-ancestors 'none'" in headers["content-security-policy"] and "cross-origin-opener-policy" in headers
-        )
+        assert "frame-ancestors 'none'" in headers["content-security-policy"] and "cross-origin-opener-policy" in headers
         assert headers["cache-control"] == ("no-cache" if path.startswith("/static") else "no-store")
 
 
@@ -239,6 +233,7 @@ WRITES = [
     ("POST", "/api/v1/users", {"name": "eve", "role": "lead"}),
     ("POST", "/api/v1/users/lea/link", None),
     ("DELETE", "/api/v1/users/bo", None),
+    ("PUT", "/api/v1/users/bo/role", {"role": "lead"}),
     ("PUT", "/api/v1/passphrase", {"passphrase": "a long enough one"}),
     ("POST", "/api/v1/batches/1/import", None),
     ("DELETE", "/api/v1/session", None),
@@ -321,10 +316,7 @@ def test_items_of_others_are_not_found(busy):
 @pytest.mark.parametrize("field", [{"annotator": "bo"}, {"user_id": 2}, {"gold": True}, {"done": 9}, {"created_at": 0}])
 def test_fields_that_no_form_offers_are_refused(busy, field):
     before = busy.state()
-    assert (
-        busy.client("ana").post("/api/v1/items/2/answers", json=answer(key="mass-assignment", **field)).status_code
-        == 400
-    )
+    assert busy.client("ana").post("/api/v1/items/2/answers", json=answer(key="mass-assignment", **field)).status_code == 400
     assert busy.state() == before
 
 
@@ -443,9 +435,7 @@ def test_sql_in_any_text_field_is_only_text(web, make_batch):
         assert lead.post(f"/api/v1/items/{item['id']}/answers", json=answer(text)).status_code == 400
     lead.post(f"/api/v1/items/{item['id']}/answers", json=answer(key=INJECTIONS[1], note=INJECTIONS[2]))
     with web.database.read() as c:
-        assert c.execute(sa.select(t.annotation.c.client_key, t.annotation.c.note)).all() == [
-            (INJECTIONS[1], INJECTIONS[2])
-        ]
+        assert c.execute(sa.select(t.annotation.c.client_key, t.annotation.c.note)).all() == [(INJECTIONS[1], INJECTIONS[2])]
     assert web.count(t.item) == 2
 
 
@@ -494,8 +484,11 @@ def test_malformed_bodies_are_400(lite, make_batch, body):
         ("items/1/decision", b'{"labels": ["other"], "instruct": {"z": "\\ud800"}}'),
         ("items/1/decision", b'{"labels": ["other"], "instruct": {"\\udfff": "z"}}'),
         ("items/1/decision", b'{"labels": ["\\u0000"]}'),
+        ("items/1/decision", b'{"labels": ["other"], "instruct": {"output": "a"}}'),
+        ("items/1/decision", b'{"labels": ["other"], "instruct": {}}'),
+        ("items/1/decision", b'{"labels": ["other"], "instruct": {"instruction": "", "input": "", "output": "", "x": ""}}'),
     ],
-    ids=["huge", "infinite", "nan", "text", "triple", "triple key", "label"],
+    ids=["huge", "infinite", "nan", "text", "triple", "triple key", "label", "part", "no triple", "more than a triple"],
 )
 def test_numbers_and_texts_that_no_database_takes_are_400(lite, make_batch, path, body):
     make_batch(lite.database, 1)
@@ -544,6 +537,29 @@ def test_a_changed_role_holds_for_running_sessions(lite):
     assert client.get("/api/v1/users").status_code == 403
     auth.set_role(lite.database, "ana", "lead")
     assert client.get("/api/v1/users").status_code == 200
+
+
+def test_a_lead_changes_roles_of_others_and_the_audit_names_the_lead(lite):
+    lead = lite.client("lea")
+
+    def change(name, role):
+        return lead.put(f"/api/v1/users/{name}/role", json={"role": role}).status_code
+
+    assert [change("bo", "lead"), change("lea", "annotator"), change("nobody", "lead"), change("bo", "king")] == [
+        200,
+        400,
+        404,
+        400,
+    ]
+    roles = {x["name"]: x["role"] for x in auth.users(lite.database)}
+    assert roles == {"ana": "annotator", "bo": "lead", "cy": "annotator", "lea": "lead"}
+    with lite.database.read() as c:
+        rows = c.execute(
+            sa.select(t.account.c.name, t.audit.c.object)
+            .join(t.account, t.account.c.id == t.audit.c.user_id)
+            .where(t.audit.c.action == "user.role.lead")
+        ).all()
+    assert [tuple(row) for row in rows] == [("lea", "bo")]
 
 
 def test_large_bodies_are_413_before_they_are_read(lite):

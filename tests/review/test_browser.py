@@ -312,6 +312,19 @@ def test_session_that_ends_in_mid_form_keeps_the_form_and_the_answer(visit, data
     assert [(r.labels_json, r.note) for r in live(database, people["ana"], batch)] == [('["other"]', "kept")]
 
 
+def test_a_lead_makes_another_person_lead_by_keyboard(visit, database, people):
+    page = visit("lea", "/admin/users")
+    page.get_by_role("button", name="Make cy lead").focus()
+    page.keyboard.press("Enter")
+    page.locator("#notice", has_text="cy is lead now").wait_for()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Make cy annotator"
+    page.keyboard.press("Space")
+    page.locator("#notice", has_text="cy is annotator now").wait_for()
+    assert {x["name"]: x["role"] for x in auth.users(database)}["cy"] == "annotator"
+    assert page.get_by_role("button", name="Make lea annotator").count() == 0  # nobody locks himself out
+    assert page.troubles == []
+
+
 HOSTILE = [
     "<script>alert(1)</script><img src=//evil.example/x onerror=alert(1)>",
     "</textarea></script><b>{{7*7}}</b> javascript:alert(1)",
