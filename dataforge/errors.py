@@ -1,12 +1,14 @@
 """One tree of errors, each with a code for the reader, an exit code for the shell, a place and a way out.
 
-The line on stderr is `error[CODE] step=… file=… row=… key=…: what; hint`. `what` holds numbers, types, names of columns
-and hashes, never message text, tokens or personal data; control characters and bidi marks are escaped.
+The line on stderr is `error[CODE] step=… file=… row=… key=…: what; hint`, `waiting[REVIEW] …` while people are at work.
+`what` holds numbers, types, names of columns and hashes, never message text, tokens or personal data; control
+characters and bidi marks are escaped.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INPUT, EXIT_GATE, EXIT_WAITING, EXIT_PARTIAL, EXIT_VERIFY = range(8)
@@ -65,7 +67,14 @@ class DataforgeError(Exception):
         places = {"step": self.step, "file": self.file, "row": self.row, "key": self.key}
         where = "".join(f" {name}={escape(value)}" for name, value in places.items() if value not in ("", None))
         hint = f"; {escape(self.hint, 400)}" if self.hint else ""
-        return f"error[{self.code}]{where}: {escape(self.what, 400)}{hint}"
+        kind = "waiting" if self.exit_code == EXIT_WAITING else "error"  # that people are at work is no error
+        return f"{kind}[{self.code}]{where}: {escape(self.what, 400)}{hint}"
+
+    def naming(self, config: str) -> DataforgeError:
+        """The same error with the config's own path where its hint says CONFIG, so that it can be pasted into a shell."""
+        self.hint = re.sub(r"\bCONFIG\b", lambda _: shlex.quote(config), self.hint)
+        self.args = (self.line(),)
+        return self
 
     def as_dict(self) -> dict[str, object]:
         """The `error` member of JSON documents."""

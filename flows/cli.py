@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dataforge.errors import (
@@ -111,6 +112,8 @@ def _run(arguments: list[str]) -> int:
 
 def report_error(error: DataforgeError, arguments: Sequence[str], *, as_json: bool) -> int:
     """The error lines on stderr; with --json also the document on stdout."""
+    if config := next((word for word in arguments if word.endswith((".yaml", ".yml")) or Path(word).is_dir()), ""):
+        error.naming(config)
     print(error.line(), file=sys.stderr)
     for line in error.details:
         print(f"  {escape(line, 600)}", file=sys.stderr)

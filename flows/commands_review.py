@@ -65,7 +65,7 @@ def sample(
     else:
         _seed_again(config)
     batches = commands.batches(_database(config))
-    respond({"schema": 1, "batches": batches}, batches_text(batches), as_json=as_json)
+    respond({"schema": 1, "batches": batches}, batches_text(batches, config=str(config)), as_json=as_json)
 
 
 def _seed_again(config: Path) -> None:
@@ -141,7 +141,7 @@ def user(
     database = _database(config)
     if action == "list":
         users = commands.user_list(database)
-        respond({"schema": 1, "users": users}, users_text(users), as_json=as_json)
+        respond({"schema": 1, "users": users}, users_text(users, config=str(config)), as_json=as_json)
         return
     if action not in ("add", "link", "role", "remove") or not name or bool(new_role) != (action == "role"):
         hint = "dataforge review user CONFIG add NAME --role ROLE, or role NAME ROLE"

@@ -79,7 +79,7 @@ def run(
         from dataforge.flows.orchestrate import run_with_prefect
 
         outcome = run_with_prefect(loaded, make, device=device, say=say, strict=strict)
-    raise typer.Exit(report_outcome(outcome, as_json=as_json))
+    raise typer.Exit(report_outcome(outcome, str(config), as_json=as_json))
 
 
 def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
@@ -103,7 +103,7 @@ def engine_maker(engine: str, workers: int, beam_options: list[str]) -> Callable
     return beam if engine == "beam" else local
 
 
-def report_outcome(outcome: Any, *, as_json: bool) -> int:
+def report_outcome(outcome: Any, config: str, *, as_json: bool) -> int:
     """Result on stdout, error lines on stderr; returns the exit code."""
     from dataforge.errors import escape
     from dataforge.flows.execute import outcome_text
@@ -112,7 +112,7 @@ def report_outcome(outcome: Any, *, as_json: bool) -> int:
         print(f"warning: {escape(warning, 400)}", file=sys.stderr)
     problem = outcome.error or outcome.waiting
     if problem is not None:
-        print(problem.line(), file=sys.stderr)
+        print(problem.naming(config).line(), file=sys.stderr)
         for line in problem.details:
             print(f"  {escape(line, 600)}", file=sys.stderr)
     respond(outcome.document(), outcome_text(outcome), as_json=as_json)

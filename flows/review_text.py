@@ -9,10 +9,10 @@ from typing import Any
 WEAK_ALPHA = 0.8  # Krippendorff's mark for reliable data: labels below it are named
 
 
-def batches_text(batches: Sequence[dict[str, Any]]) -> str:
+def batches_text(batches: Sequence[dict[str, Any]], *, config: str) -> str:
     """A line per batch."""
     if not batches:
-        return "no batch yet: `dataforge run CONFIG` with review.enabled seeds one"
+        return f"no batch yet: `dataforge run {config}` with review.enabled seeds one"
     head = ("batch", "title", "kind", "state", "labelled", "until")
     rows = [
         (b["id"], b["title"], b["kind"], b["state"], f"{b['done']} of {b['items']}", moment(b["deadline"])) for b in batches
@@ -135,9 +135,9 @@ def closing_text(closing: dict[str, Any], *, config: str) -> str:
     return f"closed: {closing['sentence']}{lost}\nnext: dataforge run {config}"
 
 
-def users_text(users: Sequence[dict[str, Any]]) -> str:
+def users_text(users: Sequence[dict[str, Any]], *, config: str) -> str:
     if not users:
-        return "nobody yet: dataforge review user CONFIG add NAME"
+        return f"nobody yet: dataforge review user {config} add NAME"
     rows = [(u["name"], u["role"], "can log in" if u["active"] else "cannot log in (answers stay)") for u in users]
     return columns([("name", "role", ""), *rows])
 

@@ -137,10 +137,22 @@ class Labels(Source):
                 key="review.on_deadline",
                 hint="close the batch, or move review.deadline",
             )
-        alone = f"dataforge review serve CONFIG, or set {self._answers_key()}"
-        where = f"label at {self.link}" if self.link else alone
-        all_done = "; all answered: a lead must close the batch" if done == items else ""
-        return NotReady(f"{self.title}: {done} of {items} labelled{all_done}", hint=where)
+        said = f"{self.title}: {done} of {items} labelled"
+        if done < items:
+            alone = f"dataforge review serve CONFIG, or set {self._answers_key()}"
+            return NotReady(said, hint=f"label at {self.link}" if self.link else alone)
+        open_ = self._undecided(database, batch.id)
+        if open_:
+            rows = "1 row on which people disagree" if open_ == 1 else f"{open_} rows on which people disagree"
+            place = self.link or "dataforge review serve CONFIG"
+            return NotReady(f"{said}; a lead has to decide {rows}", hint=f"Adjudicate at {place}, then Close on Stats")
+        return NotReady(f"{said}; a lead has to close the batch", hint=f"dataforge review close CONFIG --batch {batch.id}")
+
+    def _undecided(self, database: Database, batch_id: int) -> int:
+        from dataforge.review.decisions import decisions_of
+
+        with database.read() as c:
+            return sum(decision.source == "unresolved" for decision in decisions_of(c, batch_id).values())
 
     def _current(self, database: Database) -> Any:
         from dataforge.review.stats import current_batch

@@ -81,11 +81,11 @@ def close(
             raise Conflict("this batch was replaced by a newer one", kind="batch-cancelled")
         if (plan.counts["unresolved"] or plan.unanswered) and not allow_unresolved:
             raise Conflict(
-                f"not closed: {plan.sentence()}, {plan.unanswered} short of answers",
+                f"not closed yet: {plan.sentence()}; {plan.unanswered} still short of answers",
                 kind="unresolved",
                 code="REVIEW",
                 exit_code=EXIT_WAITING,
-                hint="adjudicate them, or close without them: --allow-unresolved",
+                hint="label and adjudicate the rest, or leave the unresolved out of the data (--allow-unresolved)",
             )
         if plan.leased and not now_at_once:
             c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(state="closing"))

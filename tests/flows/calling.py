@@ -13,7 +13,7 @@ import pytest
 
 from dataforge.flows.cli import main
 
-ERROR_LINE = re.compile(r"^error\[[A-Z]+\]( (step|file|row|key)=\S+)*: .+$", re.MULTILINE)
+ERROR_LINE = re.compile(r"^(?:error|waiting)\[[A-Z]+\]( (step|file|row|key)=\S+)*: .+$", re.MULTILINE)
 CHEAP = {"dedupe": "{near: false}"}  # a third of the steps
 
 
@@ -48,7 +48,7 @@ def call(*arguments: object, capsys: pytest.CaptureFixture[str]) -> Said:
         assert (code != 0) == (problem is not None)
         if problem is not None:
             assert problem["exit_code"] == code and problem["code"] and problem["what"]
-            assert f"error[{problem['code']}]" in said.err
+            assert f"{'waiting' if code == 5 else 'error'}[{problem['code']}]" in said.err
     if code:
         assert ERROR_LINE.search(said.err), said.err
     return said

@@ -383,6 +383,7 @@ def test_an_open_queue_ends_in_five(tmp_path: Path, dataforge: Call) -> None:
     )
     said = dataforge("run", config, *RUN, "-q", "--json")
     assert said.code == 5 and said.document["status"] == "waiting" and said.error["code"] == "REVIEW"
+    assert said.err.startswith("waiting[REVIEW] step=review/closed") and f"dataforge review serve {config}" in said.err
     status = dataforge("status", config, "--json").document
     assert "review/closed" in status["waiting"] and status["published"] == []
 

@@ -47,12 +47,12 @@ def test_disagreement_is_named_and_a_lead_is_asked(sqlite: Any, make_batch: Any)
 
 def test_batches_and_people_are_tables() -> None:
     batch = {"id": 1, "title": "acts", "kind": "act", "state": "open", "done": 1, "items": 20, "deadline": 0.0}
-    assert batches_text([batch]).splitlines() == [
+    assert batches_text([batch], config="my.yaml").splitlines() == [
         "batch  title  kind  state  labelled  until",
         "    1  acts   act   open   1 of 20   1970-01-01 00:00 UTC",
     ]
-    assert batches_text([]).startswith("no batch yet")
-    (_, ana) = users_text([{"name": "ana", "role": "lead", "active": False}]).splitlines()
+    assert batches_text([], config="my.yaml").startswith("no batch yet: `dataforge run my.yaml`")
+    (_, ana) = users_text([{"name": "ana", "role": "lead", "active": False}], config="my.yaml").splitlines()
     assert ana == "ana   lead  cannot log in (answers stay)"
 
 

@@ -30,7 +30,7 @@ def mistake(said: Said) -> bool:
 def test_adding_a_known_name_is_a_mistake_and_leaves_its_role(user: Call, role: str, again: tuple[str, ...]) -> None:
     assert user("add", "lea", "--role", role).code == 0
     said = user("add", "lea", *again)
-    assert mistake(said) and "review user CONFIG role NAME ROLE" in said.error["hint"]
+    assert mistake(said) and ".yaml role NAME ROLE" in said.error["hint"] and "CONFIG" not in said.error["hint"]
     assert roles(user) == {"lea": role}
 
 

@@ -81,7 +81,7 @@ def finish(database, batch, **options):
 
 def test_closing_is_refused_while_items_are_open_and_says_what_is(database, answered):
     batch, _ = answered
-    with pytest.raises(Conflict, match="2 agreed, 0 adjudicated, 1 unresolved, 1 short of answers"):
+    with pytest.raises(Conflict, match="2 agreed, 0 adjudicated, 1 unresolved; 1 still short of answers"):
         finish(database, batch)
     assert preview(database, batch).state == "open"
 
@@ -168,8 +168,26 @@ def test_labels_wait_until_the_batch_is_closed(labels, location):
     with pytest.raises(NotReady, match="0 of 5 labelled") as waiting:
         labels.digest()
     assert waiting.value.exit_code == 5
+    assert waiting.value.line().startswith("waiting[REVIEW]: support: acts: 0 of 5 labelled; dataforge review serve CONFIG")
     closing = commands.close_batch(location, batch=batch, allow_unresolved=True, now=True)
     assert labels.digest() == closing.export_sha256
+
+
+def test_who_waits_learns_whose_turn_it_is(labels, database, people):
+    batch = labels.seed(sample(1))
+
+    def says():
+        with pytest.raises(NotReady) as waiting:
+            labels.digest()
+        return waiting.value.naming("my data.yaml").line()
+
+    (item,) = claim(database, batch, people["ana"], 1).item_ids
+    claim(database, batch, people["bo"], 1)
+    submit(database, item, people["ana"], Answer("key-of-ana", labels=("other",)))
+    submit(database, item, people["bo"], Answer("key-of-bo", labels=("questions",)))
+    assert "decide 1 row on which people disagree; Adjudicate at dataforge review serve 'my data.yaml'" in says()
+    adjudicate(database, item, people["lea"], Decision("label", ("other",), "adjudicated", 0))
+    assert f"a lead has to close the batch; dataforge review close 'my data.yaml' --batch {batch}" in says()
 
 
 def answers_file(tmp_path, *records):
