@@ -69,6 +69,11 @@ class Encoder:
     _fed_bytes: int = 0
     _checked_bytes: int = 0
 
+    @property
+    def off_device(self) -> int:
+        """Texts so far that a device left to the host."""
+        return 0 if self.device is None else int(self.device.by_host)
+
     def encode(self, texts: Strings) -> Ids:
         """No text may be null (`Strings` has none). Texts are valid UTF-8, as checked at ingest."""
         if len(texts) == 0:

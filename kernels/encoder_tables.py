@@ -7,6 +7,7 @@ are found only by looking up the whole piece. Built once per tokenizer and kept 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -21,7 +22,8 @@ from dataforge.kernels.tokenizer_folder import Folder
 
 PATTERN_NUMBERS = {"gpt2": 0, "cl100k": 1, "llama3": 2, "qwen2": 3, "o200k": 4, "": 5}
 HEADER = 24
-LAYOUT = 1  # raise when the blob changes, so that kept ones are built again
+LARGEST_ID = 15  # the word of the header that says whether ids fit 16 bits
+LAYOUT = 2  # raise when the blob changes, so that kept ones are built again
 LIMIT = 1 << 21
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -44,6 +46,8 @@ def tables_of(folder: Folder) -> Blob:
 
 def compile_rules(rules: bpe.Rules) -> Blob:
     """Raises bpe.Unsupported for more than 2^21 - 1 ids or priorities."""
+    if _largest(rules) >= LIMIT - 1:
+        raise bpe.Unsupported("ids beyond 2^21")
     class_index, class_blocks = two_stage(classes().packed())
     pairs, pair_ids = _pairs(rules)
     whole, arena, longest = _whole(rules)
@@ -52,7 +56,7 @@ def compile_rules(rules: bpe.Rules) -> Blob:
     tables += [char_index, char_blocks, whole, arena]
     places, size = _places(tables)
     header = np.zeros(HEADER, np.int64)
-    header[:15] = [
+    header[: LARGEST_ID + 1] = [
         PATTERN_NUMBERS[rules.pattern],
         rules.dummy_prefix,
         rules.characters.get(SPACE, 0),
@@ -63,11 +67,17 @@ def compile_rules(rules: bpe.Rules) -> Blob:
         len(whole) // 3 - 1,
         longest,
         places[8],
+        _largest(rules),
     ]
     blob = np.zeros(size, np.uint8)
     for place, table in zip([0, *places], [header, *tables], strict=True):
         blob[place : place + table.nbytes] = np.ascontiguousarray(table).view(np.uint8)
     return blob
+
+
+def _largest(rules: bpe.Rules) -> int:
+    made = (number for _, number in rules.pairs.values())
+    return max(itertools.chain(rules.bytes_to_id, rules.characters.values(), rules.whole.values(), made))
 
 
 def _places(tables: Sequence[npt.NDArray[np.generic]]) -> tuple[list[int], int]:

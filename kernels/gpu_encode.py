@@ -1,211 +1,128 @@
-"""The exact encoder on a GPU: passes S1 to S7 as kernels, scans between them by the array library.
+"""The encoder on a GPU, seen from outside: host arrays in, host arrays out, the same ids as the host's libraries.
 
-`encode_on` is written once against a `Machine`: cupy and a RawModule on a GPU; numpy and a loop around the same device
-functions, compiled by the host's C compiler, in the tests. Texts whose segments or pieces are too long for one thread
-or block go to the host encoder (the fallback lane) and into the same result; they are counted.
+Texts go in batches through `gpu_passes`, while the next batch comes and the last one goes. What the GPU does not take
+(a text with a piece or stretch that one thread would be too long over, a text larger than a batch) goes to the host
+encoder, into the same result; such texts are counted in `by_host`.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from dataforge.kernels.bpe import Unsupported
 from dataforge.kernels.buffers import Strings
-from dataforge.kernels.device import Choice, choose, cupy
+from dataforge.kernels.device import Choice, choose
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.encoder_tables import Blob, tables_of
+from dataforge.kernels.gpu import Download, Gpu, Upload, gpu_of
+from dataforge.kernels.gpu_passes import SLOTS, SOURCES, SPARE, Batch, Model, Refused, WordTable, encode_batch
 
-SHORT = 64  # bytes of a piece that one thread merges (bpe.cuh)
-LONG = 16 << 10  # a longer piece goes to the fallback lane
-SEGMENT = 64 << 10  # so does a text with a longer stretch without a place to cut
-BATCH_BYTES = 256 << 20  # of text at a time on the device
-THREADS = 256
-SOURCES = ("common.cuh", "split.cuh", "bpe.cuh", "passes.cuh", "encode.cu")
-CUDA = Path(__file__).with_name("cuda")
+BATCH_BYTES = 128 << 20  # of text at a time on the device
+MEMORY_PER_BYTE = 48  # device memory that a byte of text takes at the worst: a piece and an id for each
+BYTES_PER_ROW = 16  # a batch has no more texts than fit so, be they empty
 
-
-class Machine(Protocol):
-    """Where the passes run: `xp` is cupy or numpy, `launch` runs a kernel for `count` items."""
-
-    xp: Any
-
-    def launch(self, kernel: str, count: int, *arguments: Any) -> None: ...
+I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Ids in arrays of the machine, and how many texts went to the fallback lane."""
+class Part:
+    """Ids of some rows of the texts, in their order."""
 
-    offsets: Any  # int64[n + 1]
-    ids: Any  # int32
-    by_host: int
-
-
-def source(*names: str) -> str:
-    """The text of CUDA files, one after another: what the compiler gets."""
-    return "\n".join((CUDA / name).read_text(encoding="ascii") for name in names)
-
-
-def encode_on(machine: Machine, model: Any, host: Encoder, texts: Strings) -> Encoded:
-    """Ids of all texts. `model` is the tokenizer's blob in an array of the machine."""
-    xp = machine.xp
-    base, size = int(texts.offsets[0]), texts.size_bytes
-    text = xp.asarray(texts.data[base : base + size])
-    offsets = xp.asarray(texts.offsets - base)
-    if size == 0:
-        return Encoded(xp.zeros(len(texts) + 1, xp.int64), xp.zeros(0, xp.int32), 0)
-    first = xp.zeros(size, xp.uint8)
-    first[offsets[:-1][offsets[:-1] < offsets[1:]]] = 1
-    heads = _flags(machine, "heads", size, model, text, np.int64(size), first)
-    head_text = xp.searchsorted(offsets, heads, side="right") - 1
-    by_host = _mark(xp, len(texts), head_text, _lengths(xp, heads, offsets[head_text + 1]) > SEGMENT)
-    heads, head_text = _without(heads, head_text, by_host)
-    start = xp.zeros(size, xp.uint8)
-    machine.launch("split", len(heads), model, text, heads, offsets[head_text + 1], np.int64(size), start)
-    begins = xp.flatnonzero(start)
-    piece_text = xp.searchsorted(offsets, begins, side="right") - 1
-    ends = begins + _lengths(xp, begins, offsets[piece_text + 1])
-    by_host |= _mark(xp, len(texts), piece_text, ends - begins > LONG)
-    keep = ~by_host[piece_text]
-    pieces = _Pieces(begins[keep], ends[keep], piece_text[keep])
-    return _merged(machine, model, host, texts, text, offsets, pieces, by_host)
+    rows: I64
+    ids: Ids
 
 
 @dataclass(frozen=True)
-class _Pieces:
-    begins: Any  # int64, bytes of the batch
-    ends: Any
-    text: Any  # which text each is of
+class _Sent:
+    """A batch whose texts are on their way to the device."""
+
+    rows: I64
+    offsets: I64  # from 0
+    text: Upload
+    bounds: Upload
 
 
-def _merged(
-    machine: Machine, model: Any, host: Encoder, texts: Strings, text: Any, offsets: Any, pieces: _Pieces, by_host: Any
-) -> Encoded:
-    xp = machine.xp
-    dummy = bool(_header(xp, model)[1])
-    leads = xp.asarray(pieces.begins == offsets[pieces.text], xp.uint8) * np.uint8(dummy)
-    # A token takes a byte or more, but for the prefix: one more room in each text, before its first piece.
-    rooms = pieces.begins + (pieces.text + 1) * int(dummy) - leads
-    scratch = xp.empty(len(text) + len(texts) + 1, xp.int32)
-    counts = xp.zeros(len(pieces.begins), xp.int32)
-    shape = (pieces.begins, pieces.ends, rooms, leads, scratch, counts)
-    machine.launch("merge_pieces", len(counts), model, text, *shape)
-    _merge_long(machine, model, text, pieces, shape)
-    per_text = xp.zeros(len(texts), xp.int64)
-    before = xp.concatenate([xp.zeros(1, xp.int64), xp.cumsum(counts, dtype=xp.int64)])
-    edges = xp.searchsorted(pieces.text, xp.arange(len(texts) + 1))
-    per_text += before[edges[1:]] - before[edges[:-1]]
-    rows = np.flatnonzero(_host(by_host))
-    theirs = host.encode_on_host(_chosen(texts, rows))
-    per_text[xp.asarray(rows)] = xp.asarray(np.diff(theirs.offsets))
-    result = xp.concatenate([xp.zeros(1, xp.int64), xp.cumsum(per_text, dtype=xp.int64)])
-    ids = xp.empty(int(result[-1]), xp.int32)
-    targets = result[pieces.text] + before[:-1] - before[edges[pieces.text]]
-    machine.launch("gather", len(counts), scratch, rooms, counts, targets, ids)
-    for place, row in enumerate(rows.tolist()):  # the fallback lane: rare and long
-        ids[int(result[row]) : int(result[row + 1])] = xp.asarray(
-            theirs.ids[theirs.offsets[place] : theirs.offsets[place + 1]]
-        )
-    return Encoded(result, ids, len(rows))
+@dataclass(frozen=True)
+class _Encoded:
+    """A batch whose ids are on their way to the host."""
 
+    rows: I64
+    offsets: Download
+    ids: Download
 
-def _merge_long(machine: Machine, model: Any, text: Any, pieces: _Pieces, shape: tuple[Any, ...]) -> None:
-    xp = machine.xp
-    which = xp.flatnonzero(pieces.ends - pieces.begins > SHORT)
-    if len(which) == 0:
-        return
-    nodes = 4 * (pieces.ends[which] - pieces.begins[which] + 1)
-    places = xp.cumsum(nodes, dtype=xp.int64)
-    memory = xp.empty(int(places[-1]), xp.int32)
-    machine.launch("merge_long", len(which), model, text, which, places - nodes, memory, *shape)
-
-
-def _flags(machine: Machine, kernel: str, count: int, *arguments: Any) -> Any:
-    flags = machine.xp.zeros(count, machine.xp.uint8)
-    machine.launch(kernel, count, *arguments, flags)
-    return machine.xp.flatnonzero(flags)
-
-
-def _lengths(xp: Any, begins: Any, limits: Any) -> Any:
-    """Bytes from each begin to the next one, or to the end of its text."""
-    following = xp.concatenate([begins[1:], limits[-1:]])
-    return xp.minimum(following, limits) - begins
-
-
-def _mark(xp: Any, count: int, rows: Any, flags: Any) -> Any:
-    marked = xp.zeros(count, bool)
-    marked[rows[flags]] = True
-    return marked
-
-
-def _without(heads: Any, head_text: Any, by_host: Any) -> tuple[Any, Any]:
-    keep = ~by_host[head_text]
-    return heads[keep], head_text[keep]
-
-
-def _header(xp: Any, model: Any) -> Any:
-    return _host(model[: 24 * 8]).view(np.int64)
-
-
-def _host(array: Any) -> Any:
-    return array.get() if hasattr(array, "get") else array
-
-
-def _chosen(texts: Strings, rows: Any) -> Strings:
-    """The texts of `rows` as Strings of their own."""
-    parts = [texts.text(row) for row in rows.tolist()]
-    ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-    return Strings(ends, np.frombuffer(b"".join(parts), np.uint8))
-
-
-# --- a GPU ------------------------------------------------------------------------------------------------------------
-
-
-class Gpu:
-    """cupy, and the kernels compiled for the device at hand."""
-
-    def __init__(self) -> None:
-        self.xp: Any = cupy()
-        self._module = self.xp.RawModule(code=source(*SOURCES), options=("--std=c++17",))
-
-    def launch(self, kernel: str, count: int, *arguments: Any) -> None:
-        if count == 0:
-            return
-        blocks = min(count, 65_535) if kernel == "merge_long" else -(-count // THREADS)
-        self._module.get_function(kernel)((blocks,), (THREADS,), (np.int64(count), *arguments))
-
-
-@functools.cache
-def _gpu() -> Gpu:
-    return Gpu()
+    def part(self) -> Part:
+        return Part(self.rows, Ids(self.offsets.wait().copy(), self.ids.wait().astype(np.int32)))
 
 
 class GpuEncoder:
     """A host encoder with its tokenizer's tables on the device. Raises bpe.Unsupported where rules do not cover it."""
 
-    def __init__(self, host: Encoder, machine: Machine | None = None, tables: Blob | None = None) -> None:
-        self.host = host
-        self.machine = machine or _gpu()
-        self.model = self.machine.xp.asarray(tables if tables is not None else tables_of(host.folder))
-        self.by_host = 0  # texts of the fallback lane so far
+    def __init__(self, host: Encoder, gpu: Gpu | None = None, tables: Blob | None = None, *, slots: int = SLOTS) -> None:
+        blob = tables if tables is not None else tables_of(host.folder)
+        self.host, self.gpu = host, gpu or gpu_of(*SOURCES)
+        self.model, self.table = Model.of(self.gpu, blob), WordTable(self.gpu, slots)
+        self.by_host = 0  # texts that the host encoded, so far
+        self.batch_bytes = min(BATCH_BYTES, self.gpu.free_bytes() // MEMORY_PER_BYTE)
+        self._uploads = [(Upload(self.gpu, np.uint8), Upload(self.gpu, np.int64)) for _ in range(2)]
+        self._downloads = [(Download(self.gpu), Download(self.gpu)) for _ in range(2)]
 
     def encode(self, texts: Strings) -> Ids:
-        """Host arrays in and out, in batches of at most BATCH_BYTES (one longer text is a batch of its own)."""
-        found = []
-        for begin, end in _batches(texts):
-            part = encode_on(self.machine, self.model, self.host, texts.slice(begin, end))
-            self.by_host += part.by_host
-            found.append(Ids(_host(part.offsets), _host(part.ids)))
-        shifts = np.cumsum([0, *(len(part.ids) for part in found)])
-        offsets = [part.offsets[:-1] + shift for part, shift in zip(found, shifts, strict=False)]
-        ids = np.concatenate([np.zeros(0, np.int32), *(part.ids for part in found)])
-        return Ids(np.concatenate([*offsets, shifts[-1:]]).astype(np.int64), ids)
+        """Ids of all texts; of each in the same way, whatever else is in its batch."""
+        refused = [np.flatnonzero(np.diff(texts.offsets) > self.batch_bytes)]
+        parts = list(self._parts(texts, _batches(texts, refused[0], self.batch_bytes), refused))
+        rows = np.sort(np.concatenate(refused))
+        if len(rows):
+            self.by_host += len(rows)
+            parts.append(Part(rows, self.host.encode_on_host(_chosen(texts, rows))))
+        return _joined(len(texts), parts)
+
+    def _parts(self, texts: Strings, batches: list[I64], refused: list[I64]) -> Iterator[Part]:
+        """The next batch is sent before this one is encoded, the one before is fetched after. A batch that is refused
+        comes again without the texts that are to blame."""
+        todo, sent, encoded = deque(batches), deque[_Sent](), deque[_Encoded]()
+        sends = encodes = 0
+        while todo or sent:
+            while todo and len(sent) < 2:
+                sent.append(self._send(texts, todo.popleft(), sends % 2))
+                sends += 1
+            batch = sent.popleft()
+            try:
+                encoded.append(self._encode(batch, encodes % 2))
+                encodes += 1
+            except Refused as error:
+                refused.append(batch.rows[error.rows])
+                todo += _with_bytes(texts, np.delete(batch.rows, error.rows))
+            if len(encoded) > 1:
+                yield encoded.popleft().part()
+        while encoded:
+            yield encoded.popleft().part()
+
+    def _send(self, texts: Strings, rows: I64, place: int) -> _Sent:
+        chosen = _chosen(texts, rows)
+        offsets = chosen.offsets - chosen.offsets[0]
+        text, bounds = self._uploads[place]
+        text.send(chosen.data[chosen.offsets[0] : chosen.offsets[-1]], SPARE)
+        bounds.send(offsets)
+        return _Sent(rows, offsets, text, bounds)
+
+    def _encode(self, batch: _Sent, place: int) -> _Encoded:
+        offsets, ids = self._downloads[place]
+        with self.gpu.stream:
+            arrays = batch.text.array(int(batch.offsets[-1])), batch.bounds.array(len(batch.offsets))
+            try:
+                found = encode_batch(self.gpu, self.model, self.table, Batch(*arrays, batch.offsets))
+            finally:
+                batch.text.done()
+                batch.bounds.done()
+            offsets.start(found.offsets)
+            ids.start(found.ids)
+        return _Encoded(batch.rows, offsets, ids)
 
 
 def use_device(encoder: Encoder, choice: Choice) -> Encoder:
@@ -221,9 +138,52 @@ def use_device(encoder: Encoder, choice: Choice) -> Encoder:
     return encoder
 
 
-def _batches(texts: Strings) -> list[tuple[int, int]]:
-    edges = [0]
-    while edges[-1] < len(texts):
-        limit = texts.offsets[edges[-1]] + BATCH_BYTES
-        edges.append(max(edges[-1] + 1, int(np.searchsorted(texts.offsets, limit, side="right")) - 1))
-    return list(itertools.pairwise(edges))
+def _batches(texts: Strings, without: I64, limit: int) -> list[I64]:
+    """Rows of each batch: neighbours, at most `limit` bytes and a number of texts in proportion; none without a byte."""
+    found, begin, most = [], 0, max(1, limit // BYTES_PER_ROW)
+    for stop in [*without.tolist(), len(texts)]:
+        while begin < stop:
+            full = int(np.searchsorted(texts.offsets, texts.offsets[begin] + limit, side="right")) - 1
+            end = min(full, begin + most, stop)
+            found += _with_bytes(texts, np.arange(begin, end))
+            begin = end
+        begin = stop + 1
+    return found
+
+
+def _with_bytes(texts: Strings, rows: I64) -> list[I64]:
+    """[rows], or nothing where all of them are empty."""
+    return [rows] if (texts.offsets[rows + 1] > texts.offsets[rows]).any() else []
+
+
+def _runs(rows: I64) -> Iterator[tuple[int, int]]:
+    """[4, 5, 9] -> (0, 2), (2, 3): places of neighbours in `rows`, which ascend."""
+    edges = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+    return itertools.pairwise(edges) if len(rows) else iter(())
+
+
+def _chosen(texts: Strings, rows: I64) -> Strings:
+    """The texts of `rows`, without a copy where they are neighbours."""
+    bounds = [(int(rows[a]), int(rows[b - 1]) + 1) for a, b in _runs(rows)]
+    if len(bounds) == 1:
+        return texts.slice(*bounds[0])
+    data = [texts.data[texts.offsets[a] : texts.offsets[b]] for a, b in bounds]
+    sizes = texts.offsets[rows + 1] - texts.offsets[rows]
+    return Strings(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.concatenate(data))
+
+
+def _joined(count: int, parts: list[Part]) -> Ids:
+    """The ids of all parts in the order of the rows; rows in none of them have no ids."""
+    if len(parts) == 1 and len(parts[0].rows) == count:
+        return parts[0].ids
+    offsets = np.zeros(count + 1, np.int64)
+    for part in parts:
+        offsets[part.rows + 1] = np.diff(part.ids.offsets)
+    np.cumsum(offsets, out=offsets)
+    ids = np.empty(offsets[-1], np.int32)
+    for part in parts:
+        for a, b in _runs(part.rows):
+            to = offsets[part.rows[a]]
+            found = part.ids.ids[part.ids.offsets[a] : part.ids.offsets[b]]
+            ids[to : to + len(found)] = found
+    return Ids(offsets, ids)

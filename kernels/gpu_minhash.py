@@ -1,25 +1,30 @@
-"""MinHash signatures on a GPU: words by a thread per text, minima by a block per text. Simple and exact first.
+"""MinHash signatures on a GPU: words by a thread for each text, minima by a block for each text.
 
-Like `gpu_encode`, written against a `Machine`, so that the tests run both passes on the host. The values are those of
-`minhash.signatures`, so the device enters no identity. Texts are valid UTF-8, as checked at ingest.
+The values are those of `minhash.signatures`, so the device enters no identity. Texts go in batches; one that is larger
+than a batch is signed on the host.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from dataforge.kernels import unicode
-from dataforge.kernels.buffers import Strings
-from dataforge.kernels.device import cupy
+from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
-from dataforge.kernels.gpu_encode import THREADS, Machine, source
-from dataforge.kernels.minhash import MinHashSpec, Signatures, permutations
+from dataforge.kernels.gpu import Gpu, gpu_of
+from dataforge.kernels.minhash import MinHashSpec, Signatures, permutations, refuse
+from dataforge.kernels.minhash import signatures as signatures_on_host
 
 SOURCES = ("common.cuh", "minhash.cuh", "minhash.cu")
-MOST_BLOCKS = 65_535
+STAGED = 128  # minhash.cu
+BATCH_BYTES = 128 << 20
+MEMORY_PER_BYTE = 16  # on the device: the text, its words, bounds of their units
+VALUES_BYTES = 256 << 20  # of signatures at a time
 
 
 @functools.cache
@@ -29,33 +34,54 @@ def word_tables() -> Blob:
     return packed_tables([*two_stage(classes), *two_stage(lower)])
 
 
-def signatures_on(machine: Machine, texts: Strings, spec: MinHashSpec) -> Signatures:
-    """Signatures of raw texts, bit for bit those of the host."""
-    xp, count = machine.xp, len(texts)
-    base, size = int(texts.offsets[0]), texts.size_bytes
-    offsets = xp.asarray(texts.offsets - base)
-    out, units = xp.zeros(2 * size + 1, xp.uint8), xp.zeros(count, xp.int64)
-    begins, ends = (xp.zeros(2 * size + 1, xp.int64) for _ in range(2))
-    text = xp.asarray(texts.data[base : base + size])
-    by_characters = np.int64(spec.shingle == "characters")
-    tables = xp.asarray(word_tables())
-    machine.launch("words", count, tables, text, offsets, by_characters, out, begins, ends, units)
-    values = xp.zeros((count, spec.k), xp.uint32)
-    factors, shifts = (xp.asarray(numbers) for numbers in permutations(spec))
-    shape = (np.int64(spec.n), factors, shifts, np.int64(spec.k), values)
-    machine.launch("minima", count, out, begins, ends, units, offsets, *shape)
-    host = [array.get() if hasattr(array, "get") else array for array in (values, units)]
-    return Signatures(host[0], host[1])
+class GpuMinHash:
+    """One spec on one device."""
+
+    def __init__(self, spec: MinHashSpec, gpu: Gpu | None = None) -> None:
+        self.spec, self.gpu = spec, gpu or gpu_of(*SOURCES)
+        self.batch_bytes = min(BATCH_BYTES, self.gpu.free_bytes() // (2 * MEMORY_PER_BYTE))
+        with self.gpu.stream:
+            self._tables = self.gpu.xp.asarray(word_tables())
+            self._numbers = [self.gpu.xp.asarray(numbers) for numbers in permutations(spec)]
+
+    def signatures(self, texts: pa.Array | pa.ChunkedArray | Strings) -> Signatures:
+        """Signatures of raw texts; a null row counts as empty. Raises ValueError where a text is not UTF-8."""
+        strings = texts if isinstance(texts, Strings) else strings_of(texts)
+        edges = _edges(strings, self.batch_bytes, max(1, VALUES_BYTES // (4 * self.spec.k)))
+        parts = [self._batch(strings.slice(a, b), a) for a, b in itertools.pairwise(edges)]
+        if not parts:
+            return Signatures(np.zeros((0, self.spec.k), np.uint32), np.zeros(0, np.int64))
+        return Signatures(np.concatenate([p.values for p in parts]), np.concatenate([p.words for p in parts]))
+
+    def _batch(self, texts: Strings, row: int) -> Signatures:
+        if texts.size_bytes > self.batch_bytes:
+            return signatures_on_host(texts, self.spec)
+        with self.gpu.stream:
+            found = self._launch(texts)
+        broken = np.flatnonzero(found.words < 0)
+        refuse(row + int(broken[0]) if len(broken) else -1)
+        return found
+
+    def _launch(self, texts: Strings) -> Signatures:
+        xp, spec, count = self.gpu.xp, self.spec, len(texts)
+        base, size = int(texts.offsets[0]), texts.size_bytes
+        text: Any = xp.asarray(texts.data[base : base + size])
+        offsets = xp.asarray(texts.offsets - base)
+        out = xp.empty(2 * size, np.uint8)
+        begins, ends = (xp.empty(size, np.int32) for _ in range(2))
+        units, words = (xp.empty(count, np.int64) for _ in range(2))
+        by_characters = np.int64(spec.shingle == "characters")
+        self.gpu.launch("words", count, self._tables, text, offsets, by_characters, out, begins, ends, units, words)
+        values = xp.empty((count, spec.k), np.uint32)
+        shape = (np.int64(spec.n), *self._numbers, np.int64(spec.k), values)
+        self.gpu.launch("minima", count, out, begins, ends, units, offsets, *shape, blocks=True, threads=STAGED)
+        return Signatures(values.get(), words.get())
 
 
-class Gpu:
-    """cupy, and the two kernels compiled for the device at hand."""
-
-    def __init__(self) -> None:
-        self.xp: Any = cupy()
-        self._module = self.xp.RawModule(code=source(*SOURCES), options=("--std=c++17",))
-
-    def launch(self, kernel: str, count: int, *arguments: Any) -> None:
-        if count:
-            blocks = min(count, MOST_BLOCKS) if kernel == "minima" else -(-count // THREADS)
-            self._module.get_function(kernel)((blocks,), (THREADS,), (np.int64(count), *arguments))
+def _edges(texts: Strings, limit: int, rows: int) -> list[int]:
+    """Rows between which batches lie: at most `rows` of `limit` bytes each, or one text."""
+    edges = [0]
+    while edges[-1] < len(texts):
+        full = int(np.searchsorted(texts.offsets, texts.offsets[edges[-1]] + limit, side="right")) - 1
+        edges.append(max(edges[-1] + 1, min(full, edges[-1] + rows)))
+    return edges

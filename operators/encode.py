@@ -84,6 +84,7 @@ class Encode(Map):
         self, encoder: Encoder, lengths: token_rows.Ints, base: pa.RecordBatch, others: Sequence[pa.RecordBatch]
     ) -> Rows:
         texts = strings_of(base[self.text])
+        before = encoder.off_device
         found = encoder.encode(texts)
         checked = token_rows.sampled(strings_of(base["id"]), self.check_every)
         _gate(encoder, texts, found, base["id"], checked)
@@ -101,6 +102,7 @@ class Encode(Map):
         notes = {"tokens": len(rows.ids), "tokens_learned": learned}
         notes |= {"texts_cut": rows.cut, "tokens_across_spans": across, "rows_checked": len(checked)}
         notes["rows_by_reference"] = len(base) if encoder.lane == "reference" and encoder.device is None else 0
+        notes["rows_off_device"] = encoder.off_device - before
         schema = self.gives([base.schema, *(other.schema for other in others)])
         return Rows(pa.RecordBatch.from_arrays(columns, schema=schema), notes=notes)
 

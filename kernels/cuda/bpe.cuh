@@ -38,7 +38,7 @@ static __device__ u32 symbol_at(const u8* model, const u8* text, i64 at, i64 end
 }
 
 /* Writes the id of a symbol, or the byte ids of the character at `at` that is no piece; returns how many. */
-static __device__ i32 emit(const u8* model, const u8* text, u32 symbol, i64 at, i64 end, i32* out) {
+static __device__ i32 symbol_out(const u8* model, const u8* text, u32 symbol, i64 at, i64 end, i32* out) {
     if (symbol != NO_SYMBOL) {
         out[0] = (i32)symbol;
         return 1;
@@ -99,8 +99,16 @@ static __device__ i32 merge_short(const u8* model, const u8* text, i64 begin, i6
         if (best > 0) priority[best - 1] = merge_of(model, symbol[best - 1], symbol[best], &made);
     }
     i32 written = 0;
-    for (int i = 0; i < count; i++) written += emit(model, text, symbol[i], begin + place[i], end, out + written);
+    for (int i = 0; i < count; i++) written += symbol_out(model, text, symbol[i], begin + place[i], end, out + written);
     return written;
+}
+
+/* Ids of a piece of at most SHORT bytes: looked up whole, else merged. At most a byte each, and one for the prefix. */
+static __device__ i32 encode_short(const u8* model, const u8* text, i64 begin, i64 end, int dummy, i32* out) {
+    i32 whole = whole_piece(model, text, begin, end);
+    if (whole < 0) return merge_short(model, text, begin, end, dummy, out);
+    out[0] = whole;
+    return 1;
 }
 
 /* --- longer pieces: nodes are bytes, node 0 is the dummy prefix, node k is byte k - 1; `next` 0 ends the list -------- */
@@ -164,7 +172,7 @@ static __device__ void long_merge(const u8* model, List list, i32 node) {
 static __device__ i32 long_emit(const u8* model, const u8* text, i64 begin, i64 end, List list, i32 node, i32* out) {
     i32 written = 0;
     do {
-        written += emit(model, text, list.symbol[node], begin + (node > 0 ? node - 1 : 0), end, out + written);
+        written += symbol_out(model, text, list.symbol[node], begin + (node > 0 ? node - 1 : 0), end, out + written);
         node = list.next[node];
     } while (node);
     return written;

@@ -15,7 +15,7 @@ enum { OTHER, LETTER, DIGIT, SPACE };                  /* kind: low two bits of 
 enum { CASELESS, UPPER, LOWER, UNCASED, MARK };        /* case: the bits above */
 enum {
     M_PATTERN, M_DUMMY, M_SPACE, M_CLASS_INDEX, M_CLASSES, M_BYTES, M_PAIRS, M_PAIR_IDS, M_PAIR_MASK,
-    M_CHAR_INDEX, M_CHARS, M_WHOLE, M_WHOLE_MASK, M_WHOLE_MAX, M_ARENA
+    M_CHAR_INDEX, M_CHARS, M_WHOLE, M_WHOLE_MASK, M_WHOLE_MAX, M_ARENA, M_LARGEST_ID
 };
 #define NO_SYMBOL 0x1FFFFFu /* a character without a piece; also "no merge" as a priority */
 #define NO_SLOT 0xFFFFFFFFFFFFFFFFull
@@ -25,10 +25,10 @@ enum {
 static __device__ i64 word_of(const u8* model, int name) { return ((const i64*)model)[name]; }
 static __device__ const void* table_of(const u8* model, int name) { return model + word_of(model, name); }
 
-/* The character at `at` (< end) and its length in bytes; a broken one is INVALID and one byte long. */
-static __device__ u32 decode(const u8* text, i64 at, i64 end, int* length) {
+/* Kept out of line: most text is ASCII, and the kernels stay small. */
+static __device__ __noinline__ u32 decode_wide(const u8* text, i64 at, i64 end, int* length) {
     u32 first = text[at];
-    int more = first < 0x80 ? 0 : first < 0xC2 ? -1 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : -1;
+    int more = first < 0xC2 ? -1 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : -1;
     u32 code = first & (0x7Fu >> (more > 0 ? more + 1 : 0));
     *length = 1;
     if (more < 0 || at + more >= end) return INVALID;
@@ -41,7 +41,14 @@ static __device__ u32 decode(const u8* text, i64 at, i64 end, int* length) {
     return code;
 }
 
+/* The character at `at` (< end) and its length in bytes; a broken one is INVALID and one byte long. */
+static __device__ u32 decode(const u8* text, i64 at, i64 end, int* length) {
+    *length = 1;
+    return text[at] < 0x80 ? text[at] : decode_wide(text, at, end, length);
+}
+
 static __device__ u32 class_of(const u8* model, u32 code) {
+    if (code < CODE_BLOCK) return ((const u8*)table_of(model, M_CLASSES))[code]; /* ASCII is the first block */
     u32 block = ((const u16*)table_of(model, M_CLASS_INDEX))[code / CODE_BLOCK];
     return ((const u8*)table_of(model, M_CLASSES))[block * CODE_BLOCK + code % CODE_BLOCK];
 }
@@ -63,3 +70,15 @@ static __device__ Char char_at(const u8* model, const u8* text, i64 at, i64 end)
 }
 
 static __device__ int is_newline(u32 code) { return code == 10 || code == 13; }
+
+/* --- a bit for each byte of the text, 32 to a word --------------------------------------------------------------------- */
+
+static __device__ int bit_at(const u32* bits, i64 at) { return (int)(bits[at >> 5] >> (at & 31) & 1); }
+
+static __device__ int bits_in(u32 word) {
+    word -= word >> 1 & 0x55555555u;
+    word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
+    return (int)(((word + (word >> 4)) & 0x0F0F0F0Fu) * 0x01010101u >> 24);
+}
+
+static __device__ int lowest_bit(u32 word) { return bits_in((word & (0u - word)) - 1); }

@@ -25,15 +25,20 @@ static __device__ int encode_utf8(u32 code, u8* out) {
     return more + 1;
 }
 
-/* M1. One text: its words into `out` (room for twice its bytes), bounds of its units; returns their number. */
+/* One text: its words into `out` (room for twice its bytes), bounds of its units (one for each byte at most), of which
+ * there are `*found`; returns the number of words, or -1 where the text is not UTF-8. */
 static __device__ i64 pass_words(
-    const u8* tables, const u8* text, i64 begin, i64 end, int characters, u8* out, i64* begins, i64* ends
+    const u8* tables, const u8* text, i64 begin, i64 end, int characters, u8* out, i32* begins, i32* ends,
+    i64* found
 ) {
-    i64 size = 0, units = 0;
-    int inside = 0, words = 0;
+    i32 size = 0, units = 0;
+    i64 words = 0;
+    int inside = 0;
+    *found = 0;
     for (i64 at = begin; at < end;) {
         int length;
         u32 code = decode(text, at, end, &length), bits = looked_up(tables, T_CLASS_INDEX, T_CLASSES, code, 0);
+        if (code == INVALID && length == 1) return -1;
         at += length;
         int in_word = (bits & WORD_BITS) != 0, single = (bits & SINGLE_BIT) != 0;
         if (in_word) {
@@ -51,7 +56,8 @@ static __device__ i64 pass_words(
         }
         inside = in_word && !single;
     }
-    return units;
+    *found = units;
+    return words;
 }
 
 static __device__ u64 turned(u64 value, int bits) { return value << bits | value >> (64 - bits); }
@@ -109,7 +115,16 @@ static __device__ u32 fmix32(u32 value) { /* A. Appleby, MurmurHash3 */
 /* How many shingles `units` units have: all of them are one where they are fewer than n. */
 static __device__ i64 shingles_of(i64 units, i64 n) { return units == 0 ? 0 : units <= n ? 1 : units - n + 1; }
 
-static __device__ u32 shingle_hash(const u8* words, const i64* begins, const i64* ends, i64 units, i64 n, i64 i) {
+static __device__ u32 shingle_hash(const u8* words, const i32* begins, const i32* ends, i64 units, i64 n, i64 i) {
     i64 last = i + n <= units ? i + n - 1 : units - 1;
     return fmix32((u32)xxh64(words + begins[i], ends[last] - begins[i]));
+}
+
+/* The smallest of factor * hash + shift over some hashes, and of `best`. */
+static __device__ u32 least(const u32* hashes, int count, u32 factor, u32 shift, u32 best) {
+    for (int i = 0; i < count; i++) {
+        u32 value = factor * hashes[i] + shift;
+        if (value < best) best = value;
+    }
+    return best;
 }

@@ -16,15 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataforge.kernels import bpe, device, gpu_encode
+from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_passes
 from dataforge.kernels.buffers import strings_of
 from dataforge.kernels.encode import ids_of, open_encoder, strings_from
 from dataforge.kernels.encoder_tables import compile_rules, two_stage
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
-from dataforge.kernels.split_rules import PATTERNS
+from dataforge.kernels.split_rules import PATTERNS, starts
 from dataforge.kernels.tokenizer_folder import Folder, open_folder
 from dataforge.operators.tokenizer_train import TrainTokenizer
-from tests.kernels.cuda_host import Host, compiler, nvrtc
+from tests.kernels.cuda_host import compiler, nvrtc
+from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 TEXT = "the cat sat on the mat 1234, isn't it?\n\n  AAAA aaaa   cat's über Straße 中文中文 \U0001f600 ---- ==== " * 8
 
@@ -46,19 +47,29 @@ KINDS |= {f"units-{dummy}": {"kind": "sentencepiece_bpe", "dummy_prefix": dummy}
 KINDS |= {f"ranks-{pattern}": {"ranks": pattern} for pattern in ("cl100k", "o200k")}
 
 
-def on_host(folder):
+@functools.cache
+def host_gpu(*flags, workers=1):
+    return gpu.Gpu(gpu_passes.SOURCES, FakeCupy(*flags, workers=workers))
+
+
+def on_host(folder, *, slots=1 << 12, where=None):
     host = open_encoder(folder, lane="reference")
-    return gpu_encode.GpuEncoder(host, Host(), compile_rules(bpe.rules_of(folder)))
+    return gpu_encode.GpuEncoder(host, where or host_gpu(), compile_rules(bpe.rules_of(folder)), slots=slots)
 
 
-@functools.cache  # not a fixture of a wider scope: in random order pytest would make each of them many times
-def encoder_of(kind):
+@functools.cache  # not fixtures of a wider scope: in random order pytest would make each of them many times
+def folder_of(kind):
     options = dict(KINDS[kind])
     pattern = options.pop("ranks", None)
     if pattern:
-        return on_host(Folder("ranks", ranks(), pattern, size=300))
+        return Folder("ranks", ranks(), pattern, size=300)
     with tempfile.TemporaryDirectory() as folder:
-        return on_host(train(Path(folder), **options))
+        return train(Path(folder), **options)
+
+
+@functools.cache
+def encoder_of(kind):
+    return on_host(folder_of(kind))
 
 
 @pytest.fixture(params=KINDS)
@@ -115,20 +126,30 @@ def test_length_edges(encoder, length):
 
 
 def test_every_shift(encoder):
-    """The same lines behind 0 to 70 bytes of another text, and with the batch cut before, in and after them."""
+    """The same lines behind other text, over the edges of words of 32 bytes and tiles of 4,096."""
     line = "isn't\n\n x9999 'Re. ...\n//\n  ab中 "
     same(encoder, [text for shift in range(71) for text in ("x" * shift, line)])
     same(encoder, [" " * shift + line for shift in range(71)])
+    same(encoder, ["the cat. " * (shift // 9) + "x" * (shift % 9) + line for shift in range(71, 1101, 13)])
+    same(encoder, ["the cat. " * 450 + "x" * shift + line * 3 for shift in range(10, 50)])
 
 
-def test_batching_is_invisible(encoder, monkeypatch):
+@pytest.mark.parametrize("size", [40, 1000, 30_000])
+def test_batching_is_invisible(encoder, monkeypatch, size):
     rng = random.Random(9)
-    texts = strings_from([hostile_text(rng, ALPHABETS[0]) for _ in range(300)])
+    texts = strings_from([*(hostile_text(rng, ALPHABETS[0]) for _ in range(300)), "", "a" * 2000, ""])
     whole = encoder.encode(texts)
-    for size in (1, 50, 1000):
-        monkeypatch.setattr(gpu_encode, "BATCH_BYTES", size)
-        parts = encoder.encode(texts)
-        assert np.array_equal(parts.ids, whole.ids) and np.array_equal(parts.offsets, whole.offsets)
+    monkeypatch.setattr(encoder, "batch_bytes", size)
+    before = encoder.by_host
+    parts = encoder.encode(texts)
+    assert np.array_equal(parts.ids, whole.ids) and np.array_equal(parts.offsets, whole.offsets)
+    assert encoder.by_host - before == int((np.diff(texts.offsets) > size).sum())  # no batch holds them
+
+
+def test_many_empty_texts(bytes_encoder, monkeypatch):
+    monkeypatch.setattr(bytes_encoder, "batch_bytes", 64)
+    same(bytes_encoder, [""] * 50 + ["the cat"] + [""] * 9 + ["", "the mat", ""] * 20)
+    same(bytes_encoder, [""] * 50)
 
 
 def test_strings_layouts(encoder):
@@ -141,12 +162,22 @@ def test_strings_layouts(encoder):
         assert lists(encoder.encode(strings_of(array.slice(0, 1)))) == [[]]
 
 
-def test_long_pieces_and_segments_go_to_the_fallback_lane_and_are_counted(bytes_encoder, monkeypatch):
-    monkeypatch.setattr(gpu_encode, "LONG", 500)
-    monkeypatch.setattr(gpu_encode, "SEGMENT", 900)
+def test_long_pieces_and_segments_go_to_the_host_and_are_counted(bytes_encoder, monkeypatch):
+    monkeypatch.setattr(gpu_passes, "LONG", 500)
+    monkeypatch.setattr(gpu_passes, "SEGMENT", 8192)
     before = bytes_encoder.by_host
-    same(bytes_encoder, ["the cat", "a" * 501, "the mat", "a" * 500, "ab1." * 300, "", "isn't"])
-    assert bytes_encoder.by_host - before == 2
+    stretch = "1" * 20_000  # cut in threes, but only from its first digit
+    same(bytes_encoder, ["the cat", "a" * 501, "the mat", "a" * 500, stretch, "", "isn't", "a" * 9000, "", "b", stretch])
+    assert bytes_encoder.by_host - before == 4
+    same(bytes_encoder, [stretch, "a" * 501])
+    assert bytes_encoder.by_host - before == 6
+
+
+def test_refused_texts_of_several_batches(bytes_encoder, monkeypatch):
+    monkeypatch.setattr(gpu_passes, "LONG", 20)
+    monkeypatch.setattr(bytes_encoder, "batch_bytes", 100)
+    rng = random.Random(1)
+    same(bytes_encoder, ["".join(rng.choices("ab .", [8, 8, 1, 1], k=rng.randint(0, 120))) for _ in range(200)])
 
 
 def test_tokens_that_merges_do_not_reach_are_found_whole():
@@ -161,7 +192,126 @@ def test_tokens_that_merges_do_not_reach_are_found_whole():
 def test_what_the_rules_do_not_cover_is_refused(tmp_path):
     folder = train(tmp_path, kind="sentencepiece_unigram")
     with pytest.raises(bpe.Unsupported):
-        gpu_encode.GpuEncoder(open_encoder(folder, lane="reference"), Host())
+        gpu_encode.GpuEncoder(open_encoder(folder, lane="reference"), host_gpu())
+
+
+# --- where pieces begin -----------------------------------------------------------------------------------------------
+
+
+def begins(pattern, texts):
+    """The first bytes of all pieces of all texts, by the passes."""
+    encoder, strings = encoder_of(f"bytes-{pattern}"), strings_from(texts)
+    text, offsets = gpu.Upload(encoder.gpu, np.uint8), gpu.Upload(encoder.gpu, np.int64)
+    text.send(strings.data, gpu_passes.SPARE)
+    offsets.send(strings.offsets)
+    with encoder.gpu.stream:
+        arrays = text.array(strings.size_bytes), offsets.array(len(strings.offsets))
+        pieces = gpu_passes.split(encoder.gpu, encoder.model, gpu_passes.Batch(*arrays, strings.offsets))
+        return pieces.begins.get()[:-1].tolist()
+
+
+def bytes_before(texts, pattern):
+    found, at = [], 0
+    for text in texts:
+        for char, is_start in zip(text, starts(text, pattern), strict=True):
+            found += [at] if is_start else []
+            at += len(char.encode())
+    return found
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_pieces_begin_where_the_rules_say(pattern):
+    """Every string of four characters, one for each behaviour, and hostile ones."""
+    rng = random.Random(3)
+    texts = ["".join(chars) for n in range(1, 5) for chars in itertools.product("a A'./\n中\u03011", repeat=n)]
+    texts += [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(600)]
+    assert begins(pattern, texts) == bytes_before(texts, pattern)
+
+
+# --- the word table ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["bytes-o200k", "units-True", "ranks-cl100k"])
+@pytest.mark.parametrize("slots", [1, 2, 16, 64])
+def test_tiny_table(kind, slots):
+    """With one slot every piece has the same place: full, and full of others."""
+    encoder = on_host(folder_of(kind), slots=slots)
+    rng = random.Random(slots)
+    texts = [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(300)]
+    for _ in range(3):
+        rng.shuffle(texts)
+        same(encoder, texts)
+
+
+@pytest.mark.parametrize("slots", [64, 1 << 14])
+def test_threads_that_race_for_slots(slots):
+    """Several host threads go through the table at once, most of them with the same pieces."""
+    encoder = on_host(folder_of("bytes-llama3"), slots=slots, where=host_gpu(workers=8))
+    rng = random.Random(slots)
+    words = [hostile_text(rng, ALPHABETS[0])[:9] for _ in range(400)]
+    for _ in range(4):
+        same(encoder, [" ".join(rng.choices(words, k=500)) for _ in range(40)])
+    assert encoder.table.used > 0
+
+
+def test_what_is_in_the_table_is_found_again_and_merged_once():
+    encoder = on_host(folder_of("bytes-gpt2"))
+    same(encoder, ["the cat sat on the mat"])
+    assert encoder.table.used == 6  # "the", " cat", " sat", " on", " the", " mat"
+    encoder.gpu.xp.launches.clear()
+    same(encoder, ["the mat on the cat", "the the"])
+    assert encoder.table.used == 6 and not {"fill", "merge_left", "merge_long"} & set(encoder.gpu.xp.launches)
+
+
+def test_the_dummy_prefix_makes_another_piece():
+    encoder = on_host(folder_of("units-True"))
+    same(encoder, ["the the", "the", " the"])
+
+
+def test_a_table_that_is_half_full_is_emptied_between_batches():
+    encoder = on_host(folder_of("bytes-gpt2"), slots=16)
+    same(encoder, ["a b c d e f g h i j k"])
+    filled = encoder.table.used
+    assert filled > 8
+    same(encoder, ["x y"])
+    assert encoder.table.used == 2
+    same(encoder, ["x y z"])
+    assert encoder.table.used == 3
+
+
+def test_a_batch_that_failed_leaves_no_claims_behind(monkeypatch):
+    """A claim is a place in the text of its batch; in the next one it would be another piece."""
+    encoder = on_host(folder_of("bytes-gpt2"), where=gpu.Gpu(gpu_passes.SOURCES, FakeCupy()))
+    launch = encoder.gpu.launch
+
+    def failing(kernel, *arguments, **options):
+        if kernel == "fill":
+            raise MemoryError
+        launch(kernel, *arguments, **options)
+
+    monkeypatch.setattr(encoder.gpu, "launch", failing)
+    with pytest.raises(MemoryError):
+        encoder.encode(strings_from(["the cat sat on the mat"]))
+    monkeypatch.undo()
+    same(encoder, ["the cut sit in the mud", "the cat sat on the mat"])
+
+
+@pytest.mark.parametrize(("largest", "narrow"), [(65_535, True), (65_536, False)])
+def test_ids_travel_in_16_bits_where_all_of_them_fit(bytes_encoder, largest, narrow):
+    rules = bpe.Rules("gpt2", tuple(range(largest - 255, largest + 1)), {})
+    encoder = gpu_encode.GpuEncoder(bytes_encoder.host, host_gpu(), compile_rules(rules), slots=64)
+    assert encoder.model.narrow == narrow
+    found = encoder.encode(strings_from(["a\x7f", "é" * 20]))
+    assert found.ids.dtype == np.int32
+    assert found.ids.tolist() == [largest - 255 + byte for byte in ("a\x7f" + "é" * 20).encode()]
+
+
+def test_ids_that_no_slot_can_hold_are_refused():
+    with pytest.raises(bpe.Unsupported):
+        compile_rules(bpe.Rules("gpt2", tuple(range((1 << 21) - 256, 1 << 21)), {}))
+
+
+# --- tables and memory ------------------------------------------------------------------------------------------------
 
 
 def test_two_stage_tables_say_what_the_flat_one_says():
@@ -198,11 +348,11 @@ def test_random_bytes_under_sanitizers(tmp_path):
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_nvrtc_compiles_the_encoder(architecture):
-    assert nvrtc.cubin_size(gpu_encode.source(*gpu_encode.SOURCES), architecture) > 1000
+    assert nvrtc.cubin_size(gpu.source(*gpu_passes.SOURCES), architecture) > 1000
 
 
 def test_device_files_are_plain_c():
-    for path in gpu_encode.CUDA.glob("*.cuh"):
+    for path in gpu.CUDA.glob("*.cuh"):
         text = path.read_text(encoding="ascii")
         assert "#include" not in text and "__shfl" not in text and "template" not in text
 

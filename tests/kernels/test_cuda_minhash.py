@@ -1,17 +1,17 @@
 """MinHash on a GPU without a GPU: compiled for it, and both passes run on the host against the definition."""
 
+import functools
 import random
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataforge.kernels import device, gpu_minhash
-from dataforge.kernels.buffers import strings_of
+from dataforge.kernels import device, gpu, gpu_minhash
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
-from dataforge.kernels.gpu_encode import source
 from dataforge.kernels.minhash import MinHashSpec, reference_signatures
-from tests.kernels.cuda_host import Host, nvrtc
+from tests.kernels.cuda_host import nvrtc
+from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 SPECS = [MinHashSpec(k=16), MinHashSpec(k=7, n=1), MinHashSpec(k=8, shingle="characters", n=4), MinHashSpec(k=3, n=40)]
 
@@ -24,26 +24,47 @@ def texts():
     return found + [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(150)]
 
 
+@functools.cache
+def host_gpu():
+    return gpu.Gpu(gpu_minhash.SOURCES, FakeCupy())
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_the_passes_give_the_values_of_the_definition(spec):
     right = reference_signatures(texts(), spec)
-    found = gpu_minhash.signatures_on(Host(name="minhash_host.c"), strings_of(pa.array(texts())), spec)
-    assert np.array_equal(found.words > 0, right.words > 0)
+    found = gpu_minhash.GpuMinHash(spec, host_gpu()).signatures(pa.array(texts()))
+    assert np.array_equal(found.words, right.words)
     assert np.array_equal(found.values, right.values)
+
+
+@pytest.mark.parametrize("size", [20, 300, 5000])
+def test_batching_is_invisible_and_large_texts_are_signed_on_the_host(monkeypatch, size):
+    signer = gpu_minhash.GpuMinHash(SPECS[0], host_gpu())
+    monkeypatch.setattr(signer, "batch_bytes", size)
+    monkeypatch.setattr(gpu_minhash, "VALUES_BYTES", 7 * 4 * SPECS[0].k)
+    assert np.array_equal(signer.signatures(pa.array(texts())).values, reference_signatures(texts(), SPECS[0]).values)
 
 
 def test_slices_and_no_texts():
-    machine, spec = Host(name="minhash_host.c"), SPECS[0]
+    signer, spec = gpu_minhash.GpuMinHash(SPECS[0], host_gpu()), SPECS[0]
     array = pa.array(["pad", "the cat sat on the mat", None, "pad"])
     right = reference_signatures(["the cat sat on the mat", ""], spec)
-    found = gpu_minhash.signatures_on(machine, strings_of(array.slice(1, 2)), spec)
-    assert np.array_equal(found.values, right.values)
-    assert gpu_minhash.signatures_on(machine, strings_of(array.slice(0, 0)), spec).values.shape == (0, spec.k)
+    assert np.array_equal(signer.signatures(array.slice(1, 2)).values, right.values)
+    assert signer.signatures(array.slice(0, 0)).values.shape == (0, spec.k)
+    assert signer.signatures(pa.array(["", None])).words.tolist() == [0, 0]
+
+
+def test_a_text_that_is_not_utf8_is_named():
+    broken = pa.array([b"the cat", b"a \xff b", b"\xe2\x82"], pa.binary())
+    with pytest.raises(ValueError, match="row 1 is not valid UTF-8"):
+        gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(broken)
+    kept = gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(pa.array(["a \ufffd b"]))
+    assert np.array_equal(kept.values, reference_signatures(["a \ufffd b"], SPECS[0]).values)
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_nvrtc_compiles_minhash(architecture):
-    assert nvrtc.cubin_size(source(*gpu_minhash.SOURCES), architecture) > 1000
+    assert nvrtc.cubin_size(gpu.source(*gpu_minhash.SOURCES), architecture) > 1000
 
 
 @pytest.mark.gpu
@@ -52,5 +73,5 @@ def test_a_gpu_gives_the_same_values():
     if missing is not None:
         pytest.skip(f"never run on a GPU here: {missing}")
     for spec in SPECS:
-        found = gpu_minhash.signatures_on(gpu_minhash.Gpu(), strings_of(pa.array(texts())), spec)
+        found = gpu_minhash.GpuMinHash(spec).signatures(pa.array(texts()))
         assert np.array_equal(found.values, reference_signatures(texts(), spec).values)

@@ -1,19 +1,27 @@
-"""Runs the CUDA passes on the host: the same .cuh files, built by the C compiler, called through ctypes."""
+"""Runs CUDA source on the host: the text that the GPU's compiler would get, built by the C compiler, kernels included.
+
+`grid.h` stands in for blocks, threads, barriers and atomics. A launch is checked as a GPU would not: every argument
+against the parameter's type, the grid against its limits.
+"""
 
 import ctypes
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dataforge.kernels.gpu_encode import CUDA
-
 HERE = Path(__file__).parent
-FLAGS = ("-x", "c", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror")
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-variable")
+FLAGS = ("-x", "c", "-std=gnu99", "-O2", *WARNINGS)
+KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+TYPES = {"u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "i32": np.int32, "i64": np.int64, "u64": np.uint64}
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-DSLOW_SWITCH")
 
 
 def compiler() -> str:
@@ -23,29 +31,68 @@ def compiler() -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel's parameters as (type, is a pointer), and whether its threads wait for one another."""
+
+    name: str
+    parameters: tuple[tuple[str, bool], ...]
+    barriers: bool
+
+
+def kernels(code: str) -> list[Kernel]:
+    """["extern C __global__ void f(i64 count, const u8* text) {…}"] -> f, ((i64, False), (u8, True)), False"""
+    found = list(KERNEL.finditer(code))
+    ends = [match.start() for match in found[1:]] + [len(code)]
+    return [
+        Kernel(match[1], _parameters(match[2]), "__syncthreads" in code[match.end() : end])
+        for match, end in zip(found, ends, strict=True)
+    ]
+
+
+def _parameters(text: str) -> tuple[tuple[str, bool], ...]:
+    words = [part.replace("const ", "").split()[0] for part in text.split(",")]
+    return tuple((word.rstrip("*"), word.endswith("*")) for word in words)
+
+
 @functools.cache
-def library(name: str = "encode_host.c", *flags: str) -> ctypes.CDLL:
+def library(code: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
+    """The source with a launcher for each kernel."""
+    body = KERNEL.sub(lambda match: f"static void kernel_{match[1]}({match[2]})", code)
+    text = "\n".join(['#include "grid.h"', body, *map(_launcher, kernels(code))])
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "host.so"
-        command = [compiler(), *FLAGS, *flags, "-shared", "-fPIC", f"-I{CUDA}", str(HERE / name), "-o", str(out)]
+        given, out = Path(folder, "kernels.c"), Path(folder, "host.so")
+        given.write_text(text)
+        command = [compiler(), *FLAGS, *flags, "-shared", "-fPIC", "-pthread", f"-I{HERE}", str(given), "-o", str(out)]
         subprocess.run(command, check=True)
-        return ctypes.CDLL(str(out))  # loaded: the file may go
+        return ctypes.CDLL(str(out))  # loaded: the files may go
 
 
-class Host:
-    """The Machine of `gpu_encode` with numpy for cupy and loops for grids."""
+def _launcher(kernel: Kernel) -> str:
+    values = [f"*({name}{'*' * pointer}*)a[{k}]" for k, (name, pointer) in enumerate(kernel.parameters)]
+    run = "grid_with_barriers(call_{0}, a, blocks, threads)" if kernel.barriers else "grid(call_{0}, a, blocks, threads, n)"
+    return (
+        f"static void call_{kernel.name}(void** a) {{ kernel_{kernel.name}({', '.join(values)}); }}\n"
+        f"void launch_{kernel.name}(void** a, int blocks, int threads, int n) {{ {run.format(kernel.name)}; (void)n; }}"
+    )
 
-    xp = np
 
-    def __init__(self, *flags: str, name: str = "encode_host.c") -> None:
-        self._library = library(name, *flags)
+def launch(built: ctypes.CDLL, kernel: Kernel, blocks: int, threads: int, arguments: list[object], workers: int = 1) -> None:
+    """`arguments` are numpy arrays, whose memory the kernel works on, and numpy scalars of the parameters' types."""
+    assert 0 < blocks < 2**31 and 0 < threads <= 1024, f"{kernel.name}: a grid of {blocks} blocks of {threads} threads"
+    assert len(arguments) == len(kernel.parameters), f"{kernel.name} takes {len(kernel.parameters)} arguments"
+    cells = [_cell(kernel.name, *pair) for pair in zip(kernel.parameters, arguments, strict=True)]
+    pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
+    getattr(built, f"launch_{kernel.name}")(pointers, blocks, threads, workers)
 
-    def launch(self, kernel: str, count: int, *arguments: object) -> None:
-        passed = [ctypes.c_int64(count)]
-        for value in arguments:
-            if isinstance(value, np.ndarray):
-                assert value.flags.c_contiguous
-                passed.append(ctypes.c_void_p(value.ctypes.data))
-            else:
-                passed.append(ctypes.c_int64(int(value)))
-        getattr(self._library, kernel)(*passed)
+
+def _cell(name: str, parameter: tuple[str, bool], value: object) -> np.ndarray:
+    """Memory that holds the argument as a launch passes it."""
+    kind, is_pointer = parameter
+    if is_pointer:
+        assert isinstance(value, np.ndarray) and value.flags.c_contiguous, f"{name}: an array for {kind}*"
+        assert kind == "void" or value.dtype == TYPES[kind], f"{name}: {value.dtype} for {kind}*"
+        assert value.ctypes.data % 8 == 0 or value.itemsize < 8, f"{name}: {kind}* is not aligned"
+        return np.array([value.ctypes.data], np.uint64)
+    assert isinstance(value, TYPES[kind]), f"{name}: {type(value).__name__} for {kind}"
+    return np.array([value])

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dataforge.kernels import gpu_encode
+from dataforge.kernels import gpu, gpu_encode, gpu_passes
 from dataforge.kernels.buffers import Strings
 from dataforge.kernels.encode import open_encoder
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.tokenizer_folder import open_folder
-from tests.kernels.cuda_host import Host
+from tests.kernels.cuda_host import SANITIZERS
+from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 
 def hostile_bytes(rng: random.Random) -> bytes:
@@ -32,13 +33,17 @@ def strings(parts: list[bytes]) -> Strings:
 
 def main(folders: list[str]) -> None:
     rng = random.Random(2)
-    machine = Host("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-    gpu_encode.LONG = 300  # the host encoder of the fallback lane needs valid text: give it none
+    xp = FakeCupy(*SANITIZERS)
+    gpu._grown = lambda count: count  # memory of the exact size, so that a byte too far is seen
+    encoding = gpu.Gpu(gpu_passes.SOURCES, xp)
     for folder in folders:
-        encoder = gpu_encode.GpuEncoder(open_encoder(open_folder(Path(folder)), lane="reference"), machine)
+        host = open_encoder(open_folder(Path(folder)), lane="reference")
+        tables = gpu_encode.tables_of(host.folder)
         for count in (1, 1, 1, 2, 40, 400):
-            found = encoder.encode(strings([hostile_bytes(rng)[:299] for _ in range(count)]))
-            assert len(found.offsets) == count + 1
+            encoder = gpu_encode.GpuEncoder(host, encoding, tables, slots=64)
+            parts = [hostile_bytes(rng)[:299] for _ in range(count)]
+            assert len(encoder.encode(strings(parts)).offsets) == count + 1
+            assert encoder.by_host == 0  # the host encoder needs valid text: give it none
     print("clean")
 
 

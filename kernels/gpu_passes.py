@@ -1,0 +1,213 @@
+"""The exact encoder on a GPU, pass by pass: a batch of texts in device memory to ids in device memory.
+
+Split: bits for places where pieces surely begin (`heads`), walks from each to the next (`walk`), compaction to offsets.
+Look up: every piece of at most 15 bytes in the word table (`probe`), a merge for each distinct new one (`fill`), merges
+for what the table cannot hold (`merge_left`, `merge_long`). Write: counts, sums, ids (`settle`, `emit`, `edges`). The
+kernels are in `cuda/encode.cu`, what they do in `cuda/*.cuh`; scans between them are the array library's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dataforge.kernels.encoder_tables import LARGEST_ID
+from dataforge.kernels.gpu import Gpu
+
+SOURCES = ("common.cuh", "split.cuh", "bpe.cuh", "table.cuh", "passes.cuh", "encode.cu")
+SHORT = 64  # bytes of a piece that one thread merges (bpe.cuh)
+LONG = 16 << 10  # a text with a longer piece is refused
+SEGMENT = 64 << 10  # so is one with about so long a stretch without a sure beginning of a piece
+TILE = 4096  # passes.cuh
+SPARE = 32  # bytes behind the text that may be read (table.cuh)
+SLOTS = 1 << 21  # of the word table: 144 MiB; 256 MiB of text hold about 600,000 distinct pieces
+SLOT_WORDS = 8
+
+I64 = npt.NDArray[np.int64]
+
+
+class Refused(Exception):
+    """Texts that threads would take too long over: `rows` of the batch. Nothing else was done."""
+
+    def __init__(self, rows: I64) -> None:
+        super().__init__(f"{len(rows)} texts are not for the GPU")
+        self.rows = rows
+
+
+@dataclass(frozen=True)
+class Model:
+    """A tokenizer's tables on the device, and what the host must know of them."""
+
+    blob: Any
+    narrow: bool  # every id fits 16 bits
+
+    @classmethod
+    def of(cls, gpu: Gpu, blob: npt.NDArray[np.uint8]) -> Model:
+        header = blob[: 8 * (LARGEST_ID + 1)].view(np.int64)
+        with gpu.stream:
+            return cls(gpu.xp.asarray(blob), int(header[LARGEST_ID]) <= 0xFFFF)
+
+
+class WordTable:
+    """Pieces and their ids, kept from batch to batch and emptied before a batch when half full."""
+
+    def __init__(self, gpu: Gpu, capacity: int = SLOTS) -> None:
+        with gpu.stream:
+            self.slots = gpu.xp.zeros(capacity * SLOT_WORDS, np.uint64)
+            self.claims = gpu.xp.zeros(capacity, np.uint64)
+        self.capacity, self.used, self._open = capacity, 0, False
+
+    def open(self) -> None:
+        """Before a batch claims slots. One that failed between claiming and filling leaves nothing behind."""
+        if self._open or 2 * self.used > self.capacity:
+            self.slots.fill(0)
+            self.claims.fill(0)
+            self.used = 0
+        self._open = True
+
+    def close(self, filled: int) -> None:
+        """Every claimed slot is filled."""
+        self.used += filled
+        self._open = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts on the device, one behind another; `offsets` from 0 to `size`, there and here. No Batch is empty."""
+
+    text: Any  # uint8, 8-byte aligned, SPARE bytes behind it
+    offsets: Any  # int64[n + 1]
+    host_offsets: I64
+
+    @property
+    def size(self) -> int:
+        return int(self.host_offsets[-1])
+
+    @property
+    def words(self) -> int:
+        """32-bit words that hold a bit for each byte."""
+        return -(-self.size // 32)
+
+    def __len__(self) -> int:
+        return len(self.host_offsets) - 1
+
+
+@dataclass(frozen=True)
+class Pieces:
+    firsts: Any  # a bit for each first byte of a text
+    starts: Any  # a bit for each first byte of a piece
+    before: Any  # int64[words]: pieces that begin in the words up to this one
+    begins: Any  # uint32[count + 1]
+    count: int
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """In device memory."""
+
+    offsets: Any  # int64[n + 1]
+    ids: Any  # uint16 or int32
+
+
+def encode_batch(gpu: Gpu, model: Model, table: WordTable, batch: Batch) -> Encoded:
+    """Ids of a batch of at least one byte, on the computing stream. Raises Refused."""
+    pieces = split(gpu, model, batch)
+    where, counts, left = look_up(gpu, model, table, batch, pieces)
+    xp, count = gpu.xp, pieces.count
+    gpu.launch("settle", count, where, table.slots, left.counts, counts)
+    ends = xp.cumsum(counts, dtype=np.int64)
+    ids = xp.empty(int(ends[-1]), np.uint16 if model.narrow else np.int32)
+    written = (left.rooms, left.scratch, counts, ends, np.int64(model.narrow), ids)
+    gpu.launch("emit", count, where, table.slots, *written)
+    edges = xp.empty(len(batch) + 1, np.int64)
+    sizes = (batch.offsets, np.int64(batch.size), pieces.starts, pieces.before, ends, np.int64(count))
+    gpu.launch("edges", len(batch) + 1, *sizes, edges)
+    return Encoded(edges, ids)
+
+
+def split(gpu: Gpu, model: Model, batch: Batch) -> Pieces:
+    """Where pieces begin. Raises Refused."""
+    xp, words = gpu.xp, batch.words
+    tiles = -(-words // (TILE // 32))
+    firsts = xp.zeros(words, np.uint32)
+    gpu.launch("firsts", len(batch), batch.offsets, firsts)
+    heads = xp.zeros(tiles * (TILE // 32), np.uint32)
+    gpu.launch("heads", words, model.blob, batch.text, np.int64(batch.size), firsts, heads)
+    _refuse_long_segments(batch, heads.reshape(tiles, -1).any(axis=1).get())
+    starts = heads.copy()
+    rows = np.searchsorted(batch.host_offsets, np.arange(tiles + 1) * TILE, side="right") - 1
+    tile_rows = xp.asarray(np.minimum(rows, len(batch) - 1).astype(np.int32))
+    gpu.launch("walk", words, model.blob, batch.text, batch.offsets, tile_rows, heads, starts)
+    tally = xp.empty(words, np.int32)
+    gpu.launch("tally", words, starts, tally)
+    before = xp.cumsum(tally, dtype=np.int64)
+    count = int(before[-1])
+    begins = xp.empty(count + 1, np.uint32)
+    gpu.launch("begins", words, starts, before, begins)
+    begins[count:] = batch.size
+    _refuse_long_pieces(batch, xp, begins)
+    return Pieces(firsts, starts, before, begins, count)
+
+
+def _refuse_long_segments(batch: Batch, has_head: npt.NDArray[np.bool_]) -> None:
+    """By tiles without a head: a text begins with one, so each run of them lies in one text."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], has_head, [True]])))
+    begins, ends = edges[::2], edges[1::2]
+    long = begins[(ends - begins) * TILE >= SEGMENT]
+    if len(long):
+        raise Refused(np.unique(np.searchsorted(batch.host_offsets, long * TILE, side="right") - 1))
+
+
+def _refuse_long_pieces(batch: Batch, xp: Any, begins: Any) -> None:
+    sizes = begins[1:] - begins[:-1]
+    if int(sizes.max()) > LONG:
+        places = begins[xp.flatnonzero(sizes > LONG)].get().astype(np.int64)
+        raise Refused(np.unique(np.searchsorted(batch.host_offsets, places, side="right") - 1))
+
+
+@dataclass(frozen=True)
+class Left:
+    """Ids of pieces that are not in the table: those of number k from rooms[k] of `scratch`, counts[k] of them."""
+
+    rooms: Any
+    scratch: Any
+    counts: Any
+
+
+def look_up(gpu: Gpu, model: Model, table: WordTable, batch: Batch, pieces: Pieces) -> tuple[Any, Any, Left]:
+    """Where the ids of each piece are, their number where it is known, and those that the table does not have."""
+    xp, count = gpu.xp, pieces.count
+    where, counts, left = xp.empty(count, np.uint32), xp.empty(count, np.int32), xp.empty(count, np.uint32)
+    fresh, lists = xp.empty(min(count, table.capacity), np.uint32), xp.zeros(2, np.uint32)
+    table.open()
+    mask = np.uint64(table.capacity - 1)
+    texts = (model.blob, batch.text, pieces.begins, pieces.firsts)
+    gpu.launch("probe", count, *texts, table.slots, table.claims, mask, where, counts, fresh, left, lists)
+    filled, others = (int(number) for number in lists.get())
+    gpu.launch("fill", filled, model.blob, batch.text, table.claims, fresh, table.slots)
+    table.close(filled)
+    return where, counts, _merged(gpu, texts, left[:others])
+
+
+def _merged(gpu: Gpu, texts: tuple[Any, ...], left: Any) -> Left:
+    xp, count = gpu.xp, len(left)
+    if count == 0:
+        return Left(xp.zeros(1, np.int64), xp.zeros(1, np.int32), xp.zeros(1, np.int32))
+    begins = texts[2]
+    piece = left.astype(np.int64)
+    sizes = (begins[piece + 1] - begins[piece]).astype(np.int64) + 1  # a byte is an id at most, and the prefix
+    ends = xp.cumsum(sizes, dtype=np.int64)
+    rooms, scratch, counts = ends - sizes, xp.empty(int(ends[-1]), np.int32), xp.empty(count, np.int32)
+    gpu.launch("merge_left", count, *texts, left, rooms, scratch, counts)
+    which = xp.flatnonzero(sizes > SHORT + 1)
+    if len(which):
+        nodes = 4 * sizes[which]
+        places = xp.cumsum(nodes, dtype=np.int64)
+        memory = xp.empty(int(places[-1]), np.int32)
+        begun = (which, places - nodes, memory)
+        shape = (*texts[2:], left, rooms, scratch, counts)
+        gpu.launch("merge_long", len(which), *texts[:2], *begun, *shape, blocks=True)
+    return Left(rooms, scratch, counts)
