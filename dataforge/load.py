@@ -12,7 +12,7 @@ from typing import Any
 
 from dataforge.commit import file_sha256
 from dataforge.errors import ConfigError, InputError, VerifyError
-from dataforge.version_bytes import read_manifest
+from dataforge.version_bytes import read_manifest, refuse_wildcards
 
 
 def load(
@@ -28,12 +28,13 @@ def load(
 
     With `rank` and `world_size` each rank gets its share: whole shards when their number divides, as it does for 1,
     2, 4 and 8 ranks of a large split. `verify` compares the sha256 of the files of this config and of the tokenizer
-    first. Raises InputError for a folder that is no published version, ConfigError for an unknown config or split,
-    VerifyError.
+    first. Raises InputError for a folder that is no published version, ConfigError for an unknown config or split or
+    a path that `datasets` misreads, VerifyError.
     """
     folder = Path(path)
     if not (folder / "dataset_manifest.json").is_file():
         raise InputError("not a published version", file=str(folder), hint="name the folder that holds README.md")
+    refuse_wildcards(folder, "move or rename the folder")
     _check_ranks(rank, world_size, split)
     manifest = read_manifest(folder)
     config = _known("config", config or manifest["default"], [e["config"] for e in manifest["configs"]])

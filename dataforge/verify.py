@@ -20,18 +20,20 @@ import pyarrow.parquet as pq
 
 from dataforge.commit import file_sha256
 from dataforge.errors import InputError, VerifyError
-from dataforge.version_bytes import CHECKSUMS, MANIFEST, check_bytes, differs, read_manifest
+from dataforge.version_bytes import CHECKSUMS, MANIFEST, check_bytes, differs, read_manifest, refuse_wildcards
 from dataforge.version_splits import check_splits
 
 
 def verify(out: Path) -> dict[str, Any]:
     """What was checked and counted. Raises VerifyError (exit 7) naming the first thing that is off and how many more.
 
-    The error's `problems` holds them all. Raises InputError when `out` is no published version.
+    The error's `problems` holds them all. Raises InputError when `out` is no published version, ConfigError when its path
+    is one that `datasets` misreads.
     """
     out = Path(out)
     if not out.is_dir() or not ((out / MANIFEST).exists() or (out / CHECKSUMS).exists()):
         raise InputError("not a published version", file=str(out), hint="name the folder that holds README.md")
+    refuse_wildcards(out, "move or rename the folder: it would not load from here")
     problems = check_bytes(out)
     if not problems:  # what does not have its bytes is not worth reading
         manifest = read_manifest(out)

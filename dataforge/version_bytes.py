@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
 from dataforge.commit import file_sha256
-from dataforge.errors import DataforgeError, VerifyError, VersionError, escape
+from dataforge.errors import ConfigError, DataforgeError, VerifyError, VersionError, escape
 
 MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
+
+
+def refuse_wildcards(folder: Path, hint: str) -> None:
+    """Raises ConfigError for a path with `*`, `?` or `[`: `datasets` takes these for wildcards and finds no file."""
+    if has_magic(str(folder.absolute())):
+        raise ConfigError("the path holds `*`, `?` or `[`, which loaders take for wildcards", file=str(folder), hint=hint)
 
 
 def read_manifest(out: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ def init(
     from dataforge.flows.init import write_config
 
     made = write_config(folder, input, name=name)
-    text = "\n".join([f"wrote {made['config']}", *made["notes"], f"next: dataforge run {made['config']}"])
+    text = "\n".join([f"wrote {made['config']}", *made["notes"], f"next: dataforge run {shlex.quote(str(made['config']))}"])
     respond({"schema": 1, **made}, text, as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dataforge.commit import file_sha256
 from dataforge.errors import ConfigError, InputError, LockedError, VerifyError
+from dataforge.version_bytes import check_bytes, read_manifest, refuse_wildcards
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _SPLIT_WORDS = {"train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"}
@@ -30,8 +31,9 @@ def check_names(name: str, version: str) -> None:
 
 
 def check_out(out: Path, name: str) -> None:
-    """Raises ConfigError if the output folder or the dataset's folder in it is a link, a file or not writable. Makes
-    them where they are missing."""
+    """Raises ConfigError if the output folder or the dataset's folder in it is a link, a file, not writable or one that
+    loaders misread. Makes them where they are missing."""
+    refuse_wildcards(out, "name another folder by `out:`")
     for folder, key in ((out, "out"), (out / name, "name")):
         try:
             if folder.is_symlink():
@@ -75,8 +77,7 @@ def tokenizer_sha256(folder: Path | None) -> str | None:
 
 
 def check_same(final: Path, digest: str) -> None:
-    from dataforge.version_bytes import check_bytes, read_manifest
-
+    """Raises ConfigError if the version is there with other content, VerifyError if it is there and damaged."""
     if read_manifest(final).get("build") != digest:
         raise ConfigError(
             f"version {final.name} exists with other content",

@@ -10,6 +10,7 @@ import pytest
 from dataforge.errors import ConfigError, InputError, VerifyError
 from dataforge.load import load
 from dataforge.operators.publish import Publish
+from dataforge.verify import verify
 from tests.dataforge.test_publish import published
 
 
@@ -90,3 +91,12 @@ def test_ranks_that_make_no_sense_are_refused(
 def test_what_is_no_version_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         load(tmp_path)
+
+
+def test_a_path_that_datasets_takes_for_a_pattern_is_told(version: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(version, tmp_path / "my [data]" / "1.0"))
+    for ask in (load, verify):
+        with pytest.raises(ConfigError, match="take for wildcards"):
+            ask(copy)
+    with pytest.raises(ConfigError, match="take for wildcards"):
+        published(tmp_path / "any?thing")
