@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from dataforge.errors import ConfigError
 from dataforge.flows.config import Config
 from dataforge.flows.config_filters import TextModelConfig
 from dataforge.operator import Operator
@@ -204,15 +205,23 @@ RAW_USER_ID = re.compile(r"[UW][A-Z0-9]+")
 
 
 def instruct(config: Config, sources: Sequence[Operator]) -> Instruct:
-    """Raw user ids of persona and team become pseudonyms here, so that no manifest ever holds them."""
+    """Raw user ids of persona and team become pseudonyms here, so that no manifest ever holds them.
 
-    def shown(user: str) -> str:
-        known = (source.pseudonym(user) for source in sources if isinstance(source, SlackSource))
-        return next(known, user) if RAW_USER_ID.fullmatch(user) else user
+    Raises ConfigError for an id that no list of members holds, where there is one.
+    """
+    slack = [source for source in sources if isinstance(source, SlackSource)]
+
+    def shown(user: str, key: str) -> str:
+        people = [source.people() for source in slack] if RAW_USER_ID.fullmatch(user) else []
+        if not people:
+            return user
+        if all(them.members and them.unknown(user) for them in people):
+            raise ConfigError("no list of members holds this id", key=key, hint="a member's profile shows it: U…")
+        return next((them for them in people if not them.unknown(user)), people[0]).pseudonym(user)
 
     chosen = config.instruct.model_dump()
-    chosen |= {"persona": shown(config.instruct.persona), "team": tuple(map(shown, config.instruct.team))}
-    return Instruct(**chosen)
+    team = tuple(shown(user, "instruct.team") for user in config.instruct.team)
+    return Instruct(**chosen | {"persona": shown(config.instruct.persona, "instruct.persona"), "team": team})
 
 
 def tokenizer(config: Config, *, tables: int) -> Operator:

@@ -46,7 +46,7 @@ class Instruct(Map):
     team: tuple[str, ...] = ()  # only answers of these people; their turns are the assistant's
     consent: str = ""
     contract: ClassVar[Contract] = Contract.DERIVED
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:
@@ -101,7 +101,8 @@ class Instruct(Map):
                 reasons.append("unanswered")
         if pairs:
             return pairs, ""
-        return [], min(reasons, key=lambda r: (r == "unanswered", reasons.index(r)), default="no_question")
+        nothing = "persona_silent" if self.persona else "no_question"
+        return [], min(reasons, key=lambda r: (r == "unanswered", reasons.index(r)), default=nothing)
 
     def _candidates(self, turns: list[Turn]) -> Iterator[tuple[int, list[list[int]]]]:
         """Per question: for each other person who spoke before the next question, the places of their turns."""
@@ -142,12 +143,7 @@ class Instruct(Map):
         reason = reason_against(text, self.min_words)
         if not reason and not self.persona:
             reason = reason_unhelpful(text, self.min_words)
-        if (
-            not reason
-            and self.persona
-            and self.expressives == "drop"
-            and all(t["act"] == "expressives" for t in answer)
-        ):
+        if not reason and self.persona and self.expressives == "drop" and all(t["act"] == "expressives" for t in answer):
             reason = "expressive"
         if not reason and self.require_resolved and not any(turn["resolved"] for turn in answer):
             reason = "unresolved"
@@ -174,9 +170,7 @@ class Instruct(Map):
         assistants = set(self.team) | {answer[0]["user"]}
         message_ids = [i for turn in used for i in turn["message_ids"]]
         return {
-            "id": row_id(
-                conversation["source"], f"instruct/{question['message_ids'][0]}/{answer[0]['message_ids'][0]}"
-            ),
+            "id": row_id(conversation["source"], f"instruct/{question['message_ids'][0]}/{answer[0]['message_ids'][0]}"),
             "parents": [conversation["id"]],
             "source": conversation["source"],
             "conversation": conversation["id"],

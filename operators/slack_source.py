@@ -63,10 +63,6 @@ class SlackSource(Source):
     def people(self) -> People:
         raise NotImplementedError
 
-    def pseudonym(self, user: str) -> str:
-        """Of a user id, for settings that name a person: `"U123"` -> `"user_k3f…"`."""
-        return self.people().pseudonym(user)
-
     def _reader(self, people: People, channels: Channels) -> MessageReader:
         from dataforge.operators.secrets import mask_secrets
 

@@ -173,7 +173,7 @@ def test_handles_made_of_a_name_are_hidden_even_in_code_and_plain_words_are_not(
     ]
     rows = [message(text="```/home/zvantongeren/ deploy Zelda``` deploy for Zelda, @deploy")]
     source = export(tmp_path, {"users.json": users, "channels.json": CHANNELS, "general/2024-01-01.json": rows})
-    zelda, will = source.pseudonym("U1"), source.pseudonym("U2")
+    zelda, will = map(source.people().pseudonym, ("U1", "U2"))
     assert read(source).texts == [f"```\n/home/{zelda}/ deploy Zelda\n```\ndeploy for {zelda}, @{will}"]
 
 
