@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from dataforge.identity import part_of, row_id, row_ids
 from dataforge.operator import Contract, Keyed, Rows
 from dataforge.operators.slack_disentangle import disentangle
-from dataforge.operators.slack_evidence import Said
+from dataforge.operators.slack_evidence import Said, is_question
 from dataforge.schemas.conversation import CONVERSATION
 from dataforge.schemas.verdict import DROPPED
 
@@ -47,7 +47,7 @@ class Conversations(Keyed):
     part (some 300 bytes a message of 100 characters; all of a channel lie in one), objects of a few thousand messages.
     """
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     parts: int
     gap_s: int = 900
@@ -206,7 +206,7 @@ def _turns(m: Messages, ats: list[int], merge_s: int) -> list[dict[str, Any]]:
             answer["resolved"] = True
             if thanks:
                 continue
-        if m.act[at] in ASKING or m.text[at].endswith("?"):
+        if m.act[at] in ASKING or is_question(m.act[at], m.text[at]):
             askers.add(user)
         if turns and turns[-1]["user"] == user and m.ts_us[at] - last_us <= merge_s * 1_000_000:
             _extend(turns[-1], m, at)

@@ -21,6 +21,7 @@ from dataforge.identity import row_id
 from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.instruct_answer import reason_against, reason_unhelpful
 from dataforge.operators.instruct_render import TEMPLATES, chat, fitting, render, spoken
+from dataforge.operators.slack_evidence import is_question
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.verdict import DROPPED
 
@@ -114,7 +115,8 @@ class Instruct(Map):
             by_user: dict[str, list[int]] = {}
             for at in range(asked + 1, end):
                 turn = turns[at]
-                if turn["user"] != turns[asked]["user"] and not _is_question(turn) and self._may_answer(turn):
+                asks_back = is_question(turn["act"], turn["text"])
+                if turn["user"] != turns[asked]["user"] and not asks_back and self._may_answer(turn):
                     by_user.setdefault(turn["user"], []).append(at)
             yield asked, list(by_user.values())
 
@@ -188,11 +190,6 @@ class Instruct(Map):
         }
 
 
-def _is_question(turn: Turn) -> bool:
-    """By its act, or by its end: the tagger may take "…, what can I do?" for another act."""
-    return bool(turn["act"] == "questions" or turn["text"].endswith("?"))
-
-
 def _asks(turns: list[Turn]) -> list[int]:
     """Places of the turns that ask. While a question of A is open, B's "try this" is an answer to it, and B's "which
     version?" a clarification; only A, or anybody after an answer, asks anew.
@@ -203,12 +200,12 @@ def _asks(turns: list[Turn]) -> list[int]:
         if turn["is_bot"]:
             continue
         other = asker not in ("", turn["user"])
-        is_question = _is_question(turn)
-        asking = is_question or turn["act"] == "directives"
-        if asking and not (other and (not is_question or not answered)):
+        asks = is_question(turn["act"], turn["text"])
+        asking = asks or turn["act"] == "directives"
+        if asking and not (other and (not asks or not answered)):
             found.append(at)
             asker, answered = turn["user"], False
-        elif other and not is_question:
+        elif other and not asks:
             answered = True
     return found
 

@@ -25,6 +25,9 @@ GOES_ON = re.compile(
 )
 THANKS = re.compile(r"(?:@\S+\s+)?(?:thanks?|thx|ty|cheers|perfect|great|awesome|danke|merci)\b", re.I)
 PLEA = re.compile(r"(?:please|pls|help|can|could|would|hi|hello|hey|@(?:here|channel|everyone))\b", re.I)
+ANYONE = re.compile(  # asks all who read, whatever follows: "Can anyone look at this? The build is red."
+    r"[^.!?\n]{0,80}\b(?:any(?:one|body)|some(?:one|body)|jemand|quelqu.un|alguien)\b[^.!?\n]{0,80}\?", re.I
+)
 LAST = 6  # messages of a conversation that a new one is compared with
 SHORT = 20  # characters
 AGES_S = (15, 45, 120, 300, 900, 1800)
@@ -49,7 +52,12 @@ def asks(act: str, text: str) -> bool:
 
     A directive wants one only if it pleads: "try this" is advice, mostly an answer itself.
     """
-    return act == "questions" or text.endswith("?") or (act == "directives" and bool(PLEA.match(text)))
+    return is_question(act, text) or (act == "directives" and bool(PLEA.match(text)))
+
+
+def is_question(act: str, text: str) -> bool:
+    """By its act, by its end, or because it asks anyone: "Have you tried X? That helped" stays an answer."""
+    return act == "questions" or text.endswith("?") or bool(ANYONE.match(text))
 
 
 def words_of(text: str) -> frozenset[str]:

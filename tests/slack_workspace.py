@@ -54,7 +54,17 @@ QUESTIONS = (
     "Could somebody look at this? {q}",
     "Hi all, {q}. Any ideas?",
 )
-ANSWERS = ("You can {a}.", "{a}", "We had that last week: {a}.", "Try this: {a}.", "I think you should {a}.")
+ANSWERS = ("Easy: {a}.", "{a}", "We had that last week: {a}.", "Try this: {a}.", "As far as I know {a}.")
+STATUS = (
+    "looking into it",
+    "On it, give me five minutes",
+    "let me ask the team",
+    "will check and get back to you",
+    "ich schaue mir das gleich an",
+    "je regarde ça tout de suite",
+    "lo miro y te digo",
+    "hm, never seen that before",
+)
 THANKS = ("thanks!", "Thank you, that worked", "perfect, thx :pray:", "danke!")
 CHATTER = (
     "lunch at noon?",
@@ -171,8 +181,10 @@ class Workspace:
         kind = self._rng.random()
         if kind < 0.45:
             return self._thread(at, channel)
-        if kind < 0.7:
+        if kind < 0.63:
             return self._talk(at)
+        if kind < 0.7:  # two at once, in no order
+            return [*self._talk(at), *self._talk(at + self._rng.randint(5, 200))]
         if kind < 0.82:
             return [self._message(at, self._person(), self._rng.choice(CHATTER))]
         if kind < 0.9:
@@ -207,6 +219,10 @@ class Workspace:
         if self._rng.random() < 0.3:
             replies.insert(0, (helper, "Which version do you have?"))
             replies.insert(1, (asker, f"version 3.{self._rng.randrange(20)}"))
+        if self._rng.random() < 0.15:
+            replies.insert(0, (self._rng.choice((helper, other)), self._rng.choice(STATUS)))
+        if self._rng.random() < 0.05:
+            replies = [(helper, self._rng.choice(STATUS))]
         if self._rng.random() < 0.2:
             replies.append(
                 (other, self._rng.choice(("+1", "see DM", "https://wiki.corp.test/page?t=xoxe-1-2", "same here")))

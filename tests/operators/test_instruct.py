@@ -104,6 +104,15 @@ def test_advice_is_an_answer_and_no_question():
     assert [row["output"] for row in pairs(*rows)[0]] == ["please clear the cache with make"]
 
 
+@pytest.mark.parametrize(
+    "plea",
+    ["Could somebody look at this? My login fails.", "Kann das jemand ansehen? Es ist rot.", "quelqu'un sait ? C'est rouge"],
+)
+def test_who_asks_anyone_gives_no_answer_whatever_follows(plea):
+    second = ("bob", plea)
+    assert pairs(*thread(QUESTION, second)) == ([], ["unanswered"])
+
+
 def test_mentions_at_the_beginning_are_not_learnt():
     rows = thread(QUESTION, ("bob", "@user_abcdefghij: it is the cache of @user_abcdefghik"))
     assert pairs(*rows)[0][0]["output"] == "it is the cache of @user_abcdefghik"
