@@ -55,6 +55,7 @@ def _entry(step: str, account: Account) -> dict[str, Any]:
         "dropped": dict(sorted(account.dropped.items(), key=lambda item: (-item[1], item[0]))),
         "quarantined": account.quarantined,
         **({"removed": removed} if removed else {}),
+        **({"edited": edited} if (edited := account.notes.get("edited", 0)) else {}),
     }
 
 
@@ -78,6 +79,7 @@ def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) 
         dropped = sum(e["dropped"].values())
         told = [f"{reason} {count:,}" for reason, count in e["dropped"].items()]
         told += [removed_text(what, counts) for what, counts in e.get("removed", {}).items()]
+        told += [f"edited by people {e['edited']:,}"] if "edited" in e else []
         reasons = ", ".join(told)
         rows.append((e["step"], *(f"{n:,}" for n in (e["in"], e["out"], dropped, e["quarantined"])), reasons))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
@@ -97,5 +99,6 @@ def removed_text(what: str, counts: Mapping[str, int]) -> str:
 
 
 def changes(entry: dict[str, Any]) -> bool:
-    """True where a step changed the number of rows, left any out or cut pieces out of texts."""
-    return bool(entry["in"] != entry["out"] or entry["dropped"] or entry["quarantined"] or entry.get("removed"))
+    """True where a step changed the number of rows, left any out, or changed texts."""
+    told = entry["dropped"] or entry["quarantined"] or {"removed", "edited"} & set(entry)
+    return bool(entry["in"] != entry["out"] or told)

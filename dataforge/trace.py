@@ -40,7 +40,7 @@ TOLD = {
         "keep",
         "reason",
     ),
-    *("act", "form", "act_by", "act_ambiguity"),
+    *("act", "form", "act_by", "act_ambiguity", "reviewed"),
     *("label", "decided_by", "channel_kind", "subtype", "text_source", "conversation", "kind"),
     *("text_hash", "rewrites", "script", "suggestion", "suggestion_by", "stratum", "share", "labels", "error_category"),
 }

@@ -44,6 +44,19 @@ class AuditConfig(Section):
     """JSONL of id, label (right, wrong), annotator: imported after seeding, closes the audit."""
 
 
+class PairReviewConfig(Section):
+    """People look at random instruct pairs: what they edit is published as they wrote it, what is unfit is dropped."""
+
+    enabled: bool = False
+    """Stop (exit code 5) until a batch of pairs is closed."""
+    rows: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """Pairs, drawn at random; all where there are fewer."""
+    need: Annotated[int, Field(ge=1, le=20)] = 1
+    """Answers per pair, of different people (1 to 20). Who edit differently leave it to a lead."""
+    answers: str | None = None
+    """JSONL of id, label (fit, unfit), annotator and optionally instruct {instruction, input, output}: closes the batch."""
+
+
 class ReviewConfig(Section):
     """The labeling step."""
 
@@ -69,6 +82,8 @@ class ReviewConfig(Section):
     """Alpha below `min_alpha`: stop before publishing, exit code 4."""
     retrain: bool = False
     """Train the tagger anew on the labels; used where it is at least as right as before on labels it did not see."""
+    pairs: PairReviewConfig = PairReviewConfig()
+    """Random training pairs, approved, edited or rejected by people."""
     audit: AuditConfig = AuditConfig()
     """Random drops of each filter, judged by people."""
     database: str | None = None

@@ -161,6 +161,11 @@ def labels(config: Config) -> Labels:
     )
 
 
+def pair_labels(config: Config) -> Labels:
+    pairs = config.review.pairs
+    return Labels(title=f"{config.name} instruct pairs", kind="instruct", need=pairs.need, **_queue(config, pairs.answers))
+
+
 def audit_labels(config: Config) -> Labels:
     audit = config.review.audit
     return Labels(title=f"{config.name} dropped rows", kind="dropped", need=audit.need, **_queue(config, audit.answers))

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.leaks import held_out_apart
-from dataforge.flows.parameters import gold, instruct, labels, pii, retrain, sample, tagger, treatment
+from dataforge.flows.parameters import gold, instruct, labels, pair_labels, pii, retrain, sample, tagger, treatment
 from dataforge.operators.acts_retrained import RetaggedActs, Taught
 from dataforge.operators.annotated import Annotated
 from dataforge.operators.conversations import Conversations
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.neighbours import Neighbours
+from dataforge.operators.pairs_review import PairSample, ReviewedPairs
 from dataforge.operators.sample import Candidates
 from dataforge.operators.select import Hashed, Mask, SelectPairs, WithActs
 from dataforge.operators.split import SplitByCluster
@@ -74,4 +75,14 @@ def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: 
     twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     selected = Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
-    return held_out_apart(selected, config, parts=parts, prefix="instruct")
+    return held_out_apart(_looked_at(selected, config, parts), config, parts=parts, prefix="instruct")
+
+
+def _looked_at(selected: Step, config: Config, parts: int) -> Step:
+    """People see pairs that would be published; their edits then pass what is held out from training."""
+    if not config.review.pairs.enabled:
+        return selected
+    sampled = Step("review/pairs-sample", PairSample(config.review.pairs.rows), (selected,))
+    closed = Step("review/pairs-closed", pair_labels(config), (sampled,))
+    said = Step("review/pairs", ByKey(parts), (closed,))
+    return Step("instruct/reviewed", ReviewedPairs(config.instruct.template), (selected, said))

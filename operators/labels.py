@@ -90,7 +90,7 @@ class Labels(Source):
             raise InputError("the answers file cannot be read", file=self.answers, key=self._answers_key()) from None
 
     def _answers_key(self) -> str:
-        return "review.audit.answers" if self.kind == "dropped" else "review.answers"
+        return {"dropped": "review.audit.answers", "instruct": "review.pairs.answers"}.get(self.kind, "review.answers")
 
     def _import(self, database: Database, batch_id: int) -> None:
         from dataforge.review.answers import Batch, import_answers, read_answers

@@ -222,14 +222,14 @@ def _undecided(tables: Sequence[Table]) -> list[dict[str, Any]]:
     """Answers to rows of acts on which people did not agree: they have no label, but count for agreement."""
     found = []
     for table in counts.having(tables, "label", "answers", "decided_by"):
-        if table.manifest["contract"] == "source" and table.manifest["operator"].get("kind") != "dropped":
+        if table.manifest["contract"] == "source" and table.manifest["operator"].get("kind") == "act":
             found += table.to_table(kind="dropped").to_pylist()
     return [{"answers": json.loads(row["detail"] or "[]"), "decided_by": row["reason"]} for row in found]
 
 
 def review_facts(tables: Sequence[Table]) -> dict[str, Any] | None:
     """What people decided and how far they agreed, and how right the tagger was. Names are the queue's pseudonyms."""
-    rows = [row for row in _answered(tables) if row["kind"] != "dropped"]
+    rows = [row for row in _answered(tables) if row["kind"] == "act"]
     undecided = _undecided(tables)
     if not rows and not undecided:
         return None

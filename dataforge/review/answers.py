@@ -22,7 +22,7 @@ from dataforge.review.database import Database
 from dataforge.review.decisions import Decision, store_decisions
 from dataforge.review.label_sets import LabelSet
 from dataforge.review.problems import Conflict
-from dataforge.review.queue import COUNTED
+from dataforge.review.queue import COUNTED, is_triple
 
 LINE_LIMIT = 1 << 20
 RESERVED = {"unsure": "unsure", "reject": "reject", "flag": "flag"}
@@ -58,7 +58,7 @@ class Batch:
 
 
 def read_answers(path: Path, label_set: LabelSet) -> Iterator[Given]:
-    """JSONL with `id`, `label` (stored or shown name, a list, or unsure/reject) and `annotator`."""
+    """JSONL: `id`, `label` (stored or shown name, a list, or unsure/reject), `annotator`; `instruct`, an edited triple."""
     try:
         raw = path.read_bytes()
     except OSError:
@@ -86,6 +86,9 @@ def _given(record: dict[str, Any], label_set: LabelSet, path: Path, number: int)
         raise SchemaError("`annotator` is a name of 1 to 100 characters", file=str(path), row=number)
     if len(words) == 1 and words[0] in RESERVED:
         return Given(record["id"], annotator, RESERVED[words[0]], (), number)
+    instruct = record.get("instruct")
+    if instruct is not None and not is_triple(instruct):
+        raise SchemaError("`instruct` has the texts instruction, input and output", file=str(path), row=number)
     labels = tuple(label_set.stored_name(word) if isinstance(word, str) else None for word in words)
     if None in labels or not labels:
         wrong = escape(words[labels.index(None)] if labels else "", 40)
@@ -95,7 +98,7 @@ def _given(record: dict[str, Any], label_set: LabelSet, path: Path, number: int)
             row=number,
             hint=f"use one of {', '.join(label_set.names)}, unsure or reject",
         )
-    return Given(record["id"], annotator, "label", tuple(str(x) for x in labels), number)
+    return Given(record["id"], annotator, "label", tuple(str(x) for x in labels), number, instruct=instruct)
 
 
 def import_answers(database: Database, batch_id: int, batch: Batch, *, file: str = "") -> Imported:

@@ -163,8 +163,13 @@ def check(answer: Answer, label_set: LabelSet, allow_multi: bool) -> None:
         check_triple(answer.instruct)
 
 
+def is_triple(value: Any) -> bool:
+    texts = isinstance(value, dict) and set(value) == set(TRIPLE) and all(isinstance(x, str) for x in value.values())
+    return texts and len("".join(value.values())) <= TRIPLE_LIMIT
+
+
 def check_triple(triple: dict[str, str]) -> None:
-    if set(triple) != set(TRIPLE) or len("".join(triple.values())) > TRIPLE_LIMIT:
+    if not is_triple(triple):
         raise Invalid("an edited triple has the texts instruction, input and output, and nothing else")
 
 

@@ -160,3 +160,42 @@ def test_own_rows_are_masked_before_people_see_them(tmp_path: Path, capsys: pyte
     assert main([*command, "--title", "which answer"]) == 0
     assert "which answer  preference  open   0 of 1" in capsys.readouterr().out
     assert b"kai@" not in (tmp_path / "c" / "store" / "review.sqlite").read_bytes()
+
+
+@pytest.mark.slow
+def test_edited_pairs_come_back_into_the_waiting_run_and_are_published(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataforge.load import load
+    from dataforge.review.closing import close
+    from dataforge.review.database import open_database
+    from dataforge.review.export import export_sha256
+    from dataforge.review.leases import claim
+    from dataforge.review.queue import Answer, submit
+    from tests.review.invented import make_people
+
+    config = copy_demo(tmp_path / "demo", review="{pairs: {enabled: true, rows: 3}}")
+    code, document, _ = run(config, capsys)
+    assert code == 5 and document["error"]["what"] == "demo instruct pairs: 0 of 3 labelled"
+    database = open_database(next((tmp_path / "demo").rglob("review.sqlite")))
+    people = make_people(database)
+    edited, fit, unfit = claim(database, 1, people["ana"], 3).item_ids
+    with database.read() as c:
+        found = c.exec_driver_sql("select id, row_id, instruct_json from item").all()
+    rows = {item: (row, json.loads(triple)) for item, row, triple in found}
+    new = rows[edited][1] | {"output": "An answer that a person wrote."}
+    submit(database, edited, people["ana"], Answer("key-number-1", labels=("fit",), instruct=new))
+    submit(database, fit, people["ana"], Answer("key-number-2", labels=("fit",)))
+    submit(database, unfit, people["ana"], Answer("key-number-3", labels=("unfit",)))
+    close(database, 1, people["lea"], digest=export_sha256)
+    database.dispose()
+    code, document, _ = run(config, capsys)
+    assert code == 0
+    published = {row["id"]: row for split in load(document["out"], "instruct").values() for row in split}
+    assert {name: published[rows[edited][0]][name] for name in new} == new
+    assert new["output"] in published[rows[edited][0]]["text"] and rows[unfit][0] not in published
+    (entry,) = [e for e in document["funnel"] if e["step"] == "instruct/reviewed"]
+    assert (entry["edited"], entry["dropped"]) == (1, {"rejected_in_review": 1})
+    assert main(["trace", str(config), rows[edited][0], "--json"]) == 0
+    assert '"reviewed": "edited"' in capsys.readouterr().out
+    assert main(["verify", document["out"]]) == 0

@@ -1,0 +1,161 @@
+"""People look at a few training pairs: PairSample draws them, ReviewedPairs brings back what they said.
+
+    PairSample     Fold        of the selected pairs the `rows` with the smallest lots, as questions of the review queue
+    ReviewedPairs  Map SUBSET  a pair that people edited is theirs from here on; one that they found unfit is dropped
+
+Ids stay. Personal data that an edit brings in is masked. `reviewed` says edited or fit, and is null for pairs that nobody
+was asked about or did not agree on; `meta` carries it into the published rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataforge.operator import Contract, Fold, Map, Rows
+from dataforge.operators.instruct_render import chat, render
+from dataforge.operators.pii import FindPii
+from dataforge.operators.sample import lots
+from dataforge.operators.treatment import Treatment
+from dataforge.schemas.label import TRIPLE
+from dataforge.schemas.verdict import DROPPED
+
+NAMES = ("instruction", "input", "output")
+QUESTION = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),  # what was asked: the pair's own instruction
+        pa.field("instruct", TRIPLE, nullable=False),
+        pa.field("priority", pa.int32(), nullable=False),
+        pa.field("random", pa.bool_(), nullable=False),
+        pa.field("p_selected", pa.float64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PairSample(Fold):
+    """Input: pairs. Gives QUESTION rows sorted by id: a uniform draw that depends on the ids alone."""
+
+    rows: int = 50
+    seed: str = "pairs"
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (("id", "source", *NAMES),)
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return QUESTION
+
+    def observe(self, index: int, batch: pa.RecordBatch) -> pa.Table:
+        lot = pa.array(lots(batch.column("id"), self.seed, "pairs"), pa.uint64())
+        drawn = pa.Table.from_batches([batch]).append_column("lot", lot)
+        return self._smallest(drawn.append_column("n", pa.repeat(pa.scalar(1), batch.num_rows)))
+
+    def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
+        return self._smallest(pa.concat_tables([left, right]))
+
+    def _smallest(self, drawn: pa.Table) -> pa.Table:
+        """The first row carries how many there were."""
+        drawn = drawn.sort_by([("lot", "ascending"), ("id", "ascending")])
+        total = np.zeros(drawn.num_rows, np.int64)
+        total[:1] = pc.sum(drawn["n"]).as_py()
+        counted = drawn.set_column(drawn.schema.get_field_index("n"), "n", pa.array(total))
+        return counted.slice(0, self.rows).combine_chunks()
+
+    def finish(self, state: pa.Table | None, out: Path) -> pa.Table:
+        if state is None or state.num_rows == 0:
+            return QUESTION.empty_table()
+        n = state.num_rows
+        triple = pa.StructArray.from_arrays([state[x].combine_chunks() for x in NAMES], fields=list(TRIPLE))
+        given = {"id": state["id"], "source": state["source"], "text": state["instruction"], "instruct": triple}
+        given |= {"priority": pa.array(np.arange(n, dtype=np.int32)), "random": pa.repeat(pa.scalar(True), n)}
+        given["p_selected"] = pa.repeat(pa.scalar(n / state["n"][0].as_py()), n)
+        return pa.table([given[field.name] for field in QUESTION], schema=QUESTION).sort_by("id")
+
+
+@dataclass(frozen=True)
+class ReviewedPairs(Map):
+    """Inputs: pairs, and the labels of some of them. `template` renders an edited pair anew."""
+
+    template: str = "book"
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "label", "rejected", "instruct"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return inputs[0].append(pa.field("reviewed", pa.string()))
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        return self._apply
+
+    def _apply(self, pairs: pa.RecordBatch, labels: pa.RecordBatch) -> Rows:
+        """A loop over what people were asked about, some hundred rows; the others pass as columns."""
+        said, schema = labels.to_pylist(), self.gives([pairs.schema])
+        unfit = pa.array([bool(row["rejected"]) or row["label"] == "unfit" for row in said])
+        verdict = ["edited" if row["instruct"] else row["label"] for row in said]
+        if not any(verdict) and not any(unfit.to_pylist()):
+            return Rows(pa.RecordBatch.from_arrays([*pairs.columns, pa.nulls(len(said), pa.string())], schema=schema))
+        rows = pairs.to_pylist()
+        self._edit([(row, given["instruct"]) for row, given in zip(rows, said, strict=True) if given["instruct"]])
+        for row, word in zip(rows, verdict, strict=True):
+            row["reviewed"] = word
+            if word:
+                row["meta"] = _noted(row["meta"], word)
+        kept = pa.RecordBatch.from_pylist(rows, schema=schema)
+        if "text_hash" in schema.names:
+            from dataforge.identity import text_hashes
+
+            kept = kept.set_column(schema.get_field_index("text_hash"), "text_hash", text_hashes(kept.column("text")))
+        gone = [{"id": i, "reason": "rejected_in_review"} for i in pairs.column("id").filter(unfit).to_pylist()]
+        kept = kept.cast(schema).filter(pc.invert(unfit))
+        edited = sum(word == "edited" for word in kept.column("reviewed").to_pylist())
+        return Rows(kept, pa.Table.from_pylist(gone, schema=DROPPED), notes={"edited": edited} if edited else None)
+
+    def _edit(self, edits: list[tuple[dict[str, Any], dict[str, str]]]) -> None:
+        for (row, _), triple in zip(edits, _masked([triple for _, triple in edits]), strict=True):
+            row |= self._rendered(row, triple)
+
+    def _rendered(self, row: dict[str, Any], triple: dict[str, str]) -> dict[str, Any]:
+        prompt, completion = render(self.template, triple["instruction"], triple["input"], triple["output"])
+        return {
+            **triple,
+            "text": prompt + completion,
+            "spans_trained": [{"start": len(prompt), "end": len(prompt) + len(completion)}],
+            "prompt": prompt,
+            "completion": completion,
+            "messages": _turns(row, triple),
+        }
+
+
+def _noted(meta: str, word: str) -> str:
+    return orjson.dumps(orjson.loads(meta) | {"reviewed": word}, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _turns(row: dict[str, Any], triple: dict[str, str]) -> list[dict[str, str]]:
+    """The chat with its last turn edited; a new question or history is one turn, for nobody knows who said what."""
+    *before, last = row["messages"]
+    asked = all(row[name] == triple[name] for name in ("instruction", "input"))
+    if asked and last["content"].endswith(row["output"]):
+        content = last["content"].removesuffix(row["output"]) + triple["output"]
+        return [*before, {"role": last["role"], "content": content}]
+    question = "\n".join(filter(None, (triple["input"], triple["instruction"])))
+    return chat([{"user": "", "text": question}], "", triple["output"], ())
+
+
+def _masked(triples: list[dict[str, str]]) -> list[dict[str, str]]:
+    """People type freely: what they wrote passes the same finder as what they read."""
+    if not triples:
+        return []
+    texts = pa.array([triple[name] for triple in triples for name in NAMES], pa.string())
+    everything = pa.array(np.ones(len(texts), bool))
+    masked = iter(Treatment().start()(texts, FindPii().scanner().spans(texts), everything)[0].to_pylist())
+    return [{name: next(masked) for name in NAMES} for _ in triples]

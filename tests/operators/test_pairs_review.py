@@ -1,0 +1,90 @@
+"""What people said about training pairs: an edit is published as they wrote it, an unfit pair goes, the others stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dataforge.operators.pairs_review import PairSample, ReviewedPairs
+from dataforge.schemas.instruct import INSTRUCT
+from dataforge.schemas.label import TRIPLE
+
+SAID = pa.schema([("id", pa.string()), ("label", pa.string()), ("rejected", pa.bool_()), ("instruct", TRIPLE)])
+
+
+def pair(name: str, output: str = "use the small one") -> dict[str, Any]:
+    text = f"###Instruction\nWhich?\n\n###Input\nt: hm\n\n###Response\n{output}"
+    turns = [{"role": "user", "content": "t: hm\nWhich?"}, {"role": "assistant", "content": output}]
+    return {
+        "id": name,
+        "parents": ["c"],
+        "source": "s",
+        "conversation": "c",
+        "message_ids": ["m"],
+        "act": "questions",
+        "instruction": "Which?",
+        "input": "t: hm",
+        "output": output,
+        "text": text,
+        "meta": '{"channel":"x"}',
+        "spans_trained": [{"start": len(text) - len(output), "end": len(text)}],
+        "messages": turns,
+        "prompt": text.removesuffix(output),
+        "completion": output,
+    }
+
+
+def reviewed(*said: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], dict[str, int] | None]:
+    pairs = pa.RecordBatch.from_pylist([pair(str(k)) for k in range(len(said))], schema=INSTRUCT)
+    labels = pa.RecordBatch.from_pylist([{"id": str(k), **row} for k, row in enumerate(said)], schema=SAID)
+    rows = ReviewedPairs().start(())(pairs, labels)
+    return rows.kept.to_pylist(), rows.dropped["id"].to_pylist() if rows.dropped else [], rows.notes
+
+
+def triple(**changed: str) -> dict[str, str]:
+    return {"instruction": "Which?", "input": "t: hm", "output": "use the small one"} | changed
+
+
+def test_an_edited_answer_is_rendered_anew_and_counted() -> None:
+    said = {"label": "fit", "rejected": False, "instruct": triple(output="Use the small brush.")}
+    (row,), gone, notes = reviewed(said)
+    new = pair("0", "Use the small brush.")
+    assert row == new | {"reviewed": "edited", "meta": '{"channel":"x","reviewed":"edited"}'}
+    assert (gone, notes) == ([], {"edited": 1})
+
+
+def test_an_edited_question_makes_a_chat_of_two_turns() -> None:
+    said = {"label": "fit", "rejected": False, "instruct": triple(instruction="Which brush?", input="")}
+    (row,), _, _ = reviewed(said)
+    assert [m["content"] for m in row["messages"]] == ["Which brush?", "use the small one"]
+    assert row["text"] == row["prompt"] + row["completion"] and "###Input\n\n\n###Response" in row["prompt"]
+
+
+def test_personal_data_that_an_edit_brings_in_is_masked() -> None:
+    said = {"label": "fit", "rejected": False, "instruct": triple(output="Ask kai@example.org.")}
+    (row,), _, _ = reviewed(said)
+    assert row["output"] == "Ask <EMAIL_ADDRESS>." and "kai" not in json.dumps(row)
+
+
+@pytest.mark.parametrize("no", [{"label": "unfit", "rejected": False}, {"label": None, "rejected": True}])
+def test_unfit_pairs_go_and_the_others_stay_as_they_were(no: dict[str, Any]) -> None:
+    kept, gone, notes = reviewed(no, {"label": "fit", "rejected": False}, {"label": None, "rejected": None})
+    assert [(row["id"], row["reviewed"], row["text"]) for row in kept] == [
+        ("1", "fit", pair("1")["text"]),
+        ("2", None, pair("2")["text"]),
+    ]
+    assert (gone, notes) == (["0"], None)
+
+
+def test_the_draw_depends_on_the_ids_alone_and_knows_its_chance() -> None:
+    rows = pa.RecordBatch.from_pylist([pair(f"{k:02d}") for k in range(20)], schema=INSTRUCT)
+    fold = PairSample(rows=5)
+    rows = rows.select(list(fold.needs()[0] or ()))
+    whole = fold.finish(fold.observe(0, rows), Path())
+    halves = [fold.observe(0, rows.slice(12)), fold.observe(0, rows.slice(0, 12))]
+    assert fold.finish(fold.merge(*halves), Path()) == whole
+    assert whole["p_selected"].to_pylist() == [0.25] * 5 and sorted(whole["priority"].to_pylist()) == list(range(5))
