@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo test lint bench kills lock clean
+.PHONY: help install demo test lint bench gpu kills lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ lint: $(STAMP)  ## ruff, and mypy strict on schemas, kernels and core
 
 bench: $(STAMP) $(PEERS)/.installed  ## our figures beside the peers', into build/bench.json
 	$(BIN)/python -m tests.benchmarks.run --peers $(PEERS)
+
+gpu: $(STAMP)  ## tests and figures of the GPU, where one is (needs .[gpu])
+	$(BIN)/python -m pytest -m gpu -rs
+	$(BIN)/python -m tests.benchmarks.gpu
 
 $(PEERS)/.installed: constraints-bench.txt
 	test -d $(PEERS) || $(PYTHON) -m venv $(PEERS)

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
             missing += 1
             print(f"{work}: {error}", file=sys.stderr)
         print(f"{work}: {time.monotonic() - start:.0f} s", flush=True)
-    _write(options.out, rows, options.only)
+    write(options.out, rows, options.only)
     return 1 if missing or not all(row.exact for row in rows) else 0
 
 
@@ -58,7 +58,8 @@ def _line(row: Row) -> str:
     return f"{row.work:9} {row.corpus:13} {row.ours:9.2f} {row.unit} {ratio} {row.peer} {row.variant} [{oracle}]"
 
 
-def _write(out: Path, rows: list[Row], works: list[str]) -> None:
+def write(out: Path, rows: list[Row], works: list[str]) -> None:
+    """Rows of `works` in the file are replaced, the others stay."""
     old = json.loads(out.read_text("utf8")) if out.exists() else []
     kept = [row for row in old if row["work"] not in works]
     out.parent.mkdir(parents=True, exist_ok=True)

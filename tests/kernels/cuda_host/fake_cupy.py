@@ -225,7 +225,9 @@ class FakeCupy:
         self.launches: list[str] = []
         runtime = SimpleNamespace(memGetInfo=lambda: (free, free))
         pinned = lambda size: bytearray(size)  # noqa: E731
-        self.cuda = SimpleNamespace(Stream=Stream, Event=Event, alloc_pinned_memory=pinned, runtime=runtime)
+        elapsed = lambda begin, end: 1.0  # noqa: E731
+        parts = {"alloc_pinned_memory": pinned, "get_elapsed_time": elapsed, "runtime": runtime}
+        self.cuda = SimpleNamespace(Stream=Stream, Event=Event, **parts)
 
     def RawModule(self, *, code: str, options: tuple[str, ...]) -> Any:
         assert options == ("--std=c++17",)

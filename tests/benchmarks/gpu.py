@@ -1,0 +1,252 @@
+"""`python -m tests.benchmarks.gpu [--data FOLDER] [--megabytes 64]`: the encoder and MinHash on a GPU, where one is.
+
+For each tokenizer and corpus: ids and signatures are compared with the reference first, and a difference ends it. Then
+GB/s and ids/s on the device (text there, ids stay there; cold with an empty word table, warm with a full one), from host
+arrays to host arrays, the time of each kernel by CUDA events, and gigatoken on all cores of the same machine. Texts are
+repeated up to the size; how many bytes differ is said. Rows go to build/bench.json beside the CPU's, the device is named.
+
+Without a GPU it says `never run on a GPU` and what is missing, and exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dataforge.kernels import device, gpu_passes
+from dataforge.kernels.buffers import Strings
+from dataforge.kernels.encode import gigatoken_of, ids_of, open_encoder, strings_from
+from dataforge.kernels.gpu import Gpu, Upload
+from dataforge.kernels.gpu_encode import GpuEncoder
+from dataforge.kernels.gpu_minhash import SOURCES as MINHASH_SOURCES
+from dataforge.kernels.gpu_minhash import GpuMinHash
+from dataforge.kernels.minhash import MinHashSpec, signatures
+from dataforge.kernels.tokenizer_folder import open_folder
+from dataforge.operators.tokenizer_import import ImportTokenizer
+from dataforge.operators.tokenizer_train import TrainTokenizer
+from tests.benchmarks.frame import Row, Setup
+from tests.benchmarks.run import write
+
+CORPORA = ("english", "multilingual", "cjk", "code")
+STORED = {
+    "gpt2": "gpt2",
+    "cl100k": "tiktoken/cl100k_base.tiktoken",
+    "o200k": "tiktoken/o200k_base.tiktoken",
+    "llama3": "llama3/tokenizer.model",
+    "sentencepiece, mistral": "mistral/tokenizer.model",
+}
+TRAINED: dict[str, dict[str, Any]] = {
+    "trained, llama3 pattern": {"pattern": "llama3"},
+    "trained, o200k pattern": {"pattern": "o200k"},
+    "sentencepiece, trained": {"kind": "sentencepiece_bpe"},
+}
+CHECKED_BYTES = 4_000_000  # compared with the reference library
+TURNS = 7
+
+
+def main(arguments: list[str], xp: Any = None) -> int:
+    """`xp` takes cupy's place in the tests, which run these lines without a GPU."""
+    options = _options(arguments)
+    missing = None if xp else device.why_no_cuda()
+    if missing is not None:
+        print(f"never run on a GPU: {missing}")
+        return 1
+    name = "no GPU: a test" if xp else device.cuda().name
+    print(f"device: {name}; host: {os.cpu_count()} cores; numpy {np.__version__}")
+    setup, rows = Setup(options.data, Path()), []
+    try:
+        for row in _rows(setup, name, options, xp):
+            rows.append(row)
+            print(f"{row.corpus:13} {row.ours:10.2f} {row.unit:8} {row.variant}", flush=True)
+    except NotEqual as error:
+        print(f"NOT EXACT: {error}")
+        return 1
+    write(options.out, rows, ["gpu"])
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the encoder and MinHash on a GPU.")
+    data = os.environ.get("DATAFORGE_BENCH_DATA")
+    parser.add_argument("--data", type=Path, default=Path(data) if data else None)
+    parser.add_argument("--megabytes", type=float, default=64)
+    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=CORPORA)
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    return parser.parse_args(arguments)
+
+
+class NotEqual(Exception):
+    """The GPU gave something else than the reference."""
+
+
+def _rows(setup: Setup, name: str, options: argparse.Namespace, xp: Any) -> Iterator[Row]:
+    size = int(options.megabytes * 1e6)
+    with tempfile.TemporaryDirectory() as scratch:
+        encoding = Gpu(gpu_passes.SOURCES, xp)
+        for tokenizer, folder in _folders(setup, Path(scratch), size):
+            for corpus in options.corpora:
+                run = Encoding.of(encoding, folder, setup.texts(corpus, min(CHECKED_BYTES, size)), size)
+                yield from run.rows(corpus, f"{tokenizer}, {name}")
+        signing = Gpu(MINHASH_SOURCES, xp)
+        for corpus in options.corpora:
+            yield _minhash(signing, setup.texts(corpus, min(CHECKED_BYTES, size)), size, corpus, name)
+
+
+def _folders(setup: Setup, scratch: Path, size: int) -> Iterator[tuple[str, Path]]:
+    stored = setup.data.parent / "tokenizers" if setup.data else scratch
+    found = {name: stored / path for name, path in STORED.items() if (stored / path).exists()}
+    for name, path in found.items():
+        ImportTokenizer.of(path).finish(None, scratch / name)
+        yield name, scratch / name
+    for name, options in {} if found else TRAINED.items():
+        operator = TrainTokenizer(vocab_size=8_000, **options)
+        texts = setup.texts("english", min(1_000_000, size)) + setup.texts("code", min(500_000, size))
+        operator.finish(operator.observe(0, pa.record_batch({"id": ["a"] * len(texts), "text": texts})), scratch / name)
+        yield name, scratch / name
+
+
+@dataclass
+class Encoding:
+    """One tokenizer and one corpus, proven equal."""
+
+    encoder: GpuEncoder
+    texts: Strings  # repeated up to the size
+    distinct: int  # bytes that differ
+    ids: int
+
+    @classmethod
+    def of(cls, gpu: Gpu, folder: Path, texts: list[str], size: int) -> Encoding:
+        host = open_encoder(open_folder(folder), lane="reference")
+        encoder, few = GpuEncoder(host, gpu), strings_from(texts)
+        found, right = encoder.encode(few), ids_of(host.reference(texts))
+        if not (np.array_equal(found.offsets, right.offsets) and np.array_equal(found.ids, right.ids)):
+            raise NotEqual(f"ids of {folder.name}")
+        many = repeated(texts, min(size, encoder.batch_bytes))
+        return cls(encoder, many, few.size_bytes, len(encoder.encode(many).ids))
+
+    def rows(self, corpus: str, variant: str) -> Iterator[Row]:
+        """Cold and warm on the device, host to host, the peer, then each kernel's share."""
+        print(f"-- {variant}, {corpus}: {self.texts.size_bytes} bytes, {self.distinct} of them differ, {self.ids} ids")
+        resident = Resident(self.encoder, self.texts)
+        for state, empty in (("cold", True), ("warm", False)):
+            seconds = statistics.median(resident.seconds(empty) for _ in range(TURNS))
+            yield self._row(corpus, f"{variant}, device-resident, {state}", seconds)
+            yield _row(corpus, self.ids / seconds / 1e9, "Gids/s", f"{variant}, device-resident, {state}")
+        seconds = statistics.median(_wall(lambda: self.encoder.encode(self.texts)) for _ in range(TURNS))
+        yield self._row(corpus, f"{variant}, host to host", seconds)
+        peer = self._gigatoken()
+        if peer:
+            yield self._row(corpus, f"gigatoken {version('gigatoken')}, {os.cpu_count()} cores, {variant}", peer)
+        for line in resident.breakdown():
+            print(line)
+        share = self.encoder.table.used
+        print(f"   {share} pieces in the word table, {self.encoder.by_host} texts encoded by the host", flush=True)
+
+    def _row(self, corpus: str, variant: str, seconds: float) -> Row:
+        return _row(corpus, self.texts.size_bytes / seconds / 1e9, "GB/s", variant)
+
+    def _gigatoken(self) -> float:
+        """Seconds on all cores, 0.0 where it does not know the tokenizer."""
+        import awkward as ak
+
+        host = open_encoder(self.encoder.host.folder)
+        if host.lane != "gigatoken":
+            print(f"   {host.why}")
+            return 0.0
+        peer = gigatoken_of(host.folder)
+        texts = ak.Array([text.decode() for text in self.texts.texts()])
+        return statistics.median(_wall(lambda: peer.encode_batch(texts, parallel=True)) for _ in range(TURNS))
+
+
+def _row(corpus: str, ours: float, unit: str, variant: str) -> Row:
+    return Row("gpu", corpus, round(ours, 3), unit, "", variant, "", None, None, True)
+
+
+def repeated(texts: list[str], size: int) -> Strings:
+    """The texts again and again, up to about `size` bytes."""
+    once = strings_from(texts)
+    times = max(1, size // max(once.size_bytes, 1))
+    lengths = np.tile(np.diff(once.offsets), times)
+    return Strings(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.tile(once.data, times))
+
+
+class Resident:
+    """A batch that lies on the device; the passes over it, timed by CUDA events."""
+
+    def __init__(self, encoder: GpuEncoder, texts: Strings) -> None:
+        self.encoder, self.gpu = encoder, encoder.gpu
+        self._text, self._offsets = Upload(self.gpu, np.uint8), Upload(self.gpu, np.int64)
+        self._text.send(texts.data, gpu_passes.SPARE)
+        self._offsets.send(texts.offsets)
+        with self.gpu.stream:
+            arrays = self._text.array(texts.size_bytes), self._offsets.array(len(texts.offsets))
+            self._batch = gpu_passes.Batch(*arrays, texts.offsets)
+        self._run()  # memory and kernels are there from now on
+
+    def _run(self) -> None:
+        with self.gpu.stream:
+            gpu_passes.encode_batch(self.gpu, self.encoder.model, self.encoder.table, self._batch)
+
+    def seconds(self, empty: bool = False) -> float:
+        """Seconds of all passes, the host's part between them included."""
+        if empty:
+            with self.gpu.stream:
+                self.encoder.table = gpu_passes.WordTable(self.gpu, self.encoder.table.capacity)
+        return self._timed(self._run)
+
+    def _timed(self, work: Callable[[], object]) -> float:
+        cuda = self.gpu.xp.cuda
+        begin, end = cuda.Event(), cuda.Event()
+        begin.record(self.gpu.stream)
+        work()
+        end.record(self.gpu.stream)
+        end.synchronize()
+        return float(cuda.get_elapsed_time(begin, end)) / 1e3
+
+    def breakdown(self) -> Iterator[str]:
+        """Milliseconds of each kernel, and what is left: scans, fills, and the host between launches."""
+        spent: dict[str, float] = {}
+        launch = self.gpu.launch
+
+        def timed(kernel: str, *arguments: Any, **options: Any) -> None:
+            spent[kernel] = spent.get(kernel, 0.0) + self._timed(lambda: launch(kernel, *arguments, **options))
+
+        self.gpu.launch = timed  # type: ignore[method-assign]
+        try:
+            whole = self.seconds()
+        finally:
+            del self.gpu.launch  # type: ignore[method-assign]
+        for kernel, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+            yield f"   {kernel:11} {1e3 * seconds:9.3f} ms {seconds / whole:6.1%}"
+        yield f"   {'the rest':11} {1e3 * (whole - sum(spent.values())):9.3f} ms, of {1e3 * whole:.3f} ms in all"
+
+
+def _wall(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _minhash(gpu: Gpu, texts: list[str], size: int, corpus: str, name: str) -> Row:
+    signer, few = GpuMinHash(MinHashSpec(), gpu), strings_from(texts)
+    if not np.array_equal(signer.signatures(few).values, signatures(few, MinHashSpec()).values):
+        raise NotEqual("MinHash")
+    many = repeated(texts, size)
+    seconds = statistics.median(_wall(lambda: signer.signatures(many)) for _ in range(TURNS))
+    return _row(corpus, many.size_bytes / seconds / 1e9, "GB/s", f"MinHash affine32, 128, host to host, {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
