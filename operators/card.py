@@ -12,6 +12,7 @@ from typing import Any
 
 from dataforge.operators.language import iso639_1
 from dataforge.operators.published import CLASSES, in_card_order, kind_of
+from dataforge.report.charts import count
 from dataforge.schemas.act import ACTS
 
 ACT_MEANING = {
@@ -149,7 +150,7 @@ def _summary(spec: Any, document: Mapping[str, Any]) -> str:
     names = ", ".join(f"`{name}`" for name in configs)
     return (
         f"# {spec.pretty_name or spec.name}\n\n{about}\n\nVersion `{document['version']}`. Configs: {names};"
-        f" `{document['default']}` is the default, with {rows:,} rows. `report.html` shows how they came about.\n"
+        f" `{document['default']}` is the default, with {count(rows, 'row')}. `report.html` shows how they came about.\n"
     )
 
 
@@ -227,9 +228,10 @@ def _personal_data(facts: Mapping[str, Any]) -> str:
         return ""
     rows = [(e["kind"], e["spans"], e["rows"]) for e in pii["kinds"]]
     action = f" What was found is treated by `{pii['action']}`." if pii.get("action") else ""
+    found = f"Found by patterns and validators.{action}" if rows else "Patterns and validators found nothing."
     return (
-        f"## Personal data\n\nFound by patterns and validators.{action} Names and other free text about people that no"
-        " pattern finds may remain: treat the rows as possibly personal.\n\n" + table(["kind", "found", "rows"], rows)
+        f"## Personal data\n\n{found} Names and other free text about people that no pattern finds may remain:"
+        " treat the rows as possibly personal.\n" + ("\n" + table(["kind", "found", "rows"], rows) if rows else "")
     )
 
 

@@ -62,15 +62,17 @@ def _of_funnel(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _of_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shared = (facts.get("leaks") or {}).get("clusters_in_two_splits")
     if shared:
-        yield ERROR, f"{count(shared, 'cluster')} of near-duplicates stand in more than one split."
+        verb = "stands" if shared == 1 else "stand"
+        yield ERROR, f"{count(shared, 'cluster')} of near-duplicates {verb} in more than one split."
     unknown = sum(e["share"] for e in facts.get("languages", []) if e["language"] in ("unknown", "und"))
     if unknown > UNKNOWN_SHARE:
         yield WARNING, f"The language of {unknown:.0%} of the rows is unknown."
     there = {(e["config"], e["split"]) for e in facts.get("published", [])}
+    configs = sorted({config for config, _ in there} - {"annotations"})  # labelled rows are no split's
     for split, share in ((facts.get("split") or {}).get("shares") or {}).items():
-        for config in sorted({config for config, _ in there} - {"annotations"}):  # labelled rows are no split's
-            if share > 0 and (config, split) not in there:
-                yield NOTE, f"Config {config} has no rows in split {split}."
+        without = [config for config in configs if share > 0 and (config, split) not in there]
+        if without:
+            yield NOTE, f"Split {split} has no rows" + ("." if without == configs else f" in {', '.join(without)}.")
 
 
 def _of_tokens(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from dataforge.operator import Contract
 from dataforge.report import charts, complete, facts, html
+from dataforge.report.alerts import alerts
 from dataforge.report.counts import Histogram, cluster_sizes, straddling
 from dataforge.report.facts import public
 from dataforge.report.samples import cut, mask
@@ -85,7 +86,7 @@ def test_a_cluster_in_two_splits_is_an_alert(graph: Graph, found: dict[str, Any]
     whole = complete({**found, "leaks": {"clusters_in_two_splits": 1}}, DOCUMENT)
     assert whole["alerts"][0] == {
         "level": "error",
-        "text": "1 cluster of near-duplicates stand in more than one split.",
+        "text": "1 cluster of near-duplicates stands in more than one split.",
     }
 
 
@@ -93,6 +94,27 @@ def test_alerts_come_worst_first(found: dict[str, Any]) -> None:
     assert [alert["level"] for alert in found["alerts"]] == ["warning", "warning", "note"]
     assert "1 row of source notes" in found["alerts"][0]["text"]
     assert found["alerts"][1]["text"] == "packed-64, train: only 50% of each sequence is filled."
+
+
+def test_a_split_without_rows_is_told_once(found: dict[str, Any]) -> None:
+    def told(*published: tuple[str, str]) -> list[str]:
+        entries = [{"config": config, "split": split, "rows": 1} for config, split in published]
+        whole = {**found, "published": entries, "split": {"shares": {"train": 0.5, "test": 0.5}}}
+        return [alert["text"] for alert in alerts(whole) if alert["text"].startswith("Split")]
+
+    assert told(("corpus", "train"), ("packed-8", "train")) == ["Split test has no rows."]
+    assert told(("corpus", "test"), ("corpus", "train"), ("sft", "train")) == ["Split test has no rows in sft."]
+
+
+def test_a_page_where_nothing_was_found_says_so(found: dict[str, Any]) -> None:
+    """Zero duplicates, zero personal data, zero drops; and nothing that was not looked for counts as not there."""
+    nothing = {"clusters": 0, "rows": 0, "largest": 0, "kinds": {}, "sizes": []}
+    still = {"step": "sources", "in": 4, "kept": 4, "out": 4, "dropped": {}, "quarantined": 0}
+    bare = {**found, "duplicates": nothing, "pii": {**found["pii"], "kinds": []}, "funnel": [still], "ledger": [still]}
+    page = html(bare)
+    assert all(said in page for said in ("No equal or nearly equal texts", "Nothing was found", "No step changed"))
+    off = {**bare, "config": {"dedupe": {"exact": "none", "near": False}}}
+    assert "not looked for" in html(off) and "No equal or nearly" not in html(off)
 
 
 def test_config_keeps_no_place_and_no_secret(found: dict[str, Any]) -> None:
