@@ -1,7 +1,7 @@
 """Finds candidates by rules in the folded bytes of a batch, and scores them by what stands near.
 
 Rules with one pattern are one Finder: a candidate is looked at once, the first rule that accepts it names it. Verdicts
-on a value and on what stands beside it are remembered for a while, so that text which repeats itself (tables, logs,
+on a value with what stands beside it are remembered for a while, so that text which repeats itself (tables, logs,
 attacks) costs a look-up per candidate.
 """
 
@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS
-from dataforge.operators.pii_rules import Rule, any_word, compile_bytes
+from dataforge.operators.pii_phones import PHONES
+from dataforge.operators.pii_rules import Rule, any_word, matcher, searcher
 from dataforge.operators.pii_tokens import TOKENS, Part
 
-VALIDATORS = {**TOKENS, **NUMBERS, **NETWORK}
+VALIDATORS = {**TOKENS, **NUMBERS, **PHONES, **NETWORK}
 LIFT = 0.35  # what a word near by adds to the score, or takes away
 LEAST_SCORE = 0.5
 BEFORE, AFTER = 60, 30  # bytes looked at for words that speak for a candidate
 AGAINST = 25  # bytes before it looked at for words that speak against it: what the number is called
 BESIDE_BEFORE, BESIDE_AFTER = 6, 12  # bytes looked at for what makes it a piece of something longer
 REMEMBERED = 8192
+LONGEST_REMEMBERED = 256
+LONGEST_AGAIN = 100  # bytes of a match of which a part counts, that are looked at again behind that part
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+_ROW_END = 0xFF
+Parts = tuple[tuple[int, int], ...]  # of a value: first byte, the one after the last
 
 
 class Found(NamedTuple):
@@ -42,27 +47,58 @@ class Finder:
     def __init__(self, rules: Sequence[Rule]) -> None:
         first = rules[0]
         self.name = "+".join(rule.name for rule in rules)
-        self.pattern = compile_bytes(first.pattern)
-        self.groups = self.pattern.groups
+        self.match = matcher(first.pattern)
         self.trigger = first.trigger or first.pattern
         self.alone = first.alone
         self.word = frozenset.intersection(*(_word(rule) for rule in rules))
         self.judges = tuple(_Judge(rule) for rule in rules)
+        self.blocked = frozenset.intersection(*(judge.blocked for judge in self.judges))
+        far = not all(judge.plain for judge in self.judges)
+        self.before, self.after = (BEFORE, AFTER) if far else (1, 1)
+        self.parts = functools.lru_cache(REMEMBERED)(self._parts)
+        self.verdict = functools.lru_cache(REMEMBERED)(self._verdict)
 
     def find(self, data: bytes) -> Iterator[Found]:
-        for match in self.pattern.finditer(data):  # candidates only: a few per thousand words of prose
-            begin, stop = match.span()
-            if self.alone and begin and data[begin - 1] in self.word and data[begin] in _WORD:
-                continue
-            start, end = (begin, stop) if self.groups == 0 else _group(match, self.groups)
-            value = data[start:end]
-            for judge in self.judges:
-                part = judge.accepts(value)
-                if part is not None:
-                    score = judge.score(data, begin, start + part[0], start + part[1])
-                    if score >= LEAST_SCORE:
-                        yield Found(start + part[0], start + part[1], judge.kind, judge.name, score)
-                        break
+        word = self.word if self.alone else frozenset()
+        match, blocked = self.match, self.blocked
+        candidate = match(data, 0)
+        while candidate is not None:  # a few per thousand words of prose
+            begin, start, end, at = candidate
+            beside = data[begin - 1] if begin else _ROW_END
+            if beside not in blocked and not (beside in word and data[begin] in _WORD):
+                last = 0
+                for found in self._judged(data, begin, start, end):
+                    yield found
+                    last = found.end
+                if last and at - begin <= LONGEST_AGAIN:
+                    at = last  # a number that is cut short: another may follow
+            candidate = match(data, at if at > begin else begin + 1)
+
+    def _judged(self, data: bytes, begin: int, start: int, end: int) -> Sequence[Found]:
+        value = data[start:end]
+        remembered = end - start <= LONGEST_REMEMBERED
+        if not (self.parts(value) if remembered else self._parts(value)):
+            return ()
+        left = data[begin - self.before if begin > self.before else 0 : begin]
+        if _ROW_END in left:
+            left = left[left.rindex(_ROW_END) + 1 :]
+        right = data[end : end + self.after]
+        if _ROW_END in right:
+            right = right[: right.index(_ROW_END)]
+        verdict = (self.verdict if remembered else self._verdict)(left, data[begin], value, right)
+        return [Found(start + one[0], start + one[1], one[2], one[3], one[4]) for one in verdict] if verdict else ()
+
+    def _parts(self, value: bytes) -> tuple[tuple[_Judge, Parts], ...]:
+        """Which rules accept the value, by itself, and what of it."""
+        return tuple((judge, parts) for judge in self.judges if (parts := judge.accepts(value)))
+
+    def _verdict(self, left: bytes, first: int, value: bytes, right: bytes) -> tuple[Found, ...]:
+        """Places are relative to the value. `left`: before the match, which starts with the byte `first`."""
+        for judge, parts in self.parts(value) if len(value) <= LONGEST_REMEMBERED else self._parts(value):
+            found = judge.verdict(left, first, value, right, parts)
+            if found:
+                return found
+        return ()
 
 
 def finders(rules: Iterable[Rule]) -> list[Finder]:
@@ -74,29 +110,40 @@ def finders(rules: Iterable[Rule]) -> list[Finder]:
 
 
 class _Judge:
-    """One rule's verdict on a candidate: what part of it, and how surely."""
+    """One rule's verdict on a candidate: what parts of it, and how surely."""
 
     def __init__(self, rule: Rule) -> None:
         self.kind, self.name, self.base = rule.kind, rule.name, rule.score
         self.alone, self.word = rule.alone, _word(rule)
-        self.accepts = _remembered_validator(rule.validator) if rule.validator else _whole
+        self.accepts = _validator(rule.validator) if rule.validator else _whole
         self.context = _near(any_word(rule.context))
         self.against = _near(any_word(rule.against))
         self.not_before = _near(f"(?:{rule.not_before})$" if rule.not_before else "")
         self.not_after = _near(f"^(?:{rule.not_after})" if rule.not_after else "")
+        self.blocked = _blocked(rule.not_before)
         self.plain = not (self.context or self.against or self.not_before or self.not_after)
 
-    def score(self, data: bytes, begin: int, start: int, end: int) -> float:
-        """0 for a piece of a longer word, number or token. `begin`: of the match, `start`: of the span in it."""
-        if end < len(data) and data[end] in self.word and data[end - 1] in _WORD:
+    def verdict(self, left: bytes, first: int, value: bytes, right: bytes, parts: Parts) -> tuple[Found, ...]:
+        """The parts that count, seen with what stands before the match and after the value."""
+        if left:
+            if left[-1] in self.blocked or (self.alone and left[-1] in self.word and first in _WORD):
+                return ()
+            if self.not_before and self.not_before(left[-BESIDE_BEFORE:]):
+                return ()
+        found = []
+        for start, end in parts:
+            after = (value[end : end + AFTER] + right)[:AFTER] if end < len(value) else right
+            score = self._score(left, value[end - 1], after)
+            if score >= LEAST_SCORE:
+                found.append(Found(start, end, self.kind, self.name, score))
+        return tuple(found)
+
+    def _score(self, left: bytes, last: int, right: bytes) -> float:
+        """0 for a piece of a longer word, number or token. `last`: the candidate's last byte."""
+        if right and right[0] in self.word and last in _WORD:
             return 0.0
-        if self.alone and begin and data[begin - 1] in self.word and data[begin] in _WORD:
-            return 0.0  # another rule with this pattern let it pass
         if self.plain:
             return self.base
-        left, right = _left(data, begin, BEFORE), _right(data, end, AFTER)
-        if self.not_before and self.not_before(left[-BESIDE_BEFORE:]):
-            return 0.0
         if self.not_after and self.not_after(right[:BESIDE_AFTER]):
             return 0.0
         score = self.base
@@ -112,38 +159,33 @@ def _word(rule: Rule) -> frozenset[int]:
     return _WORD - frozenset(rule.glued.encode())
 
 
-def _whole(value: bytes) -> Part:
-    return 0, len(value)
+def _whole(value: bytes) -> Parts:
+    return ((0, len(value)),)
 
 
 @functools.cache
-def _remembered_validator(name: str) -> Callable[[bytes], Part]:
-    return functools.lru_cache(REMEMBERED)(VALIDATORS[name])
+def _validator(name: str) -> Callable[[bytes], Parts]:
+    validate = VALIDATORS[name]
+
+    def parts(value: bytes) -> Parts:
+        part: Part | Parts = validate(value)
+        if part is None or part == ():
+            return ()
+        return (part,) if isinstance(part[0], int) else part  # type: ignore[return-value]
+
+    return parts
 
 
 @functools.cache
 def _near(pattern: str) -> Callable[[bytes], bool] | None:
     """Whether the pattern is somewhere in a few bytes; None for no pattern. Rules with one pattern share its memory."""
-    if not pattern:
-        return None
-    search = compile_bytes(pattern).search
-    return functools.lru_cache(REMEMBERED)(lambda beside: search(beside) is not None)
+    return functools.lru_cache(REMEMBERED)(searcher(pattern)) if pattern else None
 
 
-def _group(match: Any, groups: int) -> tuple[int, int]:
-    """The first group that took part, else the whole match."""
-    for number in range(1, groups + 1):
-        if match.start(number) >= 0:
-            return match.span(number)  # type: ignore[no-any-return]
-    return match.span()  # type: ignore[no-any-return]
-
-
-def _left(data: bytes, start: int, size: int) -> bytes:
-    """Up to `size` bytes before a place, of the same row."""
-    piece = data[start - size if start > size else 0 : start]
-    return piece if b"\xff" not in piece else piece[piece.rindex(b"\xff") + 1 :]
-
-
-def _right(data: bytes, end: int, size: int) -> bytes:
-    piece = data[end : end + size]
-    return piece if b"\xff" not in piece else piece[: piece.index(b"\xff")]
+@functools.cache
+def _blocked(not_before: str) -> frozenset[int]:
+    """The bytes that alone decide: whatever stands before them, the pattern matches. Most candidates end here."""
+    if not not_before or "\\b" in not_before or "^" in not_before.replace("[^", ""):
+        return frozenset()
+    ends = searcher(f"(?:{not_before})$")
+    return frozenset(byte for byte in range(_ROW_END) if ends(bytes((byte,))))

@@ -1,4 +1,4 @@
-"""Validators of numbers: cards, bank accounts, social security, telephone. Which part of a run of digits is one.
+"""Validators of numbers: cards, bank accounts, social security. Which part of a run of digits is one.
 
 A match is a whole run of digits and separators, so that a piece of a longer number is never taken for one; a run that
 is none as a whole is tried again without a short group at its end or start (`4111 1111 1111 1111 123`).
@@ -7,7 +7,8 @@ is none as a whole is tried again without a short group at its end or start (`41
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from dataforge.operators.pii_tokens import Part
 
@@ -18,60 +19,84 @@ def digits_of(value: bytes) -> bytes:
     return value.translate(None, _NOT_DIGITS)
 
 
-def trimmed(value: bytes, accept: Callable[[bytes], bool], longest: int = 3) -> Part:
-    """The whole run, or the run without one or two groups of up to `longest` digits at its end, or at its start."""
+def parts_of(value: bytes, longest: int = 3) -> Iterator[tuple[int, int]]:
+    """The whole run, then the run without one or two groups of up to `longest` digits at its end, or at its start."""
     if len(value) > 60:  # no number is that long: a table, a list
-        return None
-    if value[:1] == b"(" and b")" not in value:  # the number stands in brackets as a whole
-        part = trimmed(value[1:], accept, longest)
-        return part and (part[0] + 1, part[1] + 1)
-    if accept(value):
-        return 0, len(value)
-    ends = [m.start() for m in re.finditer(rb"[ /-]{1,3}\(?\d{1,4}\)?(?=$|[ /-])", value)]
+        return
+    skip = int(value[:1] == b"(" and value.count(b"(") == value.count(b")") + 1)  # it stands in brackets as a whole
+    value = value[skip:]
+    yield skip, skip + len(value)
+    ends = [m.start() for m in _LAST_GROUPS.finditer(value)]
     for end in reversed(ends[-2:]):
-        if len(digits_of(value[end:])) <= 2 * longest and accept(value[:end]):
-            return 0, end
-    for gap in list(re.finditer(rb"[ /-]{1,3}(?=[\d(])", value))[:2]:
-        if len(digits_of(value[: gap.start()])) <= 2 * longest and accept(value[gap.end() :]):
-            return gap.end(), len(value)
-    return None
+        if len(digits_of(value[end:])) <= 2 * longest:
+            yield skip, skip + end
+    for gap in islice(_GAPS.finditer(value), 2):
+        if len(digits_of(value[: gap.start()])) <= 2 * longest:
+            yield skip + gap.end(), skip + len(value)
+
+
+_LAST_GROUPS = re.compile(rb"[ /-]{1,3}\(?\d{1,4}\)?(?=$|[ /-])")
+_GAPS = re.compile(rb"[ /-]{1,3}(?=[\d(])")
 
 
 def luhn(digits: bytes) -> bool:
     """ISO/IEC 7812-1 annex B. Every second digit from the right counts double, its digits summed."""
-    odd = sum(digits[-1::-2]) - 48 * len(digits[-1::-2])
-    return (odd + sum(_DOUBLED[d] for d in digits[-2::-2])) % 10 == 0
+    doubled = digits[-2::-2]
+    return (sum(digits[-1::-2]) + sum(doubled.translate(_DOUBLED)) - 48 * len(digits)) % 10 == 0
 
 
-_DOUBLED = {48 + d: d * 2 - 9 * (d > 4) for d in range(10)}
+_DOUBLED = bytes(48 + (c - 48) * 2 - 9 * (c > 52) if 48 <= c <= 57 else c for c in range(256))
 
 # Issuer prefixes with the lengths they use (ISO/IEC 7812 as published by the networks).
 _CARDS = tuple(
-    (re.compile(prefix), frozenset(lengths))
+    (prefix, frozenset(lengths))
     for prefix, lengths in (
-        (rb"4", (13, 16, 19)),  # Visa
-        (rb"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
-        (rb"3[47]", (15,)),  # American Express
-        (rb"6011|64[4-9]|65|62", (16, 17, 18, 19)),  # Discover, UnionPay
-        (rb"35", (16, 17, 18, 19)),  # JCB (3528 to 3589, and what is made up as JCB)
-        (rb"1800|2131", (15,)),  # JCB, old
-        (rb"30[0-5]|3095|3[689]", (14, 15, 16, 17, 18, 19)),  # Diners Club
-        (rb"220[0-4]|9792|81|82|508", (16,)),  # Mir, Troy, RuPay
+        ("4", (13, 16, 19)),  # Visa
+        ("5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
+        ("3[47]", (15,)),  # American Express
+        ("6011|64[4-9]|65|62", (16, 17, 18, 19)),  # Discover, UnionPay
+        ("35", (16, 17, 18, 19)),  # JCB (3528 to 3589, and what is made up as JCB)
+        ("1800|2131", (15,)),  # JCB, old
+        ("30[0-5]|3095|3[689]", (14, 15, 16, 17, 18, 19)),  # Diners Club
+        ("220[0-4]|9792|81|82|508", (16,)),  # Mir, Troy, RuPay
     )
 )
+_PREFIXES = {  # length -> the prefixes of that length
+    length: re.compile("|".join(prefix for prefix, lengths in _CARDS if length in lengths).encode())
+    for length in (13, 14, 15, 16, 17, 18, 19)
+}
 _GROUPS = re.compile(rb"\d{12,19}|(\d{4})([ -])\d{4}\2\d{4}\2\d{1,4}(?:\2\d{1,3})?|\d{4}([ -])\d{6}\3\d{4,5}")
 
 
 def _is_card(value: bytes) -> bool:
     digits = digits_of(value)
-    if not 12 <= len(digits) <= 19:
-        return False
-    known = any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _CARDS)
-    return known and luhn(digits) and len(set(digits)) > 1 and bool(_GROUPS.fullmatch(value))
+    known = _PREFIXES.get(len(digits))
+    return bool(known and known.match(digits) and luhn(digits) and len(set(digits)) > 1 and _GROUPS.fullmatch(value))
 
 
 def card(value: bytes) -> Part:
-    return trimmed(value, _is_card, 4)
+    return next(((start, end) for start, end in parts_of(value, 4) if _is_card(value[start:end])), None)
+
+
+def cards_in_row(run: bytes) -> tuple[tuple[int, int], ...]:
+    """Cards of the large networks side by side; written in groups only if they make up half of the run: rows of tables
+    are in groups, too.
+    """
+    found: list[tuple[int, int]] = []
+    match = _IN_ROW.search(run)
+    while match:
+        digits = digits_of(match[0])
+        common = luhn(digits) and len(set(digits)) > 1 and _COMMON.fullmatch(digits)
+        if common:
+            found.append(match.span())
+        match = _IN_ROW.search(run, match.end() if common else match.start() + 1)
+    most = 2 * sum(end - start for start, end in found) >= len(run)
+    return tuple(place for place in found if most or run[slice(*place)].isdigit())
+
+
+_IN_ROW = re.compile(  # in one, 4-4-4-4 or 4-6-5
+    rb"(?<!\d)(?:[2456]\d{3}(?:\d{12}|(?: \d{4}){3}|(?:-\d{4}){3})|3[47]\d\d(?:\d{11}| \d{6} \d{5}|-\d{6}-\d{5}))(?!\d)"
+)
 
 
 def common_card(value: bytes) -> Part:
@@ -81,6 +106,15 @@ def common_card(value: bytes) -> Part:
 
 
 _COMMON = re.compile(rb"(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|65\d\d)\d{12}|3[47]\d{13}")
+
+
+def small_card(value: bytes) -> Part:
+    """12 digits of Maestro, with the prefixes that its numbers are usually given."""
+    ok = len(value) == 12 and _MAESTRO.match(value) and luhn(value) and len(set(value)) > 2
+    return (0, len(value)) if ok else None
+
+
+_MAESTRO = re.compile(rb"(?:5018|5020|5038|6304|6759|676[1-3]|6390)\d{8}$")
 
 
 def any_card(value: bytes) -> Part:
@@ -126,138 +160,12 @@ def ssn(value: bytes) -> Part:
     return None if bad or digits in (b"078051120", b"219099999") or len(set(digits)) == 1 else (0, len(value))
 
 
-# Country calling codes (ITU E.164 list of assigned codes).
-_CALLING = re.compile(
-    rb"1|7|20|21[1-368]|2[2-6]\d|27|29[0-9]|3[0-469]|35\d|37\d|38[0-35-79]|4[013-9]|42[013]|5[1-8]|50\d|59\d|6[0-6]|67[02-9]"
-    rb"|68\d|69[0-2]|8[1246]|800|808|85[02356]|87\d|88[0-368]|9[0-58]|96\d|97[0-79]|99[2-68]"
-)
-_EXTENSION = re.compile(rb"(?i)[ ,;]{0,3}(?:x|ext\.?|extension|#)[ .:]{0,2}\d{1,6}$")
-_NEVER = re.compile(
-    rb"\d{4,5}([-./ ])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)"  # dates: 2003-02-01
-    rb"|(?:19|20)\d\d([-./ ])\d{1,2}\2\d{1,2}(?!\d)|\d{1,2}([-./ ])\d{1,2}\3(?:1[5-9]|20)\d\d(?!\d)"
-    rb"|(?:1[0-9]|20)\d\d ?[-/ ] ?(?:1[0-9]|20)\d\d$"  # 1914-1918
-    rb"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ -]?\d{2,6})?$"  # 20231115 103000
-    rb"|\d{1,3}(?:\.\d{1,3}){3}$|192\.168\.|\d{5}-\d{4}$"  # IP addresses, ZIP+4
-    rb"|\d{1,3}(?: \d{3})* 000$|\+?\d+\.\d+$|\d{1,3}(?:\.\d{3})+$"  # amounts
-    rb"|.*(?:\b00\b.*\b00\b|0{5}|\..*/|/.*\.|[./-]\d$|(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d))"  # tables, lists
-)
-
-
-def _number_of(value: bytes) -> bytes:
-    """Without its extension; empty if it is a date, an address, an amount, or a list of single digits."""
-    value = _EXTENSION.sub(b"", value) if not value[-7:].isdigit() else value
-    return b"" if _NEVER.match(value) or value.count(b"(") != value.count(b")") else value
-
-
-def phone_international(value: bytes) -> Part:
-    """`+`, 00 or 011, an assigned country code and 7 to 15 digits in all (E.164); 9 where they are written in one."""
-
-    if not value.startswith((b"+", b"(+", b"00", b"011", b"(00")):
-        return None
-
-    def accept(run: bytes) -> bool:
-        number = _number_of(run)
-        digits = digits_of(number)
-        if b"+" not in number[:2]:
-            code = 3 if number.startswith((b"011 ", b"011-", b"011.")) else 2 if number.startswith(b"00") else 99
-            digits = digits[code:]
-        least = 7 if _GAP.search(number) else 9
-        real = _CALLING.match(digits) is not None and len(set(digits)) > 2 and not _MEMORY_RANGE.match(number)
-        return least <= len(digits) <= 15 and real
-
-    return trimmed(value, accept)
-
-
-def phone_with_plus(value: bytes) -> Part:
-    """As `phone_international`, but only written with `+` and ten digits or more."""
-    if not value.startswith((b"+", b"(+")) or len(digits_of(value)) < 10:
-        return None
-    return phone_international(value)
-
-
-_GAP = re.compile(rb"\d[^\d]")
-_MEMORY_RANGE = re.compile(rb"00\d{5,}-\d{6,}$")
-
-# As people write them: an area in brackets, a trunk 0, or groups that only telephone numbers have.
-_NATIONAL = re.compile(
-    rb"(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]{0,2}|[2-9]\d\d(?P<s>[.-]))\d{3}(?(s)(?P=s)|[ .-])\d{4}"  # North America
-    rb"|\(0?\d{1,5}\)[ /-]{0,2}\d{2,8}(?:[ .-]\d{2,5}){0,3}"  # (03) 5307 4123, (11) 91234-5678, (37) 788-063
-    rb"|0\d{1,5}(?P<t>[ ./-]| [/-] )\d{2,5}(?:[ .-]\d{2,5}){1,4}"  # 020 7946 0958
-    rb"|0\d{2,5}[ /-](?:\d{7,8}|(?<=\d{5}.)\d{5,7})"  # 0393 1144137
-    rb"|0 \d{3}(?: \d\d){3}|[01]-\d{3}(?:-\d{2,4}){2}"  # 0 801 23 45 67, 1-300-12-3456
-    rb"|[1-9]\d[ -]\d{5}-\d{4}|1[3-9]\d[ -]\d{4}[ -]\d{4}|[6-9]\d{4}[ -]\d{5}"  # Brazil, China, India
-    rb"|[679]\d\d(?: \d\d){3}"  # Spain
-)
-
-
-def phone_national(value: bytes) -> Part:
-    """A form that telephone numbers have and other numbers seldom do; 8 to 12 digits."""
-
-    def accept(run: bytes) -> bool:
-        number = _number_of(run)
-        digits = digits_of(number)
-        return 8 <= len(digits) <= 12 and len(set(digits)) > 2 and _NATIONAL.fullmatch(number) is not None
-
-    return trimmed(value, accept)
-
-
-_THOUSANDS = re.compile(rb"\d{1,3}(?:[ .]\d{3})+$")
-_GROUPED = re.compile(
-    rb"(?!\d{3}.\d{3}.\d\d$)\d{2,5}(?P<s>[ .-])\d{2,5}(?:(?P=s)\d{2,5}){1,4}|\d{2,5} \d{3}-\d{2,4}(?:-\d{2,4})?"
-)
-
-
-def phone_grouped(value: bytes) -> Part:
-    """Three to six groups with one separator and 8 to 12 digits, that are no date and not grouped by thousands."""
-    number = _number_of(value)
-    if len(re.findall(rb"\d\d(?=[ .-]|$)", number)) - len(re.findall(rb"\d[05](?=[ .-]|$)", number)) < 2:
-        return None  # 10 20 30 40: a scale
-    digits = digits_of(number)
-    ok = 8 <= len(digits) <= 12 and len(set(digits)) > 2 and _GROUPED.fullmatch(number)
-    amount = _THOUSANDS.match(number) and (len(number) != 11 or number.endswith(b"00"))  # `699 956 915` is none
-    return (0, len(value)) if ok and not amount else None
-
-
-def phone_unspaced(value: bytes) -> Part:
-    """Trunk 0 and nine or ten more digits."""
-    return (0, len(value)) if re.fullmatch(rb"0[1-9]\d{8,9}", value) and value not in _COUNTED else None
-
-
-_COUNTED = frozenset((b"0123456789", b"1234567890", b"123456789", b"12345678", b"1234567"))
-
-
-def phone_digits(value: bytes) -> Part:
-    """Any 7 to 13 digits: only near a word for telephone."""
-
-    def accept(run: bytes) -> bool:
-        number = _number_of(run)
-        digits = digits_of(number)
-        return 7 <= len(digits) <= 13 and len(set(digits)) > 2 and digits not in _COUNTED
-
-    return trimmed(value, accept)
-
-
-def _in_brackets(validate: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
-    """The run began with the bracket that the number stands in: `(22 48 51 22)`."""
-
-    def inner(value: bytes) -> Part:
-        skip = int(value[:1] == b"(" and b")" not in value)
-        part = validate(value[skip:])
-        return part and (part[0] + skip, part[1] + skip)
-
-    return inner
-
-
-NUMBERS: dict[str, Callable[[bytes], Part]] = {
+NUMBERS: dict[str, Callable[[bytes], Part | tuple[tuple[int, int], ...]]] = {
     "card": card,
+    "cards_in_row": cards_in_row,
     "common_card": common_card,
     "any_card": any_card,
+    "small_card": small_card,
     "iban": iban,
     "ssn": ssn,
-    "phone_with_plus": phone_with_plus,
-    "phone_international": phone_international,
-    "phone_national": phone_national,
-    "phone_grouped": _in_brackets(phone_grouped),
-    "phone_unspaced": _in_brackets(phone_unspaced),
-    "phone_digits": phone_digits,
 }

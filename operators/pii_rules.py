@@ -12,7 +12,7 @@ import importlib.resources
 import random
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,36 @@ def compile_bytes(pattern: str) -> Any:
         return re2.compile(pattern.encode(), byte_options())
     except re2.error as error:
         raise ConfigError(f"not a regular expression of RE2: {error}", key="pattern") from None
+
+
+def matcher(pattern: str) -> Callable[[bytes, int], tuple[int, int, int, int] | None]:
+    """A function that gives the next match from a place on: where it begins, its span (`Rule.pattern`), where it ends.
+
+    Asks the compiled expression itself: the objects that the package wraps around each match cost more than the match.
+    """
+    import re2
+
+    match, anywhere = compile_bytes(pattern)._regexp.Match, re2._Anchor.UNANCHORED
+
+    def find(data: bytes, at: int) -> tuple[int, int, int, int] | None:
+        spans = match(anywhere, data, at, len(data))
+        begin, stop = spans[0]
+        if begin < 0:
+            return None
+        if len(spans) == 1:
+            return begin, begin, stop, stop
+        start, end = next((span for span in spans[1:] if span[0] >= 0), spans[0])
+        return begin, start, end, stop
+
+    return find
+
+
+def searcher(pattern: str) -> Callable[[bytes], bool]:
+    """A function that tells whether the pattern is somewhere in a few bytes."""
+    import re2
+
+    match, anywhere = compile_bytes(pattern)._regexp.Match, re2._Anchor.UNANCHORED
+    return lambda data: match(anywhere, data, 0, len(data))[0][0] >= 0
 
 
 def any_of(patterns: Sequence[str]) -> Any:

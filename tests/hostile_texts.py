@@ -39,6 +39,11 @@ def drawn(alphabet: str, *, between: str = "", longest: int = 1) -> Callable[[in
     return text
 
 
+def pieces(*parts: str) -> Callable[[int, random.Random], str]:
+    """The parts in random order: candidates of different rules side by side."""
+    return lambda size, chance: "".join(chance.choices(parts, k=size // min(map(len, parts)) + 1))[: size + 1]
+
+
 DRAWN = {
     "digits": drawn(DIGITS),
     "hex digits": drawn(HEX),
@@ -53,6 +58,15 @@ DRAWN = {
     "like ibans": drawn("ABCDEFGHIJ0123456789", between=" ", longest=34),
     "like wallets": drawn(LETTERS + DIGITS, between=" ", longest=40),
     "mixed scripts": drawn("aб漢١२ก1.@-:", between=" ", longest=6),
+    "log of mixtures": pieces(
+        "tel=+14155552671;", "\n", "434 14 557 km", "(", "card 503867297114", "&", "4111 1111 1111 1111 ", "hf_f0S", "::",
+    ),
+    "json of mixtures": pieces(
+        '{"phone": "', '", "a": [{"id": ', "+1", "2023", '"password": "', "%40", "020 7946 0958", "}, ", "1.2.3.4", "x@y.de"
+    ),
+    "digits of many scripts": drawn("１２３٠٤١٢३४५৪৫๔๕ -.+"),
+    "rows of cards": pieces("4111 1111 1111 1111 ", "5500 0000 0000 0004 ", "3782 822463 10005 ", "1234 "),
+    "rows of phones": pieces("020 7946 0958 ", "07700 900123 ", "415-555-2671/", "+1 415 555 2671 ", "12 "),
     "one long url": lambda size, chance: "http://x.org/" + drawn(LETTERS + DIGITS + "?&=/")(size, chance),
     "base64": lambda size, chance: base64.b64encode(chance.randbytes(size)).decode()[:size],
 }

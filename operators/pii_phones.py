@@ -1,0 +1,218 @@
+"""Validators of telephone numbers: which part of a run of digits, separators and brackets is one, if any.
+
+A run is looked at as a whole, then without a short group at its end or start (`030 1234567 2`). What every form of a
+number is refused for (dates, amounts, addresses, tables) is decided once for a run, whichever rule asks.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dataforge.operators.pii_numbers import digits_of, parts_of
+from dataforge.operators.pii_tokens import Part
+
+# Country calling codes (ITU E.164 list of assigned codes).
+_CALLING = re.compile(
+    rb"1|7|20|21[1-368]|2[2-6]\d|27|29[0-9]|3[0-469]|35\d|37\d|38[0-35-79]|4[013-9]|42[013]|5[1-8]|50\d|59\d|6[0-6]|67[02-9]"
+    rb"|68\d|69[0-2]|8[1246]|800|808|85[02356]|87\d|88[0-368]|9[0-58]|96\d|97[0-79]|99[2-68]"
+)
+_EXTENSION = re.compile(rb"(?i)[ ,;]{0,3}(?:x|ext\.?|extension|#)[ .:]{0,2}\d{1,6}$")
+_NEVER = re.compile(
+    rb"\d{4,5}([-./ ])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)"  # dates: 2003-02-01
+    rb"|(?:19|20)\d\d([-./ ])\d{1,2}\2\d{1,2}(?!\d)|\d{1,2}([-./ ])\d{1,2}\3(?:1[5-9]|20)\d\d(?!\d)"
+    rb"|(?:0[1-9]|[12]\d|3[01])([./-])(?:0[1-9]|1[0-2])\4\d{4}$"
+    rb"|(?:1[0-9]|20)\d\d ?[-/ ] ?(?:1[0-9]|20)\d\d$"  # 1914-1918
+    rb"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ -]?\d{2,6})?$"  # 20231115 103000
+    rb"|\d{1,3}(?:\.\d{1,3}){3}$|192\.168\.|\d{5}-\d{4}$"  # IP addresses, ZIP+4
+    rb"|\d{1,3}(?: \d{3})* 000$|\+?\d+\.\d+$|\d{1,3}(?:\.\d{3})+$"  # amounts
+    rb"|.*(?:\b00\b.*\b00\b|0{5}|\..*/|/.*\.|[./-]\d$|(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d))"  # tables, lists
+)
+
+
+Places = tuple[tuple[int, int], ...]
+
+
+class _Number(NamedTuple):
+    """A part of a run that may be a number: its place, its bytes without the extension, its digits."""
+
+    place: tuple[int, int]
+    text: bytes
+    digits: bytes
+
+
+@functools.lru_cache(256)  # several rules ask in turn
+def _remembered_numbers(run: bytes) -> tuple[_Number, ...]:
+    """What is left of a run, whole and trimmed, without what is a date, an address, an amount or a list of digits."""
+    if not 7 <= len(digits_of(run)) <= 27:  # 15 and two groups cut off, or an extension
+        return ()
+    found = []
+    for place in parts_of(run):
+        text = run[place[0] : place[1]]
+        if text.count(b"(") == text.count(b")"):
+            text = _EXTENSION.sub(b"", text) if text.translate(None, _PLAIN) else text
+            digits = digits_of(text)
+            if 7 <= len(digits) <= 18 and len(set(digits)) > 2 and not _NEVER.match(text):
+                found.append(_Number(place, text, digits))
+    return tuple(found)
+
+
+def _numbers(run: bytes) -> tuple[_Number, ...]:
+    return _remembered_numbers(run) if len(run) <= 60 else ()
+
+
+_PLAIN = b"0123456789 .()/+-"
+
+
+def _first(accept: Callable[[_Number], bool]) -> Callable[[bytes], Part | Places]:
+    """A validator: the first part of a run that is accepted, else the numbers of which it is a row."""
+
+    @functools.wraps(accept)
+    def validate(run: bytes) -> Part | Places:
+        place = next((number.place for number in _numbers(run) if accept(number)), None)
+        return place or (_row(run, accept) if len(run) >= _SHORTEST_ROW else None)
+
+    return validate
+
+
+def _row(run: bytes, accept: Callable[[_Number], bool]) -> Places:
+    """Numbers side by side, written alike (`020 7946 0958 020 7946 0959`), of which more than half are accepted; or two
+    that are written differently and accepted both.
+    """
+    places = _alike(run)
+    if places:
+        if not any(map(accept, (*_whole(run, places[0]), *_whole(run, places[-1])))):
+            return ()  # a table
+        accepted = sum(any(map(accept, _whole(run, place))) for place in places)
+        return places if 2 * accepted > len(places) else ()
+    if len(run) > 2 * _LONGEST:
+        return ()
+    for gap in _BETWEEN.finditer(run):
+        pair = ((0, gap.start()), (gap.end(), len(run)))
+        if all(8 <= end - start <= _LONGEST and any(map(accept, _whole(run, (start, end)))) for start, end in pair):
+            return pair
+    return ()
+
+
+def _whole(run: bytes, place: tuple[int, int]) -> tuple[_Number, ...]:
+    return tuple(number for number in _numbers(run[slice(*place)])[:1] if number.place == (0, place[1] - place[0]))
+
+
+def _alike(run: bytes) -> Places:
+    """Places of the pieces of a run that repeats one form with one to three spaces or a slash between."""
+    form = run.translate(_FORM)
+    for period in range(9, min(_LONGEST + 3, len(run))):
+        gap = -len(run) % period
+        if 1 <= gap <= 3 and form[period:] == form[:-period] and _BETWEEN.fullmatch(run[period - gap : period]):
+            return tuple((at, at + period - gap) for at in range(0, len(run), period))
+    return ()
+
+
+_FORM = bytes(48 if 48 <= c <= 57 else c for c in range(256))
+_BETWEEN = re.compile(rb" {1,3}| ?/ ?")
+_SHORTEST_ROW, _LONGEST = 17, 24  # bytes of two numbers, of one
+
+
+@_first
+def phone_international(number: _Number) -> bool:
+    """`+`, 00 or 011, an assigned country code and 7 to 15 digits in all (E.164); 9 where they are written in one."""
+    text, digits = number.text, number.digits
+    if b"+" not in text[:2]:
+        if not text.startswith((b"00", b"011", b"(00")):
+            return False
+        code = 3 if text.startswith((b"011 ", b"011-", b"011.")) else 2 if text.startswith(b"00") else 99
+        digits = digits[code:]
+    least = 7 if _GAP.search(text) else 9
+    real = _CALLING.match(digits) is not None and len(set(digits)) > 2 and not _MEMORY_RANGE.match(text)
+    return least <= len(digits) <= 15 and real
+
+
+def phone_with_plus(value: bytes) -> Part | Places:
+    """As `phone_international`, but only written with `+` and ten digits or more."""
+    if not value.startswith((b"+", b"(+")) or len(digits_of(value)) < 10:
+        return None
+    return phone_international(value)
+
+
+def phone_in_groups(value: bytes) -> Part | Places:
+    """As `phone_with_plus`, but with two gaps or more: hardly anything else is written like that."""
+    return phone_with_plus(value) if len(_GAP.findall(value)) > 2 else None
+
+
+_GAP = re.compile(rb"\d[^\d]")
+_MEMORY_RANGE = re.compile(rb"00\d{5,}-\d{6,}$")
+
+# As people write them: an area in brackets, a trunk 0, or groups that only telephone numbers have.
+_NATIONAL = re.compile(
+    rb"(?:1[ .-]?)?(?:\([1-9]\d\d\)[ .-]{0,2}|[2-9]\d\d(?P<s>[.-]))\d{3}(?(s)(?P=s)|[ .-])\d{4}"  # North America
+    rb"|\(0?\d{1,5}\)[ ./-]{0,2}\d{2,9}(?:[ ./-]\d{2,5}){0,3}"  # (03) 5307 4123, (11) 91234-5678, (37) 788-063
+    rb"|0\d{1,5}(?P<t>[ ./-]| [/-] |/ )\d{2,5}(?:[ .-]\d{2,5}){1,4}"  # 020 7946 0958
+    rb"|0\d{2,5}[ /-](?:\d{7,8}|(?<=\d{5}.)\d{5,7})|0\d{2,3}[ -]\d{6}|0[1-9] \d{7,9}"  # 0393 1144137, 0322 756569
+    rb"|0\d{2,5}/\d{4,8}|(?:06[ -]\d{1,2}/|\(06 \d{1,2}\) )\d{3}[ -]\d{3,4}|\d\d/\d{3}[ -]\d{4}"  # 06-51/727 4601
+    rb"|0 \d{3}(?: \d\d){3}|[01]-\d{3}(?:-\d{2,4}){2}"  # 0 801 23 45 67, 1-300-12-3456
+    rb"|8(?:[ -]?\(\d{3,4}\)[ -]?|[ -]\d{3,4}[ -])\d{2,3}(?:[ -]?\d\d[ -]?\d\d)"  # Russia: 8 (912) 158-48-62
+    rb"|[1-9]\d[ -](?:9?\d{4}|\d{5})-\d{4}|1[3-9]\d[ -]\d{4}[ -]\d{4}|[6-9]\d{4}[ -]\d{5}"  # Brazil, China, India
+    rb"|[679]\d\d(?: \d\d){3}"  # Spain
+)
+
+
+@_first
+def phone_national(number: _Number) -> bool:
+    """A form that telephone numbers have and other numbers seldom do; 8 to 12 digits, 13 with an area of 5 or 6."""
+    most = 13 if _LONG_AREA.match(number.text) else 12
+    return 8 <= len(number.digits) <= most and _NATIONAL.fullmatch(number.text) is not None
+
+
+_LONG_AREA = re.compile(rb"\(?0\d{4,5}\D")
+_THOUSANDS = re.compile(rb"\d{1,3}(?:[ .]\d{3})+$")
+_GROUPED = re.compile(
+    rb"(?!\d{3}.\d{3}.\d\d$)\d{2,5}(?P<s>[ .-])\d{2,5}(?:(?P=s)\d{2,5}){1,4}|\d{2,5} \d{3}-\d{2,4}(?:-\d{2,4})?"
+)
+
+
+def phone_grouped(run: bytes) -> Part:
+    """Three to six groups with one separator and 8 to 12 digits, that are no date and not grouped by thousands."""
+    place, text, digits = next(iter(_numbers(run)), _NOTHING)
+    if place[1] != len(run) or not 8 <= len(digits) <= 12 or not _GROUPED.fullmatch(text):
+        return None
+    if not _AMERICAN.fullmatch(text) and len(_PAIRS.findall(text)) - len(_ROUND.findall(text)) < 2:
+        return None  # 10 20 30 40: a scale
+    if _WITH_YEAR.search(text):
+        return None
+    amount = _THOUSANDS.match(text) and (len(text) != 11 or text.endswith(b"00"))  # `699 956 915` is none
+    return None if amount else place
+
+
+_WITH_YEAR = re.compile(rb"(?:^|\.)(?:19|20)\d\d(?:\.|$)")  # 24.2024.115: a version
+_AMERICAN = re.compile(rb"[2-9]\d\d[ .-]\d{3}[ .-]\d{4}")
+_PAIRS, _ROUND = re.compile(rb"\d\d(?=[ .-]|$)"), re.compile(rb"\d[05](?=[ .-]|$)")
+_NOTHING = _Number((0, 0), b"", b"")
+
+
+@_first
+def phone_unspaced(number: _Number) -> bool:
+    """Trunk 0 and nine or ten more digits."""
+    return _UNSPACED.fullmatch(number.text) is not None and number.text not in _COUNTED
+
+
+_UNSPACED = re.compile(rb"0[1-9]\d{8,9}")
+_COUNTED = frozenset((b"0123456789", b"1234567890", b"123456789", b"12345678", b"1234567"))
+
+
+@_first
+def phone_digits(number: _Number) -> bool:
+    """Any 7 to 13 digits: only near a word for telephone."""
+    return 7 <= len(number.digits) <= 13 and number.digits not in _COUNTED
+
+
+PHONES: dict[str, Callable[[bytes], Part | Places]] = {
+    "phone_in_groups": phone_in_groups,
+    "phone_with_plus": phone_with_plus,
+    "phone_international": phone_international,
+    "phone_national": phone_national,
+    "phone_grouped": phone_grouped,
+    "phone_unspaced": phone_unspaced,
+    "phone_digits": phone_digits,
+}
