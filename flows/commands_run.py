@@ -66,11 +66,14 @@ def run(
 ) -> None:
     """Fill what is missing and publish. The same command goes on after a crash, and does nothing when all is done."""
     from dataforge.flows.config import load_config
+    from dataforge.kernels.cpu import were_compiled
 
     loaded = load_config(config)
     _check_choice("--engine", engine, ("local", "beam"))
     _check_choice("--device", device, ("auto", "cpu", "cuda"))
     say: Callable[[str], None] = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    if not were_compiled():
+        say("the first run compiles its kernels, once: about a minute")
     make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
     if direct:
         from dataforge.flows.execute import execute

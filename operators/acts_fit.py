@@ -7,12 +7,12 @@ weight `absent` only.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.operators.acts_score import DENSE, UNIT
 
 
-@njit(cache=True)
+@kernel
 def fit(
     index: np.ndarray,
     value: np.ndarray,
@@ -61,7 +61,7 @@ def fit(
     return weights
 
 
-@njit(cache=True)
+@helper
 def gradient(
     logits: np.ndarray, known: np.ndarray, absent: float, target: int, weight: float, slope: np.ndarray
 ) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.operators import acts_tokens as tk
 from dataforge.operators.acts_lexicon import BITS, COMMON, LANGUAGES, LONGEST, STEERING, WORDS
 
@@ -54,12 +54,12 @@ def new_bench() -> Bench:
     )
 
 
-@njit(cache=True)
+@helper
 def fold(state: int, token: int) -> int:
     return tk.mix(np.uint64(state) * np.uint64(3) + np.uint64(token))
 
 
-@njit(cache=True)
+@helper
 def find(keys: np.ndarray, key: int) -> int:
     """Slot of a phrase hash, or -1."""
     last = keys.size - 1
@@ -71,12 +71,12 @@ def find(keys: np.ndarray, key: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@helper
 def is_content(kind: int) -> bool:
     return kind <= tk.MARK
 
 
-@njit(cache=True)
+@kernel
 def hash_phrases(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Folded hashes of phrases' content tokens (repetitions count once); one sign alone is hashed as that sign."""
     n = tk.MAX_TOKENS + 2
@@ -95,7 +95,7 @@ def hash_phrases(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True)
+@helper
 def language_of(table: Table, bench: Bench, n: int, data: np.ndarray, stop: int) -> int:
     """The script decides for Japanese and Chinese, marker words for the rest; a tie is English."""
     counts = np.zeros(8, np.int32)
@@ -121,7 +121,7 @@ def language_of(table: Table, bench: Bench, n: int, data: np.ndarray, stop: int)
     return EN if counts[best] == 1 and words > 4 else best  # one marker may be part of a name
 
 
-@njit(cache=True)
+@helper
 def mark_steering(table: Table, bench: Bench, n: int, language: int) -> None:
     for i in range(n):
         bench.steer[i] = 0
@@ -134,7 +134,7 @@ def mark_steering(table: Table, bench: Bench, n: int, language: int) -> None:
                         bench.steer[i] |= 1 << cue
 
 
-@njit(cache=True)
+@helper
 def cut_segments(bench: Bench, n: int, stop: int) -> int:
     """Segments end at sentence punctuation and line ends. Fills `content`, `segments` and the bits of shape."""
     count, filled, start, i = 0, 0, 0, 0
@@ -156,7 +156,7 @@ def cut_segments(bench: Bench, n: int, stop: int) -> int:
     return count
 
 
-@njit(cache=True)
+@helper
 def fill_segment(bench: Bench, start: int, end: int, filled: int, row: int, stop: int, n: int) -> int:
     """Content tokens without hesitations and direct repetitions, and the shape of tokens start..end."""
     bits = bench.bits[row]
@@ -189,7 +189,7 @@ def fill_segment(bench: Bench, start: int, end: int, filled: int, row: int, stop
     return at
 
 
-@njit(cache=True)
+@helper
 def shape_of_kind(kind: int) -> int:
     if kind == tk.URL:
         return URL
@@ -204,7 +204,7 @@ def shape_of_kind(kind: int) -> int:
     return EMOJI if kind == tk.EMOJI else NOTHING
 
 
-@njit(cache=True)
+@helper
 def shape_of_sign(flag: int, last: bool) -> int:
     shape = NOTHING
     if flag & tk.ASKS:
@@ -222,7 +222,7 @@ def shape_of_sign(flag: int, last: bool) -> int:
     return shape
 
 
-@njit(cache=True)
+@helper
 def shape_of_length(bench: Bench, first: int, end: int) -> int:
     count, ideographs = end - first, 0
     for i in range(first, end):
@@ -233,7 +233,7 @@ def shape_of_length(bench: Bench, first: int, end: int) -> int:
     return LENGTHS[0 if count == 1 else 1 if count == 2 else 2 if count < 6 else 3 if count < 13 else 4]
 
 
-@njit(cache=True)
+@helper
 def find_cues(table: Table, bench: Bench, row: int, start: int, end: int, language: int) -> None:
     """Sets the cue bits of segment `row`, whose tokens are start..end."""
     first, last, real = bench.segments[row, 0], bench.segments[row, 1], bench.segments[row, 2]
@@ -262,12 +262,12 @@ def find_cues(table: Table, bench: Bench, row: int, start: int, end: int, langua
                 hit(table, bench.bits[row], slot, language, 1 << ANY | (i == end - 1) << END)
 
 
-@njit(cache=True)
+@helper
 def is_comma(bench: Bench, token: int) -> bool:
     return bench.kinds[token] == tk.PUNCT and bench.flags[token] & (tk.COMMA | tk.DASH | tk.QUOTE) != 0
 
 
-@njit(cache=True)
+@helper
 def hit(table: Table, bits: np.ndarray, slot: int, language: int, where: int) -> None:
     """Sets the bits of all cues of a found phrase, at the positions where it stands (`where`: one bit each)."""
     for e in range(table.slots[slot, 0], table.slots[slot, 0] + table.slots[slot, 1]):
@@ -279,7 +279,7 @@ def hit(table: Table, bits: np.ndarray, slot: int, language: int, where: int) ->
                 bits[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
 
 
-@njit(cache=True)
+@kernel
 def read_message(table: Table, bench: Bench, data: np.ndarray, start: int, stop: int, around: int) -> int:
     """Reads one message and returns its number of segments. `around` holds the context bits (word 0)."""
     n = tk.tokenize(data, start, stop, bench.hashes, bench.kinds, bench.flags, bench.begins)
@@ -312,7 +312,7 @@ def read_message(table: Table, bench: Bench, data: np.ndarray, start: int, stop:
     return count
 
 
-@njit(cache=True)
+@helper
 def holds(table: Table, rule: int, bits: np.ndarray) -> bool:
     wanted, met = False, False
     for w in range(WORDS):
@@ -323,7 +323,7 @@ def holds(table: Table, rule: int, bits: np.ndarray) -> bool:
     return met or not wanted
 
 
-@njit(cache=True)
+@helper
 def first_rule(table: Table, bits: np.ndarray, out: np.ndarray) -> None:
     """out = number of the first rule with an act that holds, its act, and the form of the first with a form."""
     out[0], out[1], out[2] = -1, len(LANGUAGES), -1
@@ -339,7 +339,7 @@ def first_rule(table: Table, bits: np.ndarray, out: np.ndarray) -> None:
                 return
 
 
-@njit(cache=True)
+@helper
 def strongest(table: Table, bench: Bench, count: int) -> int:
     """The segment that speaks for the message: the strongest rule, of equals the later. -1 without segments."""
     best, strength = -1, -1

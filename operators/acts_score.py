@@ -8,8 +8,8 @@ the weighted mean of its segments' evidence. Compiled by numba; imported lazily.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.operators import acts_scan as sc
 from dataforge.operators import acts_tokens as tk
 from dataforge.operators.acts_lexicon import BITS, WORDS
@@ -45,7 +45,7 @@ def roots() -> np.ndarray:
     return np.array([UNIT] + [math.isqrt((UNIT * UNIT) // n) for n in range(1, MAX_FEATURES)], np.int32)
 
 
-@njit(cache=True)
+@helper
 def say(bench: sc.Bench, table: sc.Table, row: int) -> int:
     """Weight of a segment in its message: little for noises, more for a strong rule."""
     bits = bench.bits[row]
@@ -55,7 +55,7 @@ def say(bench: sc.Bench, table: sc.Table, row: int) -> int:
     return 4 + (0 if rule < 0 else table.verdicts[rule, 2])
 
 
-@njit(cache=True)
+@helper
 def put(index: np.ndarray, value: np.ndarray, at: int, feature: int, amount: int) -> int:
     if at < index.size:
         index[at], value[at] = feature, amount
@@ -63,12 +63,12 @@ def put(index: np.ndarray, value: np.ndarray, at: int, feature: int, amount: int
     return at
 
 
-@njit(cache=True)
+@helper
 def bucket(state: int) -> int:
     return DENSE + np.int64(np.uint64(state) & np.uint64(BUCKETS - 1))
 
 
-@njit(cache=True)
+@helper
 def put_dense(
     table: sc.Table, bench: sc.Bench, row: int, index: np.ndarray, value: np.ndarray, at: int, amount: int
 ) -> int:
@@ -87,7 +87,7 @@ def put_dense(
     return at
 
 
-@njit(cache=True)
+@helper
 def shape_class(bench: sc.Bench, data: np.ndarray, token: int, stop: int) -> int:
     """What stands for a word outside the closed classes in a skeleton: its kind and its last two letters if ASCII."""
     if bench.kinds[token] != tk.WORD:
@@ -104,7 +104,7 @@ def shape_class(bench: sc.Bench, data: np.ndarray, token: int, stop: int) -> int
     return 3 if data[end - 1] == 115 else 2
 
 
-@njit(cache=True)
+@helper
 def put_words(
     bench: sc.Bench,
     row: int,
@@ -142,7 +142,7 @@ def put_words(
     return settle(value, begin, at, amount, root)
 
 
-@njit(cache=True)
+@helper
 def settle(value: np.ndarray, begin: int, at: int, amount: int, root: np.ndarray) -> int:
     """A group of n features weighs as one vector of length 1."""
     each = (amount * np.int64(root[min(at - begin, root.size - 1)])) // UNIT
@@ -151,7 +151,7 @@ def settle(value: np.ndarray, begin: int, at: int, amount: int, root: np.ndarray
     return at
 
 
-@njit(cache=True)
+@helper
 def put_characters(
     bench: sc.Bench,
     row: int,
@@ -181,7 +181,7 @@ def put_characters(
     return settle(value, begin, at, amount, root)
 
 
-@njit(cache=True)
+@helper
 def features(
     table: sc.Table,
     bench: sc.Bench,
@@ -217,7 +217,7 @@ def features(
     return at
 
 
-@njit(cache=True)
+@kernel
 def shouted(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """bool[n]: at least six ASCII letters, more than 60 % of them capitals (on the text as written)."""
     out = np.zeros(offsets.size - 1, np.bool_)
@@ -230,14 +230,14 @@ def shouted(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True)
+@helper
 def message_form(table: sc.Table, bench: sc.Bench, count: int) -> int:
     """The form of the segment that speaks for the message; a message of nothing is a fragment (4)."""
     best = sc.strongest(table, bench, count)
     return bench.rule[best, 2] if best >= 0 and bench.rule[best, 2] >= 0 else 4
 
 
-@njit(cache=True)
+@helper
 def softmax(logits: np.ndarray, power: np.ndarray, out: np.ndarray) -> int:
     """Integer probabilities of logits in units of 1/256: out sums to ONE. Returns the best class."""
     best = 0
@@ -257,7 +257,7 @@ def softmax(logits: np.ndarray, power: np.ndarray, out: np.ndarray) -> int:
     return best
 
 
-@njit(cache=True)
+@kernel
 def score_rows(
     table: sc.Table,
     bench: sc.Bench,
@@ -291,7 +291,7 @@ def score_rows(
             scores[i, c] = shares[c]
 
 
-@njit(cache=True)
+@kernel
 def rule_rows(
     table: sc.Table,
     bench: sc.Bench,
@@ -317,7 +317,7 @@ def rule_rows(
                 out[i, 4] |= bench.bits[row, word] & marks[1, word] != 0
 
 
-@njit(cache=True)
+@kernel
 def extract_rows(
     table: sc.Table,
     bench: sc.Bench,

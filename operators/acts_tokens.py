@@ -9,7 +9,8 @@ characters are one token each. It does not know any language. Imported lazily: i
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from dataforge.kernels.cpu.compiled import helper
 
 WORD, NUMBER, IDEOGRAPH, EMOJI, MARK, URL, MENTION, TAG, PUNCT, STOP, NEWLINE = range(11)
 MAX_TOKENS = 384  # a longer message is judged by its first 384 tokens
@@ -21,12 +22,12 @@ SEED = np.uint64(0xCBF29CE484222325)  # FNV-1a, 64 bit: offset basis and prime
 PRIME = np.uint64(0x100000001B3)
 
 
-@njit(cache=True)
+@helper
 def feed(state: int, byte: int) -> int:
     return (np.uint64(state) ^ np.uint64(byte)) * PRIME
 
 
-@njit(cache=True)
+@helper
 def mix(state: int) -> int:
     """Spreads a hash over all its bits (finalizer of splitmix64)."""
     value = np.uint64(state)
@@ -35,7 +36,7 @@ def mix(state: int) -> int:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(cache=True)
+@helper
 def decode(data: np.ndarray, at: int, stop: int) -> tuple[int, int]:
     """Code point at `at` and its width in bytes; broken UTF-8 counts as one byte."""
     first = int(data[at])
@@ -51,7 +52,7 @@ def decode(data: np.ndarray, at: int, stop: int) -> tuple[int, int]:
     return first, 1
 
 
-@njit(cache=True)
+@helper
 def is_letter(code: int) -> bool:
     """Letters of scripts with spaces; ranges, not tables: exact for the scripts the lexicons cover."""
     if code < 0x80:
@@ -61,22 +62,22 @@ def is_letter(code: int) -> bool:
     return code < 0x2000 or 0xAC00 <= code <= 0xD7A3
 
 
-@njit(cache=True)
+@helper
 def is_ideograph(code: int) -> bool:
     return (0x3041 <= code <= 0x30FF and code != 0x30FB) or 0x3400 <= code <= 0x9FFF
 
 
-@njit(cache=True)
+@helper
 def is_digit(code: int) -> bool:
     return 48 <= code <= 57 or 0xFF10 <= code <= 0xFF19
 
 
-@njit(cache=True)
+@helper
 def is_apostrophe(code: int) -> bool:
     return code == 39 or code == 0x2019 or code == 0x60
 
 
-@njit(cache=True)
+@helper
 def punct_flags(code: int) -> int:
     """Flags of one punctuation character; 0 for the others."""
     if code == 63 or code == 0xFF1F:
@@ -92,17 +93,17 @@ def punct_flags(code: int) -> int:
     return TRAILS if code == 0x2026 else 0
 
 
-@njit(cache=True)
+@helper
 def is_stop(code: int) -> bool:
     return code in (46, 33, 63, 0x3002, 0xFF01, 0xFF1F, 0x2026)
 
 
-@njit(cache=True)
+@helper
 def is_blank(code: int) -> bool:
     return code == 32 or 9 <= code <= 13 or code == 0xA0 or code == 0x3000
 
 
-@njit(cache=True)
+@helper
 def starts_with(data: np.ndarray, at: int, stop: int, word: np.ndarray) -> bool:
     if at + word.size > stop:
         return False
@@ -116,7 +117,7 @@ HTTP = np.frombuffer(b"http", np.uint8)
 WWW = np.frombuffer(b"www.", np.uint8)
 
 
-@njit(cache=True)
+@helper
 def scan_name(data: np.ndarray, at: int, stop: int) -> int:
     """End of a run of letters, digits, `_`, and non-ASCII bytes: a handle or a hashtag."""
     while at < stop:
@@ -127,7 +128,7 @@ def scan_name(data: np.ndarray, at: int, stop: int) -> int:
     return at
 
 
-@njit(cache=True)
+@helper
 def scan_mark(data: np.ndarray, at: int, stop: int) -> tuple[int, int]:
     """Kind and end of what begins with one of `< @ # :` or a URL at `at`; kind -1 where nothing does."""
     c = data[at]
@@ -159,7 +160,7 @@ def scan_mark(data: np.ndarray, at: int, stop: int) -> tuple[int, int]:
     return -1, at
 
 
-@njit(cache=True)
+@helper
 def scan_word(data: np.ndarray, at: int, stop: int, state: int) -> tuple[int, int]:
     """Hash state and end of a word that begins at `at`; an inner apostrophe or hyphen belongs to it."""
     while at < stop:
@@ -188,7 +189,7 @@ def scan_word(data: np.ndarray, at: int, stop: int, state: int) -> tuple[int, in
     return state, at
 
 
-@njit(cache=True)
+@helper
 def is_clitic(data: np.ndarray, at: int, end: int) -> bool:
     """Does data[at:end] look like a split-off contraction: n't, 's, 'm, 'd, 're, 've, 'll?"""
     if end - at == 3 and data[at] == 110 and data[at + 1] == 39 and data[at + 2] == 116:
@@ -196,7 +197,7 @@ def is_clitic(data: np.ndarray, at: int, end: int) -> bool:
     return data[at] == 39 and 2 <= end - at <= 3 and data[at + 1] in (115, 109, 100, 114, 118, 108, 116)
 
 
-@njit(cache=True)
+@helper
 def tokenize(
     data: np.ndarray,
     start: int,
@@ -264,14 +265,14 @@ def tokenize(
     return n
 
 
-@njit(cache=True)
+@helper
 def join_clitic(data: np.ndarray, at: int, stop: int, state: int) -> tuple[int, int]:
     if data[at] == 39:
         return scan_word(data, at + 1, stop, feed(state, 39))
     return scan_word(data, at, stop, state)
 
 
-@njit(cache=True)
+@helper
 def punctuation(
     data: np.ndarray,
     at: int,

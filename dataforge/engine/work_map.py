@@ -40,8 +40,10 @@ def fill_maps(task: Task) -> None:
         for spec in specs:
             schema = spec.operator.gives([t.schema for t in tables])
             writers.append(stack.enter_context(spec.writer(task.part, schema, spec.operator.contract)))
+        turn = task.part % len(specs)  # each worker begins with another Map, to compile or open another thing
+        order = list(zip(specs, writers, strict=True))
         for batches in aligned(tables, task.part, union):
-            for spec, writer in zip(specs, writers, strict=True):
+            for spec, writer in (*order[turn:], *order[:turn]):
                 _map_group(spec, writer, batches, task.batch_rows)
 
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from dataforge.kernels.cpu.compiled import kernel
 from dataforge.kernels.cpu.xxh64 import PADDING, hash_one
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def hash_bands(values, rows, keys):
     """keys[i, band] = xxh64 of values[i, band * rows : (band + 1) * rows], seed = band."""
     bands = keys.shape[1]
@@ -22,7 +22,7 @@ def hash_bands(values, rows, keys):
             keys[i, band] = hash_one(address + np.uintp(4 * rows * band), 4 * rows, np.uint64(band))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_edges(bounds, all_pairs):
     total = 0
     for bucket in range(len(bounds) - 1):
@@ -31,7 +31,7 @@ def count_edges(bounds, all_pairs):
     return total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill_edges(bounds, members, all_pairs, edges):
     at = 0
     for bucket in range(len(bounds) - 1):

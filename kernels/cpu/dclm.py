@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataforge.kernels import dclm_rules as rule
+from dataforge.kernels.cpu.compiled import helper
 from dataforge.kernels.cpu.line_rules import split_words, strip
 from dataforge.kernels.cpu.repetition import clear, hash_pieces, same_pieces, slot_of
 from dataforge.kernels.cpu.text_words import BLANK, LETTER, UPPER
@@ -19,7 +19,7 @@ BOUNDS = np.cumsum([0, *map(len, _PHRASES)], dtype=np.int64)
 LETTERS = np.array([ord(char) for phrase in _PHRASES for char in phrase], np.int32)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def cut_words(chars, last, classes, starts, stops):
     """Places of the words; their number."""
     count, at = 0, 0
@@ -33,14 +33,14 @@ def cut_words(chars, last, classes, starts, stops):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _past_marks(chars, at, last, classes):
     while at < last and classes[chars[at]] == EXTEND:
         at += 1
     return at
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _word_end(chars, at, last, classes):
     before, at = classes[chars[at]], _past_marks(chars, at + 1, last, classes)
     while at < last:
@@ -58,7 +58,7 @@ def _word_end(chars, at, last, classes):
     return at
 
 
-@njit(nogil=True, cache=True)
+@helper
 def pieces(chars, kinds, last, run, starts, stops):
     """Places of the stripped, filled pieces between newlines (run 1) or pairs of them (run 2); their number."""
     count, begin, at = 0, 0, 0
@@ -76,7 +76,7 @@ def pieces(chars, kinds, last, run, starts, stops):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def repeated_places(chars, words, n, some, places, grams, copies, first_of, table):
     """Of the `some` places (rising) of repeated runs of n - 1 words those of n words; their number.
 
@@ -113,7 +113,7 @@ def repeated_places(chars, words, n, some, places, grams, copies, first_of, tabl
     return some
 
 
-@njit(nogil=True, cache=True)
+@helper
 def count_repetition(chars, kinds, last, classes, work, out):
     """out[0:19]: four counters of lines, four of paragraphs, words, their characters, top and repeated n-grams."""
     starts, stops, hashes, powers, grams, ends, copies, table, first_of, places = work
@@ -134,7 +134,7 @@ def count_repetition(chars, kinds, last, classes, work, out):
             out[n + 8] = _top(places, some, n, ends, copies, first_of) if n < 5 else _covered(places, some, n, ends)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _every(chars, words, count, places, ends):
     """All places; ends[i] = characters of the pieces before i."""
     starts, stops, hashes, powers = words
@@ -146,7 +146,7 @@ def _every(chars, words, count, places, ends):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _top(places, some, n, ends, copies, first_of):
     most, size = 0, 0
     for j in range(some):
@@ -157,7 +157,7 @@ def _top(places, some, n, ends, copies, first_of):
     return most * size
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _covered(places, some, n, ends):
     """Characters of words inside repeated n-grams, each word once."""
     total, done = 0, 0
@@ -168,7 +168,7 @@ def _covered(places, some, n, ends):
     return total
 
 
-@njit(nogil=True, cache=True)
+@helper
 def count_split_alphanumeric(chars, kinds, last, classes):
     """Words between blanks that begin with a letter or a digit."""
     count, before = 0, True
@@ -181,7 +181,7 @@ def count_split_alphanumeric(chars, kinds, last, classes):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def removed_words(chars, kinds, last, classes, line, line_kinds):
     """Words between blanks that the line edits take out."""
     total, begin = 0, 0
@@ -193,7 +193,7 @@ def removed_words(chars, kinds, last, classes, line, line_kinds):
     return total
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _removed_of_line(chars, kinds, first, last, classes, line, line_kinds):
     words, upper, digits = split_words(kinds, first, last)[0], 0, True
     for i in range(first, last):
@@ -207,7 +207,7 @@ def _removed_of_line(chars, kinds, first, last, classes, line, line_kinds):
     return words - split_words(line_kinds, 0, count)[0] if count >= 0 else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def is_counter(chars, kinds, first, last, classes):
     while first < last and _is_sign(chars[first], kinds[first], classes):
         first += 1
@@ -233,14 +233,14 @@ def is_counter(chars, kinds, first, last, classes):
     return False
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _is_sign(char, kind, classes):
     """No letter, no number, no '_'. ALONE are both, EXTEND is a sign; '_' is JOIN, whose other members are signs."""
     known = classes[char]
     return not (kind & LETTER or known in (NUMERIC, ALONE) or char == 95)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _stands(chars, at, last, phrase):
     """Whether the phrase of this number stands at `at`, ASCII capitals taken as small letters."""
     first, size = BOUNDS[phrase], BOUNDS[phrase + 1] - BOUNDS[phrase]
@@ -255,7 +255,7 @@ def _stands(chars, at, last, phrase):
     return True
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _cut_phrases(chars, kinds, first, last, line, line_kinds):
     """Copies the line without the phrases; its length, or -1 where there is none of them."""
     count, at, cut = 0, first, False

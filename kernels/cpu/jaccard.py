@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from dataforge.kernels.cpu.compiled import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def unique_rows(ends, values):
     """Sorts each row of `values` (row i ends at ends[i]) and moves its distinct values to the front; gives offsets."""
     offsets = np.zeros(len(ends) + 1, np.int64)
@@ -24,7 +25,7 @@ def unique_rows(ends, values):
     return offsets
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def intersections(left_offsets, left, right_offsets, right, pairs):
     """int64[m]: common values of row pairs[i, 0] of `left` and row pairs[i, 1] of `right`, both sorted and unique."""
     common = np.zeros(len(pairs), np.int64)

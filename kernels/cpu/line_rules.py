@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataforge.kernels import line_rules as rule
 from dataforge.kernels import text_words
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.kernels.cpu.text_words import BLANK, tokenize
 from dataforge.kernels.cpu.words import decode, encode
 
@@ -22,7 +22,7 @@ BOUNDS = np.cumsum([0, *map(len, _WORDS)], dtype=np.int64)
 PHRASES = np.array([ord(char) for phrase in _WORDS for char in phrase], np.int32)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def next_line(chars, kinds, at, last):
     """(end of the line that begins at `at`, begin of the next), as str.splitlines cuts."""
     stop = at
@@ -34,7 +34,7 @@ def next_line(chars, kinds, at, last):
     return stop, after
 
 
-@njit(nogil=True, cache=True)
+@helper
 def strip(kinds, first, last):
     while first < last and kinds[first] & BLANK:
         first += 1
@@ -43,7 +43,7 @@ def strip(kinds, first, last):
     return first, last
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _begins(chars, at, last, phrase, small):
     """Whether the phrase of this number stands at `at`, with ASCII capitals taken as small letters if `small`."""
     first, size = BOUNDS[phrase], BOUNDS[phrase + 1] - BOUNDS[phrase]
@@ -58,7 +58,7 @@ def _begins(chars, at, last, phrase, small):
     return True
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _citation(chars, at, last):
     """Length of the citation mark at `at`, or 0."""
     for phrase in range(8, 10):
@@ -70,7 +70,7 @@ def _citation(chars, at, last):
     return stop + 1 - at if stop < last and chars[stop] == 93 else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def clean_line(chars, kinds, first, last, line, line_kinds):
     """Copies the line without citation marks; its new length."""
     count, at = 0, first
@@ -83,7 +83,7 @@ def clean_line(chars, kinds, first, last, line, line_kinds):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def split_words(kinds, first, last):
     """(words between blanks, characters of the longest)."""
     words, longest, begin = 0, 0, first
@@ -95,7 +95,7 @@ def split_words(kinds, first, last):
     return words, longest
 
 
-@njit(nogil=True, cache=True)
+@helper
 def ends_well(line, count):
     if count == 0:
         return False
@@ -105,7 +105,7 @@ def ends_well(line, count):
     return final == 63 or final == 33 or final == 34 or final == 39
 
 
-@njit(nogil=True, cache=True)
+@helper
 def judge(line, count, words):
     """The rules after the end marks."""
     if words < FEWEST_WORDS:
@@ -126,7 +126,7 @@ def judge(line, count, words):
     return POLICY if policy else KEEP
 
 
-@njit(nogil=True, cache=True)
+@helper
 def count_sentences(chars, kinds, last, starts, stops):
     tokens = tokenize(chars, kinds, 0, last, starts, stops, 0)
     count, ended = 0, False
@@ -141,7 +141,7 @@ def count_sentences(chars, kinds, last, starts, stops):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def c4_rows(chars, kinds, last, work, out):
     """out[0:3] = stop, sentences, lines with the rule on end marks; out[3:6] without."""
     line, line_kinds, starts, stops = work
@@ -164,7 +164,7 @@ def c4_rows(chars, kinds, last, work, out):
                 out[3 * variant + 2] += verdict == KEEP
 
 
-@njit(nogil=True, cache=True)
+@helper
 def decode_all(data, at, stop, kinds_of, chars, kinds):
     """Code points and kinds of a text; their number, or -1 where it is not UTF-8."""
     count = 0
@@ -177,7 +177,7 @@ def decode_all(data, at, stop, kinds_of, chars, kinds):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def edit_c4_rows(offsets, data, kinds_of, any_end, fewest, out, out_offsets, removed, reasons):
     """Writes each text after C4's line rules; gives the first row that is not UTF-8, or -1."""
     room = 2
@@ -199,7 +199,7 @@ def edit_c4_rows(offsets, data, kinds_of, any_end, fewest, out, out_offsets, rem
     return -1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _keep_lines(chars, kinds, last, any_end, fewest, work, kept, kinds_of):
     """(characters kept, stripped and joined by newlines; lines removed; 0 or the number of the reason)."""
     line, line_kinds, starts, stops = work
@@ -231,7 +231,7 @@ def _keep_lines(chars, kinds, last, any_end, fewest, work, kept, kinds_of):
     return _trim(kept, count, kinds_of), removed, 0 if found >= fewest else POLICY + 1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _trim(kept, count, kinds_of):
     """Length without blanks at the end: only marks of a removed citation or an empty line can leave some."""
     while count > 0 and kinds_of[kept[count - 1]] & BLANK:

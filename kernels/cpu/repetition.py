@@ -8,12 +8,13 @@ grows by one multiplication from that of n - 1.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from dataforge.kernels.cpu.compiled import helper
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def hash_pieces(chars, starts, stops, count, hashes, powers):
     """Polynomial hash of each piece, and BASE to the power of its length."""
     for i in range(count):
@@ -24,14 +25,14 @@ def hash_pieces(chars, starts, stops, count, hashes, powers):
         hashes[i], powers[i] = value, power
 
 
-@njit(nogil=True, cache=True)
+@helper
 def extend(grams, hashes, powers, count, n):
     """Hashes of n - 1 pieces become those of n."""
     for i in range(count - n + 1):
         grams[i] = grams[i] * powers[i + n - 1] + hashes[i + n - 1]
 
 
-@njit(nogil=True, cache=True)
+@helper
 def clear(table, count):
     """Empties the table for `count` entries; gives its shift: slots are the high bits."""
     bits = 3
@@ -42,12 +43,12 @@ def clear(table, count):
     return np.uint64(64 - bits)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@helper(inline="always")
 def slot_of(value, shift):
     return np.int64((value ^ value >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9) >> shift)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def same_pieces(chars, starts, stops, i, j, n):
     """Whether pieces i … i + n - 1 equal pieces j … j + n - 1 one by one."""
     for k in range(n):
@@ -60,7 +61,7 @@ def same_pieces(chars, starts, stops, i, j, n):
     return True
 
 
-@njit(nogil=True, cache=True)
+@helper
 def same_joined(chars, starts, stops, i, j, n):
     """Whether the characters of the pieces i … i + n - 1 in a row equal those from j on: "ab" "c" equals "a" "bc"."""
     left, right, last_left, last_right = starts[i], starts[j], i + n, j + n
@@ -77,7 +78,7 @@ def same_joined(chars, starts, stops, i, j, n):
     return i == last_left and j == last_right
 
 
-@njit(nogil=True, cache=True)
+@helper
 def repeats(chars, starts, stops, count, hashes, powers, table):
     """(second and later copies, their characters) of pieces, which may be empty."""
     hash_pieces(chars, starts, stops, count, hashes, powers)
@@ -97,7 +98,7 @@ def repeats(chars, starts, stops, count, hashes, powers, table):
     return copies, characters
 
 
-@njit(nogil=True, cache=True)
+@helper
 def top_gram(chars, starts, stops, count, n, grams, ends, copies, table):
     """Copies of the most frequent n-gram, the first of ties, times its characters with blanks; 0 without one."""
     shift = clear(table, count)
@@ -120,7 +121,7 @@ def top_gram(chars, starts, stops, count, n, grams, ends, copies, table):
     return most * (ends[best + n] - ends[best] + n - 1) if best >= 0 else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def repeated_grams(chars, starts, stops, count, n, grams, ends, table):
     """Characters of n-grams without blanks that were seen before; after a hit n tokens are skipped."""
     shift = clear(table, count)

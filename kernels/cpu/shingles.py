@@ -9,8 +9,8 @@ A document of 1 GB needs no more memory than one of 100 KB (only a single shingl
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.kernels.cpu.vectors import AFFINE, affine
 from dataforge.kernels.cpu.words import normalise
 from dataforge.kernels.cpu.xxh64 import PADDING, hash_many, scratch_for
@@ -23,7 +23,7 @@ WINDOW = 1 << 16
 FILLED, KNOWN, INSIDE, SCANNED, PENDING, TAKEN = range(6)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def shingle_rows(offsets, data, tables, n, characters, sink, words):
     """Hashes the shingles of every row into `sink`; words[row] becomes its number of words.
 
@@ -62,7 +62,7 @@ def shingle_rows(offsets, data, tables, n, characters, sink, words):
     return -1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _read(data, at, end, tables, window, state, starts):
     """Normalises a chunk of the row into the window; (place after it or -1, new words)."""
     stop = min(at + CHUNK, end)
@@ -75,7 +75,7 @@ def _read(data, at, end, tables, window, state, starts):
     return at, new
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _units_of_words(new, state, starts, units):
     """Adds the starts of new words to the units, and the end of the last; gives the number of closed words."""
     known = state[KNOWN]
@@ -86,7 +86,7 @@ def _units_of_words(new, state, starts, units):
     return known + new - state[INSIDE]
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _units_of_characters(window, state, units):
     """Adds the characters of the normalised text; a blank after the last word counts only once another word follows."""
     known, limit = state[KNOWN], state[FILLED]
@@ -101,7 +101,7 @@ def _units_of_characters(window, state, units):
     return known
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _emit(ready, n, characters, row, state, units, block):
     """Puts the shingles that begin at the first `ready` units into the block and forgets these units."""
     if ready <= 0:
@@ -119,7 +119,7 @@ def _emit(ready, n, characters, row, state, units, block):
     return ready
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _make_room(window, state, units, characters):
     """Moves what later shingles need to the front of the window, of a larger one if that is not enough."""
     keep = state[SCANNED] if characters else state[FILLED]
@@ -137,7 +137,7 @@ def _make_room(window, state, units, characters):
     return target
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _flush(window, state, block, scratch, sink):
     """Hashes the block and hands the hashes on."""
     places, lengths, owners, found = block
@@ -147,12 +147,13 @@ def _flush(window, state, block, scratch, sink):
     if len(minima) > 0:
         _take_minima(found, owners, count, factors, shifts, minima)
     else:
-        hashes[state[TAKEN] : state[TAKEN] + count] = found[:count]
+        for i in range(count):
+            hashes[state[TAKEN] + i] = found[i]
         state[TAKEN] += count
     state[PENDING] = 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _take_minima(found, owners, count, factors, shifts, minima):
     mixed = np.empty(count, np.uint32)
     for i in range(count):
@@ -169,7 +170,7 @@ def _take_minima(found, owners, count, factors, shifts, minima):
         first = last
 
 
-@njit(nogil=True, cache=True)
+@helper
 def affine_minima(mixed, factors, shifts, row):
     """row[k] = min(row[k], factors[k] * h + shifts[k] mod 2^32) over all h."""
     whole = len(row) - len(row) % AFFINE

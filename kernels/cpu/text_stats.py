@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataforge.kernels import text_words
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.kernels.cpu.dclm import count_repetition, count_split_alphanumeric, removed_words
 from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, decode_all, next_line, strip
 from dataforge.kernels.cpu.repetition import extend, hash_pieces, repeated_grams, repeats, top_gram
@@ -30,7 +30,7 @@ SIZES, TOKENS, SPLIT, LINES, FILLED, RUNS, TOP, C4, DCLM = (
 )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def measure_rows(offsets, data, kinds_of, classes, counts):
     """Fills counts[row]; gives the first row that is not UTF-8, or -1."""
     longest = 0
@@ -70,7 +70,8 @@ def measure_rows(offsets, data, kinds_of, classes, counts):
         count = tokenize(chars, kinds, 0, last, starts, stops, 0)
         _count_tokens(chars, kinds, starts, stops, count, ends, out)
         hash_pieces(chars, starts, stops, count, hashes, powers)
-        grams[:count] = hashes[:count]
+        for i in range(count):  # numba takes 3 s to compile the assignment of a slice
+            grams[i] = hashes[i]
         for n in range(2, 11):
             extend(grams, hashes, powers, count, n)
             if n < 5:
@@ -80,7 +81,7 @@ def measure_rows(offsets, data, kinds_of, classes, counts):
     return -1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _count_characters(chars, kinds, last, out):
     newlines, letters, uppers, digits, blanks, marks, wide, hashes, braces, lost = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     for i in range(last):
@@ -100,7 +101,7 @@ def _count_characters(chars, kinds, last, out):
     out[10], out[11] = _count_ellipses(chars, last)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _count_ellipses(chars, last):
     """('...' without overlap and '…', '. . .' without overlap)."""
     closed, spaced, dots, at = 0, 0, 0, 0
@@ -115,7 +116,7 @@ def _count_ellipses(chars, last):
     return closed, spaced
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _count_lines(chars, kinds, last, out):
     at = 0
     while at < last:
@@ -131,7 +132,7 @@ def _count_lines(chars, kinds, last, out):
         at = after
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _count_split(chars, kinds, last, out):
     begin, letters = 0, False
     for i in range(last + 1):
@@ -146,7 +147,7 @@ def _count_split(chars, kinds, last, out):
             letters = letters or kinds[i] & LETTER != 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _small(key):
     """ASCII capitals of a packed word as small letters."""
     for place in range(8):
@@ -156,7 +157,7 @@ def _small(key):
     return key
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _filled_lines(chars, kinds, last, starts, stops, out):
     """Lines between newlines that are not blank, and the counters of their ends and lengths."""
     count, begin, filled = 0, 0, False
@@ -175,12 +176,12 @@ def _filled_lines(chars, kinds, last, starts, stops, out):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _last_filled(kinds, first, last):
     return strip(kinds, first, last)[1] - 1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _cut(chars, first, last, least, starts, stops):
     """Pieces between runs of at least `least` newlines; one more than there are such runs."""
     count, begin, at = 0, first, first
@@ -196,7 +197,7 @@ def _cut(chars, first, last, least, starts, stops):
     return count + 1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _count_tokens(chars, kinds, starts, stops, count, ends, out):
     """The counters of tokens; ends[i] = characters of the tokens before i."""
     seen, ends[0] = 0, 0
@@ -221,7 +222,7 @@ def _count_tokens(chars, kinds, starts, stops, count, ends, out):
         seen >>= 1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _third_line(chars, last):
     """Characters of the third-longest line between newlines, 0 where there are fewer than three."""
     first, second, third, lines, begin = 0, 0, 0, 0, 0

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataforge.kernels import text_words as rule
+from dataforge.kernels.cpu.compiled import helper
 
 LETTER, DIGIT, UPPER, BLANK, FRONT, BACK, ICON, QUOTE = (
     int(bit)
@@ -26,7 +26,7 @@ KEPT, UNITS, CONTRACTIONS = packed(rule.KEPT), packed(rule.UNITS), packed(rule.C
 STOP_WORDS, SIGNS = packed(rule.STOP_WORDS), np.array(sorted(ord(char) for char in rule.CURRENCY), np.uint64)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def found(values, key):
     """Place of `key` in sorted `values`, or -1."""
     low, high = 0, len(values)
@@ -39,7 +39,7 @@ def found(values, key):
     return low if low < len(values) and values[low] == key else -1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def pack(chars, first, last):
     """The text as one number, curly apostrophes made straight; 0 where it is longer than 8 or not ASCII."""
     key = np.uint64(0)
@@ -53,7 +53,7 @@ def pack(chars, first, last):
     return key
 
 
-@njit(nogil=True, cache=True)
+@helper
 def front_size(chars, kinds, first, last):
     if first >= last:
         return 0
@@ -67,7 +67,7 @@ def front_size(chars, kinds, first, last):
     return 1 if kinds[first] & FRONT else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def back_size(chars, kinds, first, last):
     if first >= last:
         return 0
@@ -91,7 +91,7 @@ def back_size(chars, kinds, first, last):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _back_dots(chars, kinds, first, last, before):
     dots = 1
     while last - dots > first and chars[last - dots - 1] == DOT:
@@ -105,7 +105,7 @@ def _back_dots(chars, kinds, first, last, before):
     return 1 if before & UPPER and last - first > 2 and kinds[last - 3] & UPPER else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def infix_size(chars, kinds, at, last):
     char, before = chars[at], kinds[at - 1]
     after = kinds[at + 1] if at + 1 < last else np.uint16(0)
@@ -129,7 +129,7 @@ def infix_size(chars, kinds, at, last):
     return _hyphens(chars, kinds, at, last) if kinds[at] & HYPHEN else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _hyphens(chars, kinds, at, last):
     limit = 3 if chars[at] == 45 else 2 if chars[at] == 0x2014 else 1
     same = 1
@@ -138,7 +138,7 @@ def _hyphens(chars, kinds, at, last):
     return same if same <= limit and at + same < last and kinds[at + same] & LETTER else 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def is_address(chars, kinds, first, last):
     dotted = False
     for i in range(first, last):
@@ -150,7 +150,7 @@ def is_address(chars, kinds, first, last):
     return dotted and _is_host(chars, kinds, first, last)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _is_host(chars, kinds, first, last):
     labels, start, small, at = 1, first, 0, first
     while at < last and not (chars[at] == 47 or chars[at] == 63 or chars[at] == 35 or chars[at] == 58):  # / ? # :
@@ -166,7 +166,7 @@ def _is_host(chars, kinds, first, last):
     return labels > 1 and at - start > 1 and small == at - start
 
 
-@njit(nogil=True, cache=True)
+@helper
 def tokenize(chars, kinds, first, last, starts, stops, count):
     """Appends the tokens of chars[first:last] to starts/stops (room for one a character); the new count."""
     at = first
@@ -186,7 +186,7 @@ def tokenize(chars, kinds, first, last, starts, stops, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _cut_chunk(chars, kinds, first, last, starts, stops, count):
     size = front_size(chars, kinds, first, last)
     while size:
@@ -206,7 +206,7 @@ def _cut_chunk(chars, kinds, first, last, starts, stops, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _cut_middle(chars, kinds, first, last, starts, stops, count):
     if first >= last:
         return count
@@ -228,7 +228,7 @@ def _cut_middle(chars, kinds, first, last, starts, stops, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _reverse(starts, stops, first, last):
     for i in range((last - first) // 2):
         other = last - 1 - i

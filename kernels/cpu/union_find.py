@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from numba import njit
+from dataforge.kernels.cpu.compiled import helper, kernel
 
 
-@njit(nogil=True, cache=True)
+@helper
 def root(parents, at):
     while parents[at] != at:
         parents[at] = parents[parents[at]]
@@ -14,7 +14,7 @@ def root(parents, at):
     return at
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def link_all(edges, parents):
     """Turns `parents` (each its own) into labels."""
     for edge in range(len(edges)):
@@ -27,7 +27,7 @@ def link_all(edges, parents):
         parents[at] = parents[parents[at]]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def take_stars(order, offsets, neighbours, labels):
     """`labels` (all -1): each node of `order` not yet taken becomes a centre and takes its free neighbours."""
     for node in order:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.kernels.cpu.words import SINGLE, WORD, decode
 from dataforge.kernels.cpu.xxh64 import PADDING, hash_one
 
@@ -13,12 +13,12 @@ LINE, PARAGRAPH, SENTENCES = range(3)
 SPAN = 3  # sentences of a span
 
 
-@njit(nogil=True, cache=True, inline="always")
+@helper(inline="always")
 def _blank(byte):
     return byte == 32 or 9 <= byte <= 13
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _end_mark(data, at, stop):
     """(bytes of the mark that ends a sentence here or 0, 1 where no blank need follow)."""
     byte = data[at]
@@ -37,7 +37,7 @@ def _end_mark(data, at, stop):
     return 0, 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _closer(data, at, stop):
     """Bytes of the quotation mark or bracket that closes here, or 0."""
     byte = data[at]
@@ -56,7 +56,7 @@ def _closer(data, at, stop):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _lines(data, at, stop, paragraphs, starts, ends):
     """Lines without the blanks around them, or runs of lines that are not blank; gives how many."""
     count, first, last = 0, -1, -1
@@ -82,7 +82,7 @@ def _lines(data, at, stop, paragraphs, starts, ends):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _sentences(data, at, stop, starts, ends):
     count, first, last = 0, -1, -1
     while at < stop:
@@ -113,7 +113,7 @@ def _sentences(data, at, stop, starts, ends):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _characters(data, start, end):
     count = 0
     for i in range(start, end):
@@ -121,7 +121,7 @@ def _characters(data, start, end):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def text_units(offsets, data, kind, shortest, sink):
     """Fills `sink` (rows, starts, ends, keys, checks) and gives the number of units. `data` has PADDING bytes to spare.
 
@@ -157,7 +157,7 @@ def text_units(offsets, data, kind, shortest, sink):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def words_of_row(data, at, stop, classes, starts, ends):
     """Places of the words of data[at:stop]: runs of word characters, or single ones; -1 where it is not UTF-8."""
     count, inside = 0, False
@@ -181,7 +181,7 @@ def words_of_row(data, at, stop, classes, starts, ends):
     return count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _anchors(hashes, width, chosen, queue):
     """chosen[i] = the place of the smallest of hashes[i : i + width], the last of equal ones; linear."""
     head, tail = 0, 0
@@ -196,7 +196,7 @@ def _anchors(hashes, width, chosen, queue):
             chosen[i - width + 1] = queue[head]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def word_anchors(offsets, data, classes, words, gram, sink):
     """Per row the anchors of its windows of `words` words, each once: (rows, starts, keys). -1 - row where not UTF-8.
 
@@ -227,7 +227,7 @@ def word_anchors(offsets, data, classes, words, gram, sink):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def word_windows(offsets, data, classes, words, gram, places, sink):
     """All windows whose anchor stands at one of the `places` (ends int64[n], starts int64[m]: ascending in each row)."""
     place_ends, place_starts = places

@@ -7,15 +7,15 @@ Both read only inside the text they are given and say where it is not UTF-8; the
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataforge.kernels import unicode
+from dataforge.kernels.cpu.compiled import helper
 
 SINGLE = int(unicode.SINGLE)
 WORD = int(unicode.WORD)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def decode(data, at, stop):
     """(code point, length) of the character at `at`; length 0 where data[at:stop] does not begin with valid UTF-8."""
     lead = np.int64(data[at])
@@ -35,7 +35,7 @@ def decode(data, at, stop):
     return point, size
 
 
-@njit(nogil=True, cache=True)
+@helper
 def encode(point, out, at):
     """Writes a code point as UTF-8 at out[at:] and returns the place after it."""
     if point < 0x80:
@@ -57,7 +57,7 @@ def encode(point, out, at):
     return at + 4
 
 
-@njit(nogil=True, cache=True)
+@helper
 def normalise(data, at, stop, end, tables, out, filled, starts, words, inside):
     """Appends the words of data[at:stop] to out[filled:], each followed by a blank, and their places to starts[words:].
 

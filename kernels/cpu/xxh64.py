@@ -9,9 +9,9 @@ turns it into vector instructions: groups of length / 8 for the words of 8 bytes
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataforge.kernels import hash as definition
+from dataforge.kernels.cpu.compiled import helper
 from dataforge.kernels.cpu.vectors import load64
 
 P1, P2, P3, P4, P5 = (np.uint64(p) for p in (definition.P1, definition.P2, definition.P3, definition.P4, definition.P5))
@@ -20,22 +20,22 @@ LENGTHS = 8 * LONG
 PADDING = 8  # bytes that may be read (never used) after the last string
 
 
-@njit(nogil=True, cache=True, inline="always")
+@helper(inline="always")
 def rotate(value, turn):
     return value << np.uint64(turn) | value >> np.uint64(64 - turn)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@helper(inline="always")
 def mix(lane, word):
     return rotate(lane + word * P2, 31) * P1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@helper(inline="always")
 def join(value, lane):
     return (value ^ mix(np.uint64(0), lane)) * P1 + P4
 
 
-@njit(nogil=True, cache=True, inline="always")
+@helper(inline="always")
 def finish(value, word, length):
     """The last length % 8 bytes, which are the low ones of `word`, and the avalanche; selects instead of branches."""
     half = (length & 4) != 0
@@ -50,7 +50,7 @@ def finish(value, word, length):
     return value ^ value >> np.uint64(32)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def hash_one(address, length, seed):
     """xxh64 of `length` bytes at `address`, of which PADDING more must be readable."""
     at, stop = address, address + np.uintp(length)
@@ -70,7 +70,7 @@ def hash_one(address, length, seed):
     return finish(value, load64(at), np.uint64(length))
 
 
-@njit(nogil=True, cache=True)
+@helper
 def hash_many(base, places, lengths, count, scratch, out):
     """xxh64, seed 0, of `count` strings at base + places[i] into out[i]. `scratch` is `scratch_for(len(out))`."""
     order, place, value, word, lanes, bounds = scratch
@@ -86,7 +86,7 @@ def hash_many(base, places, lengths, count, scratch, out):
         out[order[i]] = value[i]
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _sort_by_length(base, places, lengths, count, order, place, bounds):
     """Counting sort by min(length, LENGTHS): fills `order` and `place`; bounds[length] is where its strings begin."""
     bounds[:] = 0
@@ -102,7 +102,7 @@ def _sort_by_length(base, places, lengths, count, order, place, bounds):
         place[at] = base + np.uintp(places[i])
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _hash_group(group, place, value, word, bounds, lanes):
     """Strings of 8 * group … 8 * group + 7 bytes, step by step over all of them; bounds[i] is where 8 * group + i begin."""
     count, at = len(place), 0
@@ -129,7 +129,7 @@ def _hash_group(group, place, value, word, bounds, lanes):
         value[i] ^= value[i] >> np.uint64(32)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _take_bytes(rest, value, word):
     """The last `rest` bytes of strings of one length, which are the low ones of `word`."""
     if rest & 4:
@@ -142,7 +142,7 @@ def _take_bytes(rest, value, word):
             word[i] >>= np.uint64(8)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _stripes(stripes, place, value, word, lanes):
     """The 32-byte stripes of each string; gives the bytes consumed."""
     count = len(place)
@@ -165,13 +165,13 @@ def _stripes(stripes, place, value, word, lanes):
     return 32 * stripes
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _gather(place, at, word):
     for i in range(len(place)):
         word[i] = load64(place[i] + np.uintp(at))
 
 
-@njit(nogil=True, cache=True)
+@helper
 def scratch_for(count):
     """Work space of `hash_many` for up to `count` strings."""
     return (

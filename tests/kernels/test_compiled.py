@@ -1,0 +1,69 @@
+"""Kernels compile once on a machine: for any number of processes, and helpers once for all constants."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataforge.kernels.cpu import were_compiled
+from dataforge.kernels.cpu.compiled import helper, kernel
+
+MODULE = '''
+from dataforge.kernels.cpu.compiled import helper, kernel
+
+@helper
+def grown(value, by):
+    return value + by
+
+@kernel
+def total(values):
+    found = 0
+    for value in values:
+        found += grown(value, 2) * grown(value, 3)
+    return found
+
+if __name__ == "__main__":
+    import numpy as np
+    import twice
+    print(twice.total(np.arange(4)), sum(twice.total.stats.cache_misses.values()), len(twice.grown.overloads))
+'''
+
+
+def test_two_processes_that_want_the_same_kernel_compile_it_once(tmp_path: Path) -> None:
+    file = tmp_path / "twice.py"
+    file.write_text(MODULE)
+    named = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    runs = [
+        subprocess.Popen([sys.executable, file], cwd=tmp_path, env=os.environ | named, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = sorted(tuple(map(int, run.communicate()[0].split())) for run in runs)
+    assert told == [(68, 0, 0), (68, 1, 1)]  # the second found it; two constants, one helper
+
+
+def test_python_cannot_jump_into_a_helper() -> None:
+    @helper
+    def doubled(value: int) -> int:
+        return 2 * value
+
+    @kernel
+    def both(value: int) -> int:
+        return doubled(value) + doubled(3)
+
+    with pytest.raises(TypeError, match="doubled is a part of kernels"):
+        doubled(1)
+    assert both(1) == 8
+    with pytest.raises(TypeError, match="doubled is a part of kernels"):
+        doubled(1)
+
+
+def test_a_fresh_machine_has_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert not were_compiled()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "kernel.nbi").write_bytes(b"")
+    assert were_compiled()
