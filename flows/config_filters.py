@@ -108,7 +108,8 @@ class DedupeConfig(Section):
     unit_copies: Annotated[int, Field(ge=2)] = 2
     """What has fewer copies in all documents together is not cut."""
     max_removed: Share = 0.8
-    """A document that would lose a larger share of its bytes to either of these is dropped (0 to 1)."""
+    """A document that would lose a larger share of its bytes to either of these is dropped (0 to 1), with what it holds
+    first, though later documents lost their copies of that; 1 drops only what is blank then, and loses nothing."""
     near: bool = True
     """Also look for near-duplicates."""
     bands: tuple[Positive, Positive] | Literal["auto"] = (18, 7)

@@ -15,6 +15,9 @@ KINDS_OF = {
     "delimiter": ("csv",),
     "extractor": ("warc",),
     "focus": ("warc",),
+    "boilerplate": ("warc",),
+    "page_seconds": ("warc",),
+    "page_memory_mib": ("warc",),
 }
 
 
@@ -47,6 +50,13 @@ class SourceConfig(Section):
     """WARC files: how text is taken out of HTML."""
     focus: Literal["balanced", "precision", "recall"] = "balanced"
     """WARC files: less boilerplate or less lost text."""
+    boilerplate: bool = True
+    """WARC files: take off boxes and lines of cookies, sharing, subscribing, see-also."""
+    page_seconds: Positive = 20
+    """WARC files: CPU seconds that extraction may take for a page; a slower page is quarantined. Its size is limited by
+    `ingest.max_row_bytes`."""
+    page_memory_mib: Annotated[int, Field(ge=512)] = 3072
+    """WARC files: memory that extraction may need for a page, MiB; a page over it is quarantined."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SourceConfig:

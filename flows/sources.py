@@ -96,7 +96,13 @@ def _text(source: SourceConfig, config: Config) -> Source:
 
 
 def _warc(source: SourceConfig, config: Config) -> Source:
-    return WarcFiles(**_common(source, config), extractor=source.extractor, extraction=Extraction(focus=source.focus))
+    how = Extraction(
+        focus=source.focus,
+        boilerplate=source.boilerplate,
+        cpu_s=source.page_seconds,
+        memory_mib=source.page_memory_mib,
+    )
+    return WarcFiles(**_common(source, config), extractor=source.extractor, extraction=how)
 
 
 def who(config: Config) -> Who:

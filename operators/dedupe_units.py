@@ -5,9 +5,10 @@
     Removals       Keyed  back to the parts of the corpus: the spans that each text loses
     WithoutRepeats Map    the rewritten texts; those that lose too much are dropped
 
-Nothing is lost: whatever a removed unit holds stands, equal byte for byte, in a place before it. Only a dropped text
-takes units along that no earlier text has; `max_removed` says how large a share of it that may be. A unit is compared by
-128 bits of hash, and the shuffle holds some 40 bytes for each, on disk.
+Whatever a removed unit holds stands, equal byte for byte, in a place before it. A text that is dropped for losing more
+than `max_removed` takes along the units that it holds first, also those cut from later texts as copies of its own: up to
+1 − `max_removed` of its bytes are then nowhere in the corpus. With `max_removed` 1 only what is blank is dropped, and
+nothing is lost. A unit is compared by 128 bits of hash, and the shuffle holds some 40 bytes for each, on disk.
 """
 
 from __future__ import annotations

@@ -100,6 +100,16 @@ def test_a_document_that_loses_all_or_too_much_is_dropped_and_names_the_other(tm
     assert dropped[doc(second)]["into"] == dropped[doc(third)]["into"] == doc(first)
 
 
+def test_a_dropped_document_takes_along_what_it_holds_first_unless_none_is_dropped(tmp_path: Path) -> None:
+    first, second, third = in_order("abc")
+    long, own = "A long line that both of the first two documents hold.", "A line of the second."
+    texts = {first: f"{long}\nOne.", second: f"{long}\n{own}", third: f"Three.\nMore of it.\n{own}"}
+    some = texts_of(fill(cut(texts, exact="line", max_removed=0.6), tmp_path / "a"), "abc")
+    assert some == {first: texts[first], second: None, third: "Three.\nMore of it."}  # `own` is nowhere
+    every = texts_of(fill(cut(texts, exact="line", max_removed=1.0), tmp_path / "b"), "abc")
+    assert every == {first: texts[first], second: own, third: "Three.\nMore of it."}
+
+
 def test_a_run_of_words_goes_from_the_minimum_length_on_wherever_it_begins(engine: Any, tmp_path: Path) -> None:
     first, second, third = in_order("abc")
     run = "this run of words, of just ten words, is copied"  # 10 words

@@ -7,11 +7,14 @@ import pytest
 from lxml import html
 
 from dataforge.errors import ConfigError, InputError
+from dataforge.flows.config import load_config
+from dataforge.flows.sources import operator_of
 from dataforge.operators.extract import Extraction, evaluate, extract_text
 from dataforge.operators.extract_boxes import drop_boxes
 from dataforge.operators.extract_lines import drop_boilerplate, is_boilerplate
 from dataforge.operators.extract_process import Extractor
 from dataforge.operators.files_rows import RowFault
+from tests.flows.demo import small_config
 from tests.operators.test_files_warc import HTML, PROSE, http, record
 
 SLOW = "<html><body><article>" + "<span><b>x</b> y</span>" * 100_000 + "</article></body></html>"
@@ -114,3 +117,11 @@ def test_boxes_of_the_site_go_unless_they_are_the_page():
     whole = html.fromstring(f'<body><div id="cookie-recipes"><p>{PROSE}</p></div></body>')
     drop_boxes(whole)
     assert whole.text_content() == PROSE
+
+
+def test_the_limits_of_a_page_come_from_the_source(tmp_path):
+    (tmp_path / "x.warc").write_bytes(b"")
+    limits = "{name: web, kind: warc, path: x.warc, page_seconds: 3, page_memory_mib: 900, boilerplate: false}"
+    config = load_config(small_config(tmp_path, [], sources=f"[{limits}]"))
+    made = operator_of(config.sources[0], config)
+    assert made.extraction == Extraction(boilerplate=False, cpu_s=3, memory_mib=900)
