@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of the new config")],
-    input: Annotated[list[Path], typer.Option("--input", help="file or folder to read; repeat for more")],
+    input: Annotated[list[str], typer.Option("--input", help="file, folder, glob or URL to read; repeat for more")],
     name: Annotated[str, typer.Option(help="name of the dataset; default: the folder's")] = "",
     as_json: Json = False,
 ) -> None:

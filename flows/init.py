@@ -9,6 +9,7 @@ import base64
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,26 @@ from dataforge.operators.files_sniff import Sniffed, sniff
 KEY_FILE = ".dataforge-key"
 
 
-def write_config(folder: Path, inputs: list[Path], *, name: str = "") -> dict[str, Any]:
-    """Writes DIR/dataforge.yaml. Raises ConfigError if it is there already, InputError for an input nobody knows."""
+def write_config(folder: Path, inputs: Sequence[str], *, name: str = "") -> dict[str, Any]:
+    """Writes DIR/dataforge.yaml for paths or URLs.
+
+    Raises ConfigError if it is there already, InputError for an input nobody knows.
+    """
     path = folder / "dataforge.yaml"
     if path.exists():
         raise ConfigError("is there already", file=str(path), hint="edit it, or name another folder")
-    found = [(place, sniffed) for place in inputs for sniffed in sniff(str(place))]
+    found = [sniffed for place in inputs for sniffed in sniff(place)]
     folder.mkdir(parents=True, exist_ok=True)
-    slack = any(sniffed.kind == "slack_export" for _, sniffed in found)
+    slack = any(sniffed.kind == "slack_export" for sniffed in found)
     notes = [_make_key(folder)] if slack else []
     title = name or clean_name(folder.absolute().name)
-    size_bytes = sum(_weight(sniffed) for _, sniffed in found)
+    size_bytes = sum(_weight(sniffed) for sniffed in found)
     sources = _sources(found, folder)
     notes += [f"reads {line.strip(' -')}" for line in sources]
     text = config_text(title, sources, slack=slack, vocabulary=vocabulary_for(size_bytes))
     path.write_text(text, encoding="utf-8")
     load_config(path)  # what init writes must be a config
-    return {"config": str(path), "name": title, "sources": [s.kind for _, s in found], "notes": notes}
+    return {"config": str(path), "name": title, "sources": [s.kind for s in found], "notes": notes}
 
 
 def clean_name(text: str) -> str:
@@ -64,11 +68,11 @@ def vocabulary_for(size_bytes: int) -> int:
     return min(32_000, max(512, size_bytes // 100 // 256 * 256))
 
 
-def _sources(found: list[tuple[Path, Sniffed]], folder: Path) -> list[str]:
+def _sources(found: list[Sniffed], folder: Path) -> list[str]:
     """One line of YAML per source; names are made from paths and kept apart by numbers."""
     taken: set[str] = set()
     lines = []
-    for _place, sniffed in found:
+    for sniffed in found:
         name = base = clean_name(Path(re.sub(r"[*?\[].*", "", sniffed.path)).name.split(".")[0] or sniffed.kind).lower()
         count = 2
         while name in taken:

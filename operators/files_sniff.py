@@ -16,7 +16,7 @@ from typing import Any
 
 from dataforge.errors import DataforgeError, InputError
 from dataforge.operators.decode import decode_object
-from dataforge.operators.files import PACKED, InputFile, list_files, open_raw
+from dataforge.operators.files import PACKED, InputFile, list_files, open_raw, split_root
 from dataforge.operators.files_csv import keeps_ascii, records
 from dataforge.operators.files_rows import RowFault, key_of, seconds_of, utf8
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
@@ -57,14 +57,26 @@ def sniff(path: str) -> tuple[Sniffed, ...]:
     exports = [str(place) for place in _children(path) if _is_slack_export(str(place))]
     groups: dict[str, list[InputFile]] = {}
     found = [file for file in list_files(path, ("",)) if not file.location.startswith(tuple(f"{e}/" for e in exports))]
+    alone = len(found) == 1 and split_root(path)[1] != ""  # a file, not a folder that holds one
     for file in found:
-        kind = _kind_of(file, by_bytes=len(found) == 1)
+        kind = _kind_of(file, by_bytes=alone)
         if kind:
             groups.setdefault(kind, []).append(file)
-    if not groups and not exports:
+    described = [_describe(kind, path, files) for kind, files in sorted(groups.items())]
+    described += [] if alone else _json_lines(path, found)
+    if not described and not exports:
         hint = "dataforge reads Slack exports, WARC, JSONL, Parquet, CSV and text files"
         raise InputError(f"{len(found)} files, none of a known kind", file=path, hint=hint)
-    return (*(_describe(kind, path, files) for kind, files in sorted(groups.items())), *map(_export, exports))
+    return (*described, *map(_export, exports))
+
+
+def _json_lines(path: str, found: Sequence[InputFile]) -> Iterator[Sniffed]:
+    """Files named .json that hold an object a line, as dolma and C4 ship them; a glob names those of a folder."""
+    for suffix in (".json", *(f".json{packed}" for packed in PACKED)):
+        files = [file for file in found if file.name.lower().endswith(suffix)]
+        if files and _is_object(_stream(files[0]).read(_HEAD_BYTES).split(b"\n", 1)[0]):
+            whole = split_root(path)[1] == ""
+            yield _describe("jsonl", f"{path.rstrip('/')}/**/*{suffix}" if whole else path, files)
 
 
 def _export(path: str) -> Sniffed:

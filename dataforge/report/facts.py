@@ -92,7 +92,7 @@ def public(value: Any) -> Any:
 def _sources(
     tables: Sequence[Table], corpus: TextFacts, instruct: TextFacts, config: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Per source: kind, licence, rows read, quarantined, bad files, and the rows that are left of it."""
+    """Per source: kind, licence, rows read, quarantined, bad files, the rows left of it, the columns that were not read."""
     kinds = {s["name"]: s["kind"] for s in config.get("sources", ()) if "kind" in s}
     left = {
         e["source"]: e["rows"] for e in [*instruct.sources, *corpus.sources]
@@ -112,9 +112,15 @@ def _sources(
                 "dropped": sum(entry["dropped"].values()),
                 "bad_files": len(table.bad_files),
                 "rows": left.get(name, 0),
+                "unread": _unread(table.account.notes),
             }
         )
     return found
+
+
+def _unread(notes: Mapping[str, int]) -> dict[str, int]:
+    """{column that no setting reads: rows that have it}"""
+    return {name.removeprefix("unread_column:"): n for name, n in notes.items() if name.startswith("unread_column:")}
 
 
 def _lengths(configs: Mapping[str, Sequence[Table]], corpus: TextFacts, instruct: TextFacts) -> list[dict[str, Any]]:
@@ -222,7 +228,7 @@ def _undecided(tables: Sequence[Table]) -> list[dict[str, Any]]:
     """Answers to rows of acts on which people did not agree: they have no label, but count for agreement."""
     found = []
     for table in counts.having(tables, "label", "answers", "decided_by"):
-        if table.manifest["contract"] == "source" and table.manifest["operator"].get("kind") == "act":
+        if table.manifest["contract"] == "source" and table.manifest["operator"].get("kind", "act") == "act":
             found += table.to_table(kind="dropped").to_pylist()
     return [{"answers": json.loads(row["detail"] or "[]"), "decided_by": row["reason"]} for row in found]
 

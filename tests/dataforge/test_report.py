@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataforge import Step
 from dataforge.operator import Contract
+from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.report import charts, complete, facts, html
 from dataforge.report.alerts import alerts
 from dataforge.report.counts import Histogram, cluster_sizes, straddling
@@ -22,6 +24,7 @@ from dataforge.report.facts import public
 from dataforge.report.samples import cut, mask
 from dataforge.schemas.label import LABEL
 from tests.dataforge.small_tables import SPLIT, Graph, tokenizer_folder, write
+from tests.literal import fill
 
 CONFIG = {"name": "harbour", "store": "/secret/place", "pii": {"action": "mask", "key": "env:KEY"}}
 DOCUMENT = {
@@ -115,6 +118,14 @@ def test_a_page_where_nothing_was_found_says_so(found: dict[str, Any]) -> None:
     assert all(said in page for said in ("No equal or nearly equal texts", "Nothing was found", "No step changed"))
     off = {**bare, "config": {"dedupe": {"exact": "none", "near": False}}}
     assert "not looked for" in html(off) and "No equal or nearly" not in html(off)
+
+
+def test_columns_that_no_setting_reads_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "title": "<b>", "url": "u"}\n{"text": "b", "title": "c"}\n')
+    table = fill(Step("sources/a", JsonlFiles("a", str(tmp_path / "a.jsonl"), uri="url")), tmp_path / "store")
+    found = facts([table])
+    assert found["sources"][0]["unread"] == {"title": 2}
+    assert "Columns of a that no setting reads: title (2 rows)." in html(found)
 
 
 def test_config_keeps_no_place_and_no_secret(found: dict[str, Any]) -> None:

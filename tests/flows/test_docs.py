@@ -98,6 +98,28 @@ def test_make_targets_of_the_docs_exist() -> None:
     assert set(re.findall(r"(?<![\w-])make ([a-z]+)(?=\s+#|`|\s*$)", text, re.MULTILINE)) <= targets
 
 
+def test_files_and_modules_that_the_docs_name_are_there() -> None:
+    folders = "tests|operators|flows|kernels|schemas|dataforge|configs|docs"
+    missing = []
+    for page_ in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        text = page_.read_text()
+        named = set(re.findall(rf"(?<![\w/.-])(?:{folders})/[\w/.*-]*\w\.(?:py|yaml|md|txt|json|jsonl)\b", text))
+        named |= {name.replace(".", "/") + ".py" for name in re.findall(r"python -m (tests\.[\w.]+\w)", text)}
+        missing += [f"{page_.name}: {name}" for name in sorted(named) if not list(ROOT.glob(name))]
+    assert missing == []
+
+
+def test_sources_that_the_readme_shows_are_valid() -> None:
+    from ruamel.yaml import YAML
+
+    from dataforge.flows.config_sources import SourceConfig
+
+    shown = re.findall(r"`(\{kind: [^`]+\})`", README)
+    assert len(shown) == 3
+    for text in shown:
+        SourceConfig.model_validate({"name": "s", **YAML(typ="safe").load(text)})
+
+
 def test_every_exit_code_is_in_the_readme() -> None:
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     rows = table(README, "| exit | meaning | exit | meaning |")

@@ -188,6 +188,17 @@ def test_sniff_names_kind_and_columns(tmp_path):
         sniff(str(tmp_path / "d.bin"))
 
 
+def test_sniff_knows_lines_of_json_under_the_names_of_dolma_and_c4(tmp_path):
+    row = b'{"id": "1", "text": "hello", "created": "2024-01-02"}\n'
+    write(tmp_path, documents__part_dot_json_dot_gz=gzip.compress(row), documents__two_dot_json_dot_gz=gzip.compress(row))
+    write(tmp_path, documents__setup_dot_json=b'{\n  "a": 1\n}')
+    (found,) = sniff(str(tmp_path / "documents"))
+    settings = {"text": "text", "key": "id", "created": "created"}
+    assert (found.kind, found.files, found.settings) == ("jsonl", 2, settings)
+    kept, bad, *_ = read_all(JsonlFiles("s", found.path))
+    assert (len(kept), bad) == (2, [])
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [(b"WARC/1.0\r\n", "warc"), (b'{"text": "a"}\n', "jsonl"), (b"Once upon a time\n", "text"), (b"PAR1", "parquet")],
