@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dataforge.reasons import explained
+
 TOLD_IN_A_LINE = 12
 
 
@@ -31,7 +33,8 @@ def _told(step: Mapping[str, Any], known: dict[str, Any]) -> str:
     if step["event"] == "dropped":
         score = f" ({step['score']:g} against {step['threshold']:g})" if {"score", "threshold"} <= step.keys() else ""
         into = f" → {step['into']}" if "into" in step else ""
-        return f": {step['reason']}{score}{into}"
+        why = explained(step["reason"])
+        return f": {step['reason']}{score}{into}" + (f": {why}" if why else "")
     news = {name: value for name, value in step["columns"].items() if known.get(name) != value}
     known |= news
     parts = [f"{name}={_short(value)}" for name, value in news.items() if value or isinstance(value, dict)]

@@ -20,6 +20,7 @@ from dataforge.flows.config import Config
 from dataforge.flows.config_filters import QualityConfig
 from dataforge.flows.config_sources import SourceConfig
 from dataforge.operators.language import iso639_3
+from dataforge.reasons import reasons
 
 LITERAL_TOKEN = re.compile(
     r"xox[abeprs]-\d|xapp-\d|gh[opsu]_\w{30}|github_pat_\w{20}|AKIA[0-9A-Z]{16}|sk-[\w-]{20}|hf_\w{30}"
@@ -167,7 +168,7 @@ def _quality_problems(document: Document) -> Iterator[Problem]:
         return
     rules = rules_of(preset).rules if preset != "none" else ()
     known = sorted(rule.key for rule in rules)
-    yield from _names_of_scores(document, section, {"language", "empty", *(rule.reason for rule in rules)})
+    yield from _names_of_scores(document, section, reasons() | {rule.reason for rule in rules})
     for name, value in section.items():
         path = ("quality", name)
         if name in QualityConfig.model_fields:
@@ -183,7 +184,7 @@ def _quality_problems(document: Document) -> Iterator[Problem]:
             yield Problem(*document.place(path), f"quality.{name}", _shown(value), rule)
 
 
-def _names_of_scores(document: Document, section: dict[str, Any], taken: set[str]) -> Iterator[Problem]:
+def _names_of_scores(document: Document, section: dict[str, Any], taken: frozenset[str]) -> Iterator[Problem]:
     """The name of a list or model is the reason of its drops; languages of lists are those of documents."""
     for kind in ("lists", "models"):
         scores = section.get(kind)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.funnel import changes, removed_text
+from dataforge.reasons import explained
 from dataforge.report import charts
 from dataforge.report.alerts import complete
 from dataforge.report.charts import Chart, count, number, percent, size
@@ -104,12 +105,12 @@ def tiles(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _by_reason(facts: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Samples of dropped rows, reason by reason."""
+def _by_reason(facts: Mapping[str, Any]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """(step and reason, what the reason means, samples of dropped rows)."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in facts.get("samples", {}).get("dropped", []):
         groups.setdefault(f"{row['step']}: {row['reason']}", []).append(row)
-    return sorted(groups.items())
+    return [(name, explained(rows[0]["reason"]), rows) for name, rows in sorted(groups.items())]
 
 
 def all_charts(facts: Mapping[str, Any]) -> dict[str, list[Chart]]:
