@@ -111,6 +111,8 @@ def serve(
     """Runs the page until interrupted. On another address than loopback it wants `public_url`, and TLS in front."""
     import uvicorn
 
+    from dataforge.review.connections import HEAD_LIMIT, Connection
+
     if host not in ("127.0.0.1", "::1", "localhost") and not public_url:
         raise ConfigError(
             f"binding to {host} opens the page to others",
@@ -131,6 +133,10 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        http=Connection,
+        ws="none",
+        h11_max_incomplete_event_size=HEAD_LIMIT,
+        backlog=4096,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=5,
     )

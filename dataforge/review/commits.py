@@ -96,7 +96,7 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
             driver.execute("rollback to one")
             driver.execute("release one")
         raise
-    driver.execute("release one")
+    _still_open(connection).execute("release one")
 
 
 class Desk:

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,7 +88,7 @@ class Guard:
         log.error("%s in %s %s", type(error).__name__, scope["method"], escape(scope["path"], 80))
         if started:
             return
-        if isinstance(error, sa.exc.OperationalError):
+        if isinstance(error, sa.exc.OperationalError | sqlite3.OperationalError):
             await problem(send, 503, "busy", "the database is busy; the page tries again", [(b"retry-after", b"2")])
         else:
             await problem(send, 500, "unexpected", "something went wrong; nothing was saved by this request")

@@ -1,6 +1,7 @@
 """Load and kill tests of the review page: many simulated annotators, and a server that is killed while they work.
 
     python tests/benchmarks/annotators.py --annotators 200 --think 2 --seconds 60    p95 and double assignments
+    python tests/benchmarks/annotators.py --annotators 50 --sockets 10000            the same beside silent sockets
     python tests/benchmarks/annotators.py --kills 100                                acknowledged answers lost or doubled
 
 Prints one JSON document. Each annotator claims, thinks, answers and retries with the same client_key until the server
@@ -14,6 +15,7 @@ import asyncio
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -172,7 +174,17 @@ def quantile_ms(values: list[float], q: float) -> float | None:
     return round(1000 * sorted(values)[min(len(values) - 1, int(q * len(values)))], 2) if values else None
 
 
-async def load(folder: Path, people: int, think: float, seconds: float, items: int) -> dict[str, object]:
+async def silent(port: int, many: int) -> list[asyncio.StreamWriter]:
+    """Sockets that say nothing, from several loopback addresses: one has no more than 28,000 ports."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    opened = [await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{2 + k % 4}", 0)) for k in range(many)]
+    return [writer for _, writer in opened]
+
+
+async def load(
+    folder: Path, people: int, think: float, seconds: float, items: int, sockets: int = 0
+) -> dict[str, object]:
     port = free_port()
     database, tokens = prepare(folder, items, people)
     base, tally = f"http://127.0.0.1:{port}", Tally()
@@ -182,12 +194,15 @@ async def load(folder: Path, people: int, think: float, seconds: float, items: i
         tasks = [asyncio.create_task(annotate(base, token, tally, think)) for token in tokens]
         while tally.logged_in < people:
             await asyncio.sleep(0.1)
+        held = await silent(port, sockets)
         before = cpu_seconds(server.pid)  # start and logins are not what is measured
         tally.go.set()
         started = time.perf_counter()
         await asyncio.wait(tasks, timeout=seconds)
         tally.stop, elapsed, used = True, time.perf_counter() - started, cpu_seconds(server.pid) - before
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in held:
+            writer.close()
     finally:
         server.terminate()
         server.wait()
@@ -199,6 +214,7 @@ async def load(folder: Path, people: int, think: float, seconds: float, items: i
     }
     return {
         "annotators": people,
+        "silent_sockets": sockets,
         "think_s": think,
         "requests_per_s": round(len(every) / elapsed),
         "server_cpu_ms_per_request": round(1000 * used / max(len(every), 1), 2),
@@ -238,6 +254,7 @@ def main() -> None:
     parser.add_argument("--think", type=float, default=2.0, help="seconds, on average")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--sockets", type=int, default=0, help="silent ones beside them")
     parser.add_argument("--kills", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="review-load-") as name:
@@ -245,7 +262,7 @@ def main() -> None:
         run = (
             kill(folder, given.kills)
             if given.kills
-            else load(folder, given.annotators, given.think, given.seconds, given.items)
+            else load(folder, given.annotators, given.think, given.seconds, given.items, given.sockets)
         )
         print(json.dumps(asyncio.run(run), indent=1))
 

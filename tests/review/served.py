@@ -15,12 +15,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 class Server:
-    def __init__(self, database: str, port: int):
-        self.database, self.port, self.base = database, port, f"http://127.0.0.1:{port}"
+    def __init__(self, database: str, port: int, *, before: str = ""):
+        """`before`: code that runs first, for instance to shorten a limit."""
+        self.database, self.port, self.base, self.code = database, port, f"http://127.0.0.1:{port}", before + SERVE
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([sys.executable, "-c", SERVE, self.database, str(self.port)])
+        self.process = subprocess.Popen([sys.executable, "-c", self.code, self.database, str(self.port)])
         for _ in range(400):
             try:
                 urllib.request.urlopen(self.base + "/healthz", timeout=1).read()

@@ -182,6 +182,24 @@ def test_hostile_text_leaves_as_data_and_never_as_markup(lite, make_batch, text)
         )
 
 
+def test_hostile_names_of_labels_people_and_guidelines_stay_text(lite, tmp_path):
+    from dataforge.review.seed import BatchSpec, seed
+
+    mark = "<img src=x onerror=alert(1)></script>{{7*7}}"
+    labels, guideline = tmp_path / "labels.yaml", tmp_path / "guideline.md"
+    labels.write_text(json.dumps([{"name": mark, "singular": mark, "key": "1", "definition": mark}]))  # JSON is YAML
+    guideline.write_text(f"# {mark}\n[a](javascript:alert(1)) ![b](//evil.example/x)\n\n{mark}")
+    batch = seed(lite.database, sample(1), BatchSpec("t", label_set=str(labels), guideline=str(guideline)))
+    with lite.database.write() as c:  # an import names people as its file does
+        c.execute(t.account.insert().values(name=mark, role="annotator", active=False, created_at=0))
+    lead = lite.client("lea")
+    for path in (f"/b/{batch}/next", f"/b/{batch}/review", f"/b/{batch}/stats", "/admin/users", "/guidelines/1"):
+        page = lead.get(path)
+        assert page.status_code == 200 and "<img" not in page.text and "49" not in page.text, path
+        assert "javascript:" not in re.sub(r">[^<]*<", "><", page.text), path  # in a text, never in a link
+        assert page.text.count("</script>") == page.text.count("<script"), path
+
+
 def test_every_answer_has_the_headers(lite):
     client = lite.client("ana")
     for path in ("/login", "/", "/nothing", "/api/v1/batches", "/api/v1/nothing", "/static/page.js", "/healthz"):
