@@ -51,28 +51,12 @@ def test_a_write_that_fails_leaves_those_beside_it_alone(database):
     assert noted(database) == ["a", "b"]
 
 
-def test_nobody_is_told_saved_when_the_database_has_rolled_everything_back(sqlite, monkeypatch):
-    from dataforge.review import commits
-
-    monkeypatch.setattr(commits.Desk, "_next", _wait_for(3, commits.Desk._next))
-    said = together(sqlite, note("a"), rolled_back_by_the_database, note("b"))
-    assert [type(x) for x in said] == [sa.exc.OperationalError] * 3
+def test_nobody_is_told_saved_when_the_database_has_rolled_everything_back(sqlite):
+    jobs = [(work, None, None) for work in (note("a"), rolled_back_by_the_database, note("b"))]
+    said = sqlite._desk._together(jobs)  # as they come when three wait at once
+    assert [(result, type(error)) for result, error in said] == [(None, sa.exc.OperationalError)] * 3
     assert noted(sqlite) == []
-    monkeypatch.undo()
     assert together(sqlite, note("a")) == ["a"] and noted(sqlite) == ["a"]
-
-
-def _wait_for(n, take):
-    """All of a test's writes in one transaction, whatever the threads do."""
-
-    def waited(desk):
-        jobs, more = take(desk)
-        while more and len(jobs) < n:
-            others, more = take(desk)
-            jobs += others
-        return jobs, more
-
-    return waited
 
 
 def test_threads_that_share_a_commit_all_hear_that_it_is_lost(sqlite):
