@@ -46,6 +46,10 @@ class Gpu:
         grid = min(count, MOST_BLOCKS) if blocks else -(-count // threads)
         self._kernels[kernel]((grid,), (threads,), (np.int64(count), *arguments))
 
+    def release(self) -> None:
+        """Gives memory back that no array holds."""
+        self.xp.get_default_memory_pool().free_all_blocks()
+
     def free_bytes(self) -> int:
         """Device memory that nobody holds."""
         return int(self.xp.cuda.runtime.memGetInfo()[0])

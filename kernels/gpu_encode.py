@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dataforge.kernels.bpe import Unsupported
 from dataforge.kernels.buffers import Strings
-from dataforge.kernels.device import Choice, choose
+from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.encoder_tables import Blob, tables_of
 from dataforge.kernels.gpu import Download, Gpu, Upload, gpu_of
@@ -84,13 +84,19 @@ class GpuEncoder:
 
     def _parts(self, texts: Strings, batches: list[I64], refused: list[I64]) -> Iterator[Part]:
         """The next batch is sent before this one is encoded, the one before is fetched after. A batch that is refused
-        comes again without the texts that are to blame."""
+        comes again without the texts that are to blame, one that finds no memory in two halves."""
         todo, sent, encoded = deque(batches), deque[_Sent](), deque[_Encoded]()
         sends = encodes = 0
         while todo or sent:
             while todo and len(sent) < 2:
-                sent.append(self._send(texts, todo.popleft(), sends % 2))
-                sends += 1
+                rows = todo.popleft()
+                try:
+                    sent.append(self._send(texts, rows, sends % 2))
+                    sends += 1
+                except MemoryError:
+                    todo += self._halves(texts, rows, refused)
+            if not sent:
+                break
             batch = sent.popleft()
             try:
                 encoded.append(self._encode(batch, encodes % 2))
@@ -98,10 +104,21 @@ class GpuEncoder:
             except Refused as error:
                 refused.append(batch.rows[error.rows])
                 todo += _with_bytes(texts, np.delete(batch.rows, error.rows))
+            except MemoryError:
+                todo += self._halves(texts, batch.rows, refused)
             if len(encoded) > 1:
                 yield encoded.popleft().part()
         while encoded:
             yield encoded.popleft().part()
+
+    def _halves(self, texts: Strings, rows: I64, refused: list[I64]) -> list[I64]:
+        """What to try instead of a batch for which the device (or pinned memory) has no room."""
+        self.gpu.release()
+        if len(rows) == 1:
+            refused.append(rows)
+            return []
+        middle = len(rows) // 2
+        return [*_with_bytes(texts, rows[:middle]), *_with_bytes(texts, rows[middle:])]
 
     def _send(self, texts: Strings, rows: I64, place: int) -> _Sent:
         chosen = _chosen(texts, rows)
@@ -128,13 +145,17 @@ class GpuEncoder:
 def use_device(encoder: Encoder, choice: Choice) -> Encoder:
     """Gives an encoder the GPU, if one is there and its rules cover the tokenizer. Ids are the same either way.
 
-    Raises DeviceMissing for `cuda` without a GPU; a tokenizer that the rules do not cover stays on the host.
+    Raises DeviceMissing for `cuda` without a GPU or memory on it; a tokenizer that the rules do not cover stays on the host.
     """
     if choose(choice).kind == "cuda":
         try:
             encoder.device = GpuEncoder(encoder)
         except Unsupported as error:
             encoder.why = f"{error}: not on the GPU"
+        except MemoryError as error:
+            if choice == "cuda":
+                raise DeviceMissing("the GPU has no memory left", "use device: cpu, or fewer workers") from error
+            encoder.why = "the GPU has no memory left"
     return encoder
 
 

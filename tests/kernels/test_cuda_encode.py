@@ -24,7 +24,7 @@ from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.split_rules import PATTERNS, starts
 from dataforge.kernels.tokenizer_folder import Folder, open_folder
 from dataforge.operators.tokenizer_train import TrainTokenizer
-from tests.kernels.cuda_host import compiler, nvrtc
+from tests.kernels.cuda_host import compiler, fake_cupy, nvrtc
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 TEXT = "the cat sat on the mat 1234, isn't it?\n\n  AAAA aaaa   cat's über Straße 中文中文 \U0001f600 ---- ==== " * 8
@@ -286,11 +286,11 @@ def test_a_batch_that_failed_leaves_no_claims_behind(monkeypatch):
 
     def failing(kernel, *arguments, **options):
         if kernel == "fill":
-            raise MemoryError
+            raise RuntimeError("the device is gone")
         launch(kernel, *arguments, **options)
 
     monkeypatch.setattr(encoder.gpu, "launch", failing)
-    with pytest.raises(MemoryError):
+    with pytest.raises(RuntimeError, match="device is gone"):
         encoder.encode(strings_from(["the cat sat on the mat"]))
     monkeypatch.undo()
     same(encoder, ["the cut sit in the mud", "the cat sat on the mat"])
@@ -311,7 +311,38 @@ def test_ids_that_no_slot_can_hold_are_refused():
         compile_rules(bpe.Rules("gpt2", tuple(range((1 << 21) - 256, 1 << 21)), {}))
 
 
-# --- tables and memory ------------------------------------------------------------------------------------------------
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+WORST = {
+    "digits": "1" * 12_000,  # Qwen2: a piece for each byte
+    "long": "中abc" * 1600 + " " + "b" * 5000,
+    "not in the table": "abcdefghijklmnop " * 900,
+    "no blank": "漢字。" * 2000,
+}
+
+
+@pytest.mark.parametrize("text", WORST.values(), ids=WORST)
+def test_no_text_takes_more_memory_than_batches_are_made_for(text):
+    encoder = on_host(folder_of("bytes-qwen2"))
+    texts = strings_from([text] * 20)
+    encoder.encode(texts)
+    fake_cupy.MEMORY.most = before = fake_cupy.MEMORY.held  # the two pairs of buffers are there
+    encoder.encode(texts)
+    assert fake_cupy.MEMORY.most - before < (gpu_encode.MEMORY_PER_BYTE - 4) * texts.size_bytes  # up to 2 x 2 buffers
+
+
+def test_without_memory_batches_are_halved_and_single_texts_go_to_the_host(monkeypatch):
+    encoder = on_host(folder_of("bytes-llama3"))
+    texts = ["the cat sat on the mat. " * 40] * 60 + ["a" * 40_000]
+    monkeypatch.setattr(fake_cupy.MEMORY, "limit", fake_cupy.MEMORY.held + 400_000)
+    same(encoder, texts)
+    assert encoder.by_host == 1
+    monkeypatch.setattr(fake_cupy.MEMORY, "limit", fake_cupy.MEMORY.held)
+    same(encoder, ["the cat", "the mat"])
+    assert encoder.by_host == 3
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
 
 
 def test_two_stage_tables_say_what_the_flat_one_says():

@@ -7,6 +7,7 @@ it and not before, so that a wait that is missing gives wrong results.
 
 from __future__ import annotations
 
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,26 @@ from tests.kernels import cuda_host
 RUBBISH = 0xA5
 
 
+class Memory:
+    """What all arrays take together, the most so far, and how much there is."""
+
+    def __init__(self) -> None:
+        self.held, self.most, self.limit = 0, 0, 1 << 50
+
+    def take(self, values: np.ndarray) -> None:
+        if self.held + values.nbytes > self.limit:
+            raise MemoryError("out of device memory")
+        self.held += values.nbytes
+        self.most = max(self.most, self.held)
+        weakref.finalize(values, self._give_back, values.nbytes)
+
+    def _give_back(self, size: int) -> None:
+        self.held -= size
+
+
+MEMORY = Memory()
+
+
 class Array:
     """Device memory."""
 
@@ -24,7 +45,9 @@ class Array:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, values: np.ndarray) -> None:
-        self._on_host = values
+        self._on_host = values = np.asarray(values)  # a sum's last value is an array of no dimension
+        if values.base is None:
+            MEMORY.take(values)
 
     dtype = property(lambda self: self._on_host.dtype)
     shape = property(lambda self: self._on_host.shape)
@@ -82,11 +105,11 @@ class Array:
 
     def any(self, axis: int | None = None) -> Array:
         _now()
-        return Array(np.asarray(self._on_host.any(axis=axis)))
+        return Array(self._on_host.any(axis=axis))
 
     def max(self) -> Array:
         _now()
-        return Array(np.asarray(self._on_host.max()))
+        return Array(self._on_host.max())
 
 
 def _operation(name: str) -> Any:
@@ -220,14 +243,17 @@ class FakeCupy:
     zeros, empty, asarray = staticmethod(zeros), staticmethod(empty), staticmethod(asarray)
     cumsum, flatnonzero = staticmethod(cumsum), staticmethod(flatnonzero)
 
-    def __init__(self, *flags: str, workers: int = 1, free: int = 1 << 40) -> None:
+    def __init__(self, *flags: str, workers: int = 1) -> None:
         self.flags, self.workers = flags, workers
         self.launches: list[str] = []
-        runtime = SimpleNamespace(memGetInfo=lambda: (free, free))
+        runtime = SimpleNamespace(memGetInfo=lambda: (MEMORY.limit - MEMORY.held, MEMORY.limit))
         pinned = lambda size: bytearray(size)  # noqa: E731
         elapsed = lambda begin, end: 1.0  # noqa: E731
         parts = {"alloc_pinned_memory": pinned, "get_elapsed_time": elapsed, "runtime": runtime}
         self.cuda = SimpleNamespace(Stream=Stream, Event=Event, **parts)
+
+    def get_default_memory_pool(self) -> Any:
+        return SimpleNamespace(free_all_blocks=lambda: None)
 
     def RawModule(self, *, code: str, options: tuple[str, ...]) -> Any:
         assert options == ("--std=c++17",)
