@@ -22,7 +22,7 @@ from dataforge.operators.split import SplitByCluster
 from dataforge.step import Step
 
 
-def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
+def clean_corpus(sources: Sequence[Step], config: Config, parts: int, device: str) -> Step:
     """SELECTED rows of all document sources."""
     raw = Step("corpus/ingested", ByKey(parts), tuple(sources))
     documents = without_repeats(raw, clean(config), config.dedupe, parts=parts, prefix="corpus")
@@ -36,7 +36,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int) -> Step:
     names = tuple(source.name for source in config.sources)
     models = next((step for step in scores if step.name == "corpus/models" and config.quality.model), None)
     scored = models if "best_score" in config.dedupe.keep else None
-    judged: dict[str, Any] = {"verdicts": verdicts, "scores": scored, "sources": names}
+    judged: dict[str, Any] = {"verdicts": verdicts, "scores": scored, "sources": names, "device": device}
     twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", **judged)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)

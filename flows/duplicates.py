@@ -20,6 +20,7 @@ def find_duplicates(
     scores: Step | None = None,
     family: str = "",
     sources: tuple[str, ...] = (),
+    device: str = "cpu",
 ) -> Step:
     """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split; `scores` hold
     `model_quality`, for the keep rule best_score.
@@ -29,7 +30,7 @@ def find_duplicates(
         edges.append(Step(f"{prefix}/exact", SameValue(parts), (rows,)))
     if family:
         edges.append(Step(f"{prefix}/family", SameValue(parts, family, "family"), (rows,)))
-    near = [_near(rows, config, parts, prefix)] if config.near else []
+    near = [_near(rows, config, parts, prefix, device)] if config.near else []
     clusters = Step(f"{prefix}/clusters", Clusters(), (*edges, *near))
     judged = tuple(step for step in (verdicts, scores) if step is not None)
     rule = Members(parts, config.keep, sources, config.protected, "model_quality" if scores is not None else "")
@@ -39,10 +40,10 @@ def find_duplicates(
     return Step(f"{prefix}/twins", Twins(parts), (keep, rows))
 
 
-def _near(rows: Step, config: DedupeConfig, parts: int, prefix: str) -> Step:
+def _near(rows: Step, config: DedupeConfig, parts: int, prefix: str, device: str) -> Step:
     shape = shape_of(config)
     spec = shape.spec
-    signed = Step(f"{prefix}/bands", Bands(shape.bands, shape.rows, spec), (rows,))
+    signed = Step(f"{prefix}/bands", Bands(shape.bands, shape.rows, spec, device), (rows,))
     pairs = Step(f"{prefix}/pairs", Pairs(parts), (signed,))
     carried = Step(f"{prefix}/carry", Carry(parts, spec), (pairs, rows))
     return Step(f"{prefix}/near", Verify(parts, config.threshold, spec), (carried, rows))

@@ -1,13 +1,14 @@
 """MinHash signatures on a GPU: words by a thread for each text, minima by a block for each text.
 
-The values are those of `minhash.signatures`, so the device enters no identity. Texts go in batches; one that is larger
-than a batch is signed on the host.
+The values are those of `minhash.signatures`, so the device enters no identity; one text in 1,000 is signed again on the
+host and compared. Texts go in batches; one that is larger than a batch, or than the memory left, is signed on the host.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from dataforge.kernels import unicode
 from dataforge.kernels.buffers import Strings, strings_of
+from dataforge.kernels.device import Choice, choose
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
 from dataforge.kernels.gpu import Gpu, gpu_of
 from dataforge.kernels.minhash import MinHashSpec, Signatures, permutations, refuse
@@ -25,6 +27,24 @@ STAGED = 128  # minhash.cu
 BATCH_BYTES = 128 << 20
 MEMORY_PER_BYTE = 16  # on the device: the text, its words, bounds of their units
 VALUES_BYTES = 256 << 20  # of signatures at a time
+
+
+CHECK_EVERY = 1000
+
+
+class Differs(Exception):
+    """The GPU gave another signature than the host; `row` is its place in the batch."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(f"the GPU's signature differs from the host's in row {row} of a batch")
+        self.row = row
+
+
+def signer(spec: MinHashSpec, choice: Choice) -> Callable[[pa.Array], Signatures]:
+    """What signs texts on that device. Raises DeviceMissing for `cuda` without one."""
+    if choose(choice).kind == "cuda":
+        return GpuMinHash(spec).signatures
+    return functools.partial(signatures_on_host, spec=spec)
 
 
 @functools.cache
@@ -48,19 +68,34 @@ class GpuMinHash:
         """Signatures of raw texts; a null row counts as empty. Raises ValueError where a text is not UTF-8."""
         strings = texts if isinstance(texts, Strings) else strings_of(texts)
         edges = _edges(strings, self.batch_bytes, max(1, VALUES_BYTES // (4 * self.spec.k)))
-        parts = [self._batch(strings.slice(a, b), a) for a, b in itertools.pairwise(edges)]
+        parts = [self._batch(strings.slice(a, b)) for a, b in itertools.pairwise(edges)]
         if not parts:
             return Signatures(np.zeros((0, self.spec.k), np.uint32), np.zeros(0, np.int64))
-        return Signatures(np.concatenate([p.values for p in parts]), np.concatenate([p.words for p in parts]))
-
-    def _batch(self, texts: Strings, row: int) -> Signatures:
-        if texts.size_bytes > self.batch_bytes:
-            return signatures_on_host(texts, self.spec)
-        with self.gpu.stream:
-            found = self._launch(texts)
+        found = Signatures(np.concatenate([p.values for p in parts]), np.concatenate([p.words for p in parts]))
         broken = np.flatnonzero(found.words < 0)
-        refuse(row + int(broken[0]) if len(broken) else -1)
+        refuse(int(broken[0]) if len(broken) else -1)
+        self._check(strings, found)
         return found
+
+    def _batch(self, texts: Strings) -> Signatures:
+        """Without memory for it in two halves, for a single text on the host."""
+        try:
+            if texts.size_bytes <= self.batch_bytes:
+                with self.gpu.stream:
+                    return self._launch(texts)
+        except MemoryError:
+            self.gpu.release()
+        if len(texts) == 1:
+            return signatures_on_host(texts, self.spec)
+        middle = len(texts) // 2
+        a, b = self._batch(texts.slice(0, middle)), self._batch(texts.slice(middle, len(texts)))
+        return Signatures(np.concatenate([a.values, b.values]), np.concatenate([a.words, b.words]))
+
+    def _check(self, texts: Strings, found: Signatures) -> None:
+        for row in range(0, len(texts), CHECK_EVERY):
+            right = signatures_on_host(texts.slice(row, row + 1), self.spec)
+            if not np.array_equal(right.values[0], found.values[row]):
+                raise Differs(row)
 
     def _launch(self, texts: Strings) -> Signatures:
         xp, spec, count = self.gpu.xp, self.spec, len(texts)

@@ -21,10 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataforge.errors import ConfigError, GateError
 from dataforge.identity import pack_ids, packed_bytes, part_of, rank_ids, unpack_ids
 from dataforge.kernels.bands import ALL_PAIRS, band_keys, bucket_edges, choose_bands, runs
+from dataforge.kernels.device import Choice, DeviceMissing
+from dataforge.kernels.gpu_minhash import Differs, signer
 from dataforge.kernels.jaccard import at_least, overlaps
-from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
+from dataforge.kernels.minhash import MinHashSpec, shingle_hashes
 from dataforge.operator import Contract, Keyed, Map, Rows
 from dataforge.schemas.edge import EDGE
 
@@ -59,6 +62,7 @@ class Bands(Map):
     bands: int = 18
     rows: int = 7
     spec: MinHashSpec = field(default_factory=MinHashSpec)
+    device: Choice = field(default="auto", metadata={"identity": False})
     VERSION: ClassVar[int] = 2
 
     def needs(self) -> Sequence[Sequence[str] | None]:
@@ -68,8 +72,16 @@ class Bands(Map):
         return BANDS
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        try:
+            sign = signer(self.spec, self.device)
+        except DeviceMissing as error:
+            raise ConfigError(error.what, hint=error.hint) from error
+
         def keys(batch: pa.RecordBatch) -> Rows:
-            found = signatures(batch.column("text"), self.spec)
+            try:
+                found = sign(batch.column("text"))
+            except Differs as error:
+                raise GateError(str(error), hint="report it; meanwhile run with --device cpu") from error
             values = band_keys(found.values, self.bands, self.rows)[found.words > 0]
             ends = np.cumsum([0, *np.where(found.words > 0, self.bands, 0)]).astype(np.int32)
             lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))

@@ -328,7 +328,8 @@ def test_no_text_takes_more_memory_than_batches_are_made_for(text):
     encoder.encode(texts)
     fake_cupy.MEMORY.most = before = fake_cupy.MEMORY.held  # the two pairs of buffers are there
     encoder.encode(texts)
-    assert fake_cupy.MEMORY.most - before < (gpu_encode.MEMORY_PER_BYTE - 4) * texts.size_bytes  # up to 2 x 2 buffers
+    used = fake_cupy.MEMORY.most - before
+    assert used < gpu_encode.MEMORY_PER_BYTE // 2 * texts.size_bytes  # a pool may hold as much again
 
 
 def test_without_memory_batches_are_halved_and_single_texts_go_to_the_host(monkeypatch):

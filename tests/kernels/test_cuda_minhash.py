@@ -10,7 +10,7 @@ import pytest
 from dataforge.kernels import device, gpu, gpu_minhash
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.minhash import MinHashSpec, reference_signatures
-from tests.kernels.cuda_host import nvrtc
+from tests.kernels.cuda_host import fake_cupy, nvrtc
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 SPECS = [MinHashSpec(k=16), MinHashSpec(k=7, n=1), MinHashSpec(k=8, shingle="characters", n=4), MinHashSpec(k=3, n=40)]
@@ -60,6 +60,14 @@ def test_a_text_that_is_not_utf8_is_named():
         gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(broken)
     kept = gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(pa.array(["a \ufffd b"]))
     assert np.array_equal(kept.values, reference_signatures(["a \ufffd b"], SPECS[0]).values)
+
+
+def test_without_memory_batches_are_halved_and_single_texts_are_signed_on_the_host(monkeypatch):
+    signer = gpu_minhash.GpuMinHash(SPECS[0], host_gpu())
+    right = reference_signatures(texts(), SPECS[0]).values
+    for room in (30_000, 0):
+        monkeypatch.setattr(fake_cupy.MEMORY, "limit", fake_cupy.MEMORY.held + room)
+        assert np.array_equal(signer.signatures(pa.array(texts())).values, right)
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
