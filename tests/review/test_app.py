@@ -195,7 +195,8 @@ def test_hostile_names_of_labels_people_and_guidelines_stay_text(lite, tmp_path)
     lead = lite.client("lea")
     for path in (f"/b/{batch}/next", f"/b/{batch}/review", f"/b/{batch}/stats", "/admin/users", "/guidelines/1"):
         page = lead.get(path)
-        assert page.status_code == 200 and "<img" not in page.text and "49" not in page.text, path
+        assert page.status_code == 200 and "<img" not in page.text, path
+        assert not re.search(r"(&gt;|>|\\u003e)49", page.text), path
         assert "javascript:" not in re.sub(r">[^<]*<", "><", page.text), path  # in a text, never in a link
         assert page.text.count("</script>") == page.text.count("<script"), path
 

@@ -312,6 +312,23 @@ def test_session_that_ends_in_mid_form_keeps_the_form_and_the_answer(visit, data
     assert [(r.labels_json, r.note) for r in live(database, people["ana"], batch)] == [('["other"]', "kept")]
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_label_buttons_stay_where_they_are_from_item_to_item(visit, database, people, make_batch, width):
+    rows = sample(6, act=["questions", "other"] * 3, act_score=[0.5] * 6, act_by=["a tagger of some name", "m"] * 3)
+    rows = rows.append_column("random", pa.array([False, False, True] * 2))  # those show no suggestion
+    batch = make_batch(database, rows=rows, need=1)
+    page = visit("ana", f"/b/{batch}/next", viewport={"width": width, "height": 740})
+    places = []
+    for _ in range(6):
+        text = on_item(page)
+        assert page.evaluate("document.activeElement.id") == "target"
+        places.append(page.locator("#labels button").first.bounding_box()["y"])
+        page.keyboard.press("6")
+        next_item(page, text)
+    assert len(set(places)) == 1
+    assert page.troubles == []
+
+
 def test_a_lead_makes_another_person_lead_by_keyboard(visit, database, people):
     page = visit("lea", "/admin/users")
     page.get_by_role("button", name="Make cy lead").focus()

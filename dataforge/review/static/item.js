@@ -4,7 +4,7 @@ import { outbox } from "./outbox.js";
 import { showDiff } from "./diff.js";
 
 const PREFETCH = 3, SHOWN_MS = 350;
-const state = { item: null, next: [], chosen: [], flagged: false, busy: false, since: 0, past: [], place: -1, sent: new Map(), last: null, done: 0, items: 0, mine: setup.mine };
+const state = { item: null, next: [], chosen: [], flagged: false, busy: false, since: 0, past: [], place: -1, sent: new Map(), last: null, suggests: false, done: 0, items: 0, mine: setup.mine };
 const TRIPLE = ["instruction", "input", "output"];
 
 // --- items: what I hold, what comes next ---
@@ -97,8 +97,10 @@ function paint() {
 
 function showSuggestion(item) {
   const button = $("accept"), s = item.suggestion;
-  button.hidden = !s;
-  if (!s) return;
+  state.suggests ||= Boolean(s);
+  button.hidden = !state.suggests; // once there was one its place is kept: the labels below must not jump
+  button.disabled = !s;
+  if (!s) return button.replaceChildren("no suggestion for this one");
   const score = s.score === null ? "" : " " + s.score.toFixed(2);
   button.replaceChildren(el("kbd", {}, "a"), " ", el("span", {}, "suggested: ", el("b", {}, labelOf(s.label))), score, " ", el("small", {}, `(${s.by})`));
 }
