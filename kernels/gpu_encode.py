@@ -20,7 +20,7 @@ from dataforge.kernels.buffers import Strings
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.encoder_tables import Blob, tables_of
-from dataforge.kernels.gpu import Download, Gpu, Upload, gpu_of
+from dataforge.kernels.gpu import Download, Gpu, Upload, copy, gpu_of
 from dataforge.kernels.gpu_passes import SLOTS, SOURCES, SPARE, Batch, Model, Refused, WordTable, encode_batch
 
 BATCH_BYTES = 128 << 20  # of text at a time on the device
@@ -57,7 +57,10 @@ class _Encoded:
     ids: Download
 
     def part(self) -> Part:
-        return Part(self.rows, Ids(self.offsets.wait().copy(), self.ids.wait().astype(np.int32)))
+        offsets, found = self.offsets.wait().copy(), self.ids.wait()
+        ids = np.empty(len(found), np.int32)
+        copy(ids, found)
+        return Part(self.rows, Ids(offsets, ids))
 
 
 class GpuEncoder:
@@ -206,5 +209,5 @@ def _joined(count: int, parts: list[Part]) -> Ids:
         for a, b in _runs(part.rows):
             to = offsets[part.rows[a]]
             found = part.ids.ids[part.ids.offsets[a] : part.ids.offsets[b]]
-            ids[to : to + len(found)] = found
+            copy(ids[to : to + len(found)], found)
     return Ids(offsets, ids)

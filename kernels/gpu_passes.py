@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dataforge.kernels.encoder_tables import LARGEST_ID
-from dataforge.kernels.gpu import Gpu
+from dataforge.kernels.gpu import THREADS, Gpu
 
 SOURCES = ("common.cuh", "split.cuh", "bpe.cuh", "table.cuh", "passes.cuh", "encode.cu")
 SHORT = 64  # bytes of a piece that one thread merges (bpe.cuh)
+WARP = 1024  # bytes of a piece that 32 threads merge; longer ones take a block
 LONG = 16 << 10  # a text with a longer piece is refused
 SEGMENT = 64 << 10  # so is one with about so long a stretch without a sure beginning of a piece
 TILE = 4096  # passes.cuh
@@ -202,12 +203,13 @@ def _merged(gpu: Gpu, texts: tuple[Any, ...], left: Any) -> Left:
     ends = xp.cumsum(sizes, dtype=np.int64)
     rooms, scratch, counts = ends - sizes, xp.empty(int(ends[-1]), np.int32), xp.empty(count, np.int32)
     gpu.launch("merge_left", count, *texts, left, rooms, scratch, counts)
-    which = xp.flatnonzero(sizes > SHORT + 1)
-    if len(which):
-        nodes = 4 * sizes[which]
-        places = xp.cumsum(nodes, dtype=np.int64)
-        memory = xp.empty(int(places[-1]), np.int32)
-        begun = (which, places - nodes, memory)
-        shape = (*texts[2:], left, rooms, scratch, counts)
-        gpu.launch("merge_long", len(which), *texts[:2], *begun, *shape, blocks=True)
+    where = (*texts[2:], left, rooms, scratch, counts)
+    for threads, least, most in ((32, SHORT, WARP), (THREADS, WARP, LONG)):
+        which = xp.flatnonzero((sizes > least + 1) & (sizes <= most + 1))
+        if len(which):
+            nodes = 4 * sizes[which]
+            places = xp.cumsum(nodes, dtype=np.int64)
+            memory = xp.empty(int(places[-1]), np.int32)
+            begun = (*texts[:2], which, places - nodes, memory)
+            gpu.launch("merge_long", len(which), *begun, *where, blocks=True, threads=threads)
     return Left(rooms, scratch, counts)

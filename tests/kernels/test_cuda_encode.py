@@ -313,6 +313,15 @@ def test_ids_that_no_slot_can_hold_are_refused():
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 1001])
+def test_copies_by_several_threads(monkeypatch, size):
+    monkeypatch.setattr(gpu, "CHUNK", 200)
+    to, values = np.zeros(size, np.int32), np.arange(size, dtype=np.uint16)
+    gpu.copy(to, values)
+    assert np.array_equal(to, values)
+
+
 WORST = {
     "digits": "1" * 12_000,  # Qwen2: a piece for each byte
     "long": "中abc" * 1600 + " " + "b" * 5000,
@@ -324,7 +333,7 @@ WORST = {
 @pytest.mark.parametrize("text", WORST.values(), ids=WORST)
 def test_no_text_takes_more_memory_than_batches_are_made_for(text):
     encoder = on_host(folder_of("bytes-qwen2"))
-    texts = strings_from([text] * 20)
+    texts = strings_from([text] * 5)
     encoder.encode(texts)
     fake_cupy.MEMORY.most = before = fake_cupy.MEMORY.held  # the two pairs of buffers are there
     encoder.encode(texts)

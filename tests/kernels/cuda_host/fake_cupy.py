@@ -120,7 +120,7 @@ def _operation(name: str) -> Any:
     return apply
 
 
-for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "gt", "lt", "eq", "and", "or"):
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "gt", "lt", "le", "eq", "and", "or"):
     setattr(Array, f"__{_name}__", _operation(f"__{_name}__"))
 
 
