@@ -5,6 +5,7 @@ an operator is a Source, a Map, a Keyed or a Fold; an engine fills in missing Ta
 """
 
 from dataforge.errors import DataforgeError
+from dataforge.load import load
 from dataforge.operator import Contract, Fold, Keyed, Map, Rows, Source, SourceFile, Split
 from dataforge.step import Step
 from dataforge.store import Store
@@ -25,4 +26,5 @@ __all__ = [
     "Step",
     "Store",
     "Table",
+    "load",
 ]

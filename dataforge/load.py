@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.commit import file_sha256
-from dataforge.errors import ConfigError, InputError, VerifyError
-from dataforge.version_bytes import read_manifest, refuse_wildcards
+from dataforge.errors import ConfigError, VerifyError
+from dataforge.version_bytes import not_a_version, read_manifest, refuse_wildcards
 
 
 def load(
@@ -33,7 +33,7 @@ def load(
     """
     folder = Path(path)
     if not (folder / "dataset_manifest.json").is_file():
-        raise InputError("not a published version", file=str(folder), hint="name the folder that holds README.md")
+        raise not_a_version(folder)
     refuse_wildcards(folder, "move or rename the folder")
     _check_ranks(rank, world_size, split)
     manifest = read_manifest(folder)

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataforge.commit import file_sha256
-from dataforge.errors import InputError, VerifyError
-from dataforge.version_bytes import CHECKSUMS, MANIFEST, check_bytes, differs, read_manifest, refuse_wildcards
+from dataforge.errors import VerifyError
+from dataforge.version_bytes import CHECKSUMS, MANIFEST, check_bytes, differs, not_a_version, read_manifest, refuse_wildcards
 from dataforge.version_splits import check_splits
 
 
@@ -32,7 +32,7 @@ def verify(out: Path) -> dict[str, Any]:
     """
     out = Path(out)
     if not out.is_dir() or not ((out / MANIFEST).exists() or (out / CHECKSUMS).exists()):
-        raise InputError("not a published version", file=str(out), hint="name the folder that holds README.md")
+        raise not_a_version(out)
     refuse_wildcards(out, "move or rename the folder: it would not load from here")
     problems = check_bytes(out)
     if not problems:  # what does not have its bytes is not worth reading

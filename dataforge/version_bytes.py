@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.commit import file_sha256
-from dataforge.errors import ConfigError, DataforgeError, VerifyError, VersionError, escape
+from dataforge.errors import ConfigError, DataforgeError, InputError, VerifyError, VersionError, escape
 
 MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
+
+
+def not_a_version(folder: Path) -> InputError:
+    """The error for a folder that is none; where it holds versions, the hint names some."""
+    versions = sorted(path.parent.name for path in folder.glob("*/" + MANIFEST) if path.parent.name[0] != ".")
+    hint = f"name a version in it: {', '.join(versions[:3])}" if versions else "name the folder that holds README.md"
+    return InputError("not a published version", file=str(folder), hint=hint)
 
 
 def refuse_wildcards(folder: Path, hint: str) -> None:

@@ -100,3 +100,11 @@ def test_a_path_that_datasets_takes_for_a_pattern_is_told(version: Path, tmp_pat
             ask(copy)
     with pytest.raises(ConfigError, match="take for wildcards"):
         published(tmp_path / "any?thing")
+
+
+def test_load_is_at_the_top_and_a_folder_of_versions_names_them(version: Path) -> None:
+    import dataforge
+
+    assert dataforge.load is load
+    with pytest.raises(InputError, match=f"name a version in it: {version.name}"):
+        load(version.parent)
