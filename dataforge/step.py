@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dataforge.identity import digest_of
@@ -19,13 +19,16 @@ class Step:
     inputs: tuple[Step, ...] = ()
 
 
-def step_id(step: Step, input_ids: Iterable[str]) -> str:
+Digest = Callable[[Source], str]
+
+
+def step_id(step: Step, input_ids: Iterable[str], digest_of_source: Digest = lambda source: source.digest()) -> str:
     """64 hex digits: operator, its VERSION, its parameters, the ids of its inputs, and a Source's digest.
 
     Raises what `Source.digest` raises: NotReady, InputError.
     """
     operator = step.operator
-    digest = operator.digest() if isinstance(operator, Source) else None
+    digest = digest_of_source(operator) if isinstance(operator, Source) else None
     return digest_of(
         {
             "operator": type(operator).__name__,

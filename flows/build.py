@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataforge.commit import write_json
+from dataforge.engine.run import State, survey
+from dataforge.errors import PartialError
 from dataforge.flows.audit import audit_drops
 from dataforge.flows.config import Config
 from dataforge.flows.corpus import clean_corpus
 from dataforge.flows.slack import SlackSteps, read_slack
 from dataforge.flows.sources import MESSAGES, check_places, source_steps
 from dataforge.flows.tokens import TokenSteps, make_tokens
+from dataforge.operator import Source
 from dataforge.operators.files import FileSource, Remembered
 from dataforge.step import Step, in_order
 from dataforge.store import Store
 
 PART_BYTES = 64 << 20  # decompressed input a part
 LEAST_PARTS, MOST_PARTS = 8, 65_536
+MOST_GROWTH = 4  # of a part, before a corpus that grew is cut anew: part and its shuffle are held in memory
 PACK_BYTES = 8 << 20  # input a part of packing: its ids, labels and positions are held in memory together
 
 
@@ -86,6 +92,18 @@ def build(config: Config, *, device: str = "auto") -> Graph:
     return Graph(config, parts, sources, tuple(documents), corpus, slack, tokens, audit)
 
 
+def look(graph: Graph) -> State:
+    """What is there, for commands that only look: a file of the same size and time of change counts as unchanged, where
+    a run reads every byte."""
+    store = Store(graph.config.path(graph.config.store))
+    remembered = read_remembered(store)
+
+    def digest(source: Source) -> str:
+        return source.digest(remembered) if isinstance(source, FileSource) else source.digest()
+
+    return survey(store, tuple(graph.steps()), digest=digest)
+
+
 def power_of_two(total: int, part_bytes: int) -> int:
     """The smallest power of two with at most `part_bytes` a part."""
     parts = 1
@@ -95,23 +113,23 @@ def power_of_two(total: int, part_bytes: int) -> int:
 
 
 def parts_of(config: Config, sources: dict[str, Step], store: Store, total: int) -> int:
-    """The configured number of parts; for `auto` that of the first ingest of these sources, else by decompressed bytes."""
+    """The configured number of parts. For `auto` that of an earlier ingest of these sources, so that rows keep their part
+    as a corpus grows; by decompressed bytes where there is none, or where it would make parts of over four times the size.
+    """
     if config.ingest.parts != "auto":
         return config.ingest.parts
-    earlier = _parts_before(store, set(sources))
-    if earlier is not None:
-        return earlier
-    return max(LEAST_PARTS, power_of_two(total, PART_BYTES))
+    wanted = max(LEAST_PARTS, power_of_two(total, PART_BYTES))
+    earlier = max(_parts_before(store, set(sources)), default=0)
+    return earlier if earlier * MOST_GROWTH >= wanted else wanted
 
 
-def _parts_before(store: Store, sources: set[str]) -> int | None:
+def _parts_before(store: Store, sources: set[str]) -> Iterator[int]:
     wanted = {f"sources/{name}" for name in sources}
     for folder in ("corpus/ingested", "slack/ingested"):
-        for manifest in sorted((store.root / folder).glob("*/manifest.json")):
+        for manifest in (store.root / folder).glob("*/manifest.json"):
             document = json.loads(manifest.read_bytes())
             if {entry["step"] for entry in document["inputs"]} <= wanted:
-                return int(document["operator"]["parts"])
-    return None
+                yield int(document["operator"]["parts"])
 
 
 def decompressed_bytes(step: Step, store: Store) -> int:
@@ -123,9 +141,8 @@ def decompressed_bytes(step: Step, store: Store) -> int:
     before = len(remembered)
     size = source.decompressed_bytes(remembered)
     if len(remembered) != before and store.root.exists():
-        from dataforge.commit import write_json
-
-        write_json(store.root / REMEMBERED, {place: list(known) for place, known in remembered.items()})
+        with suppress(PartialError):  # a store that cannot be written can still be looked at
+            write_json(store.root / REMEMBERED, {place: list(known) for place, known in remembered.items()})
     return size
 
 

@@ -26,15 +26,12 @@ def register(app: typer.Typer) -> None:
 
 def _tables(config: Path) -> tuple[Any, list[Any]]:
     """The graph of a config and its finished tables in order."""
-    from dataforge.engine.run import survey
-    from dataforge.flows.build import build
+    from dataforge.flows.build import build, look
     from dataforge.flows.config import load_config
-    from dataforge.store import Store
 
     graph = build(load_config(config))
-    steps = tuple(graph.steps())
-    state = survey(Store(graph.config.path(graph.config.store)), steps)
-    return graph, [state.tables[step] for step in steps if step in state.tables]
+    tables = look(graph).tables
+    return graph, [tables[step] for step in graph.steps() if step in tables]
 
 
 def finished(config: Path) -> tuple[Any, list[Any]]:

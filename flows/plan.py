@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataforge.engine.run import State, survey
-from dataforge.flows.build import Graph, build, decompressed_bytes
+from dataforge.engine.run import State
+from dataforge.flows.build import Graph, build, decompressed_bytes, look
 from dataforge.flows.config import Config
 from dataforge.identity import canonical
 from dataforge.kernels.bands import s_curve
@@ -26,7 +26,7 @@ def plan_document(config: Config) -> dict[str, Any]:
     """`{"schema", "name", "parts", "input", "steps": [{"step", "state", "why", "rows"}], "dedupe", "estimate"}`."""
     graph = build(config)
     store = Store(config.path(config.store))
-    state = survey(store, tuple(graph.steps()))
+    state = look(graph)
     steps = [_step(store, step, state) for step in graph.steps()]
     inputs = [_input(step, store) for step in graph.sources.values()]
     return {
@@ -200,7 +200,7 @@ def status_document(config: Config) -> dict[str, Any]:
     """`{"schema", "name", "done", "to_run", "waiting", "published", "last_run"}`."""
     graph: Graph = build(config)
     store = Store(config.path(config.store))
-    state = survey(store, tuple(graph.steps()))
+    state = look(graph)
     steps = list(graph.steps())
     out = config.path(config.out) / config.name
     versions = sorted(p.parent.name for p in out.glob("*/dataset_manifest.json") if not p.parent.name.startswith("."))

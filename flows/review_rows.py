@@ -26,15 +26,22 @@ def masked_rows(path: Path) -> pa.Table:
     rows = _read(path)
     if not rows:
         raise InputError("there are no rows", file=str(path))
-    for row in rows:  # a context may come as JSON
+    for number, row in enumerate(rows, 1):  # a context may come as JSON
         if isinstance(row.get("context"), str):
-            row["context"] = json.loads(row["context"] or "[]")
+            row["context"] = _context(row["context"], path, number)
     found: list[str] = []
     _each_text(rows, lambda text: found.append(text) or text)
     texts = pa.array(found, pa.string())
     masked, _, _ = Treatment().start()(texts, FindPii().scanner().spans(texts), pa.array(np.ones(len(texts), bool)))
     replaced = iter(masked.to_pylist())
     return pa.Table.from_pylist(_each_text(rows, lambda text: next(replaced)))
+
+
+def _context(text: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(text or "[]")
+    except ValueError:
+        raise InputError("expected JSON", file=str(path), row=number, key="context") from None
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

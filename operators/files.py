@@ -76,6 +76,7 @@ class FileSource(Source):
         return sum(self._measured(file, remembered, decompress=True)[1] for file in self.files())
 
     def _measured(self, file: InputFile, remembered: Remembered | None, *, decompress: bool) -> tuple[str, int]:
+        remembered = remembered if file.changed else None  # without a time nothing tells the old bytes from the new
         place = f"{file.location}\0{file.size_bytes}\0{file.changed}"
         known = remembered.get(place) if remembered is not None else None
         if known is not None and (known[1] >= 0 or not decompress):

@@ -21,7 +21,7 @@ from dataforge.errors import ConfigError, InputError, NotReady
 from dataforge.identity import canonical
 from dataforge.operator import Contract, Fold, Keyed, Map, Source
 from dataforge.part import read_record
-from dataforge.step import Step, in_order, step_id
+from dataforge.step import Digest, Step, in_order, step_id
 from dataforge.store import Store
 from dataforge.table import Table, list_files, write_manifest
 
@@ -60,10 +60,18 @@ class State:
     seconds: dict[str, float] = field(default_factory=dict)  # wall clock per Step that was filled
 
 
-def survey(store: Store, targets: Iterable[Step], *, state: State | None = None, prepare: bool = False) -> State:
+def survey(
+    store: Store,
+    targets: Iterable[Step],
+    *,
+    state: State | None = None,
+    prepare: bool = False,
+    digest: Digest = lambda source: source.digest(),
+) -> State:
     """Ids and finished Tables of a graph, without running anything. Steps behind a pending Source wait.
 
-    With `prepare`, sources whose inputs are there may seed what they wait for: only a run does that.
+    With `prepare`, sources whose inputs are there may seed what they wait for: only a run does that. `digest` may
+    remember what it saw, for those who only look.
     """
     state = state or State()
     for step in in_order(targets):
@@ -73,13 +81,13 @@ def survey(store: Store, targets: Iterable[Step], *, state: State | None = None,
             continue
         reason = next((state.waiting[s] for s in step.inputs if s in state.waiting), None)
         if reason is None:
-            reason = _identify(store, step, state, prepare)
+            reason = _identify(store, step, state, prepare, digest)
         if reason is not None:
             state.waiting[step] = reason
     return state
 
 
-def _identify(store: Store, step: Step, state: State, prepare: bool) -> NotReady | None:
+def _identify(store: Store, step: Step, state: State, prepare: bool, digest: Digest) -> NotReady | None:
     if isinstance(step.operator, Source) and step.inputs:
         missing = [s.name for s in step.inputs if s not in state.tables]
         if missing:
@@ -89,7 +97,7 @@ def _identify(store: Store, step: Step, state: State, prepare: bool) -> NotReady
     if isinstance(step.operator, Source) and prepare:
         state.stamps[step] = step.operator.stamp()
     try:
-        state.ids[step] = step_id(step, [state.ids[s] for s in step.inputs])
+        state.ids[step] = step_id(step, [state.ids[s] for s in step.inputs], digest)
     except NotReady as pending:
         pending.at(step=step.name)
         return pending

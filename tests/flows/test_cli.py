@@ -17,6 +17,9 @@ import pytest
 import zstandard
 
 from dataforge import Store
+from dataforge.errors import PartialError
+from dataforge.flows import build
+from dataforge.flows.config import load_config
 from dataforge.identity import row_id
 from tests.flows.calling import CHEAP, Call, call, files, line, published
 from tests.flows.demo import copy_demo, small_config
@@ -294,6 +297,47 @@ def test_a_locked_store_ends_in_seventy_five_naming_the_holder(done: Path, dataf
         began = time.monotonic()
         said = dataforge("run", done, *RUN, "--json")
         assert said.code == 75 and f"pid {os.getpid()}" in said.error["what"] and time.monotonic() - began < 5
+
+
+def test_who_only_looks_reads_no_input_again_and_writes_nothing(
+    done: Path, dataforge: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terabyte of input is not hashed for a status; a run does read every byte."""
+    from dataforge.operators import files as reading
+
+    dataforge("plan", done, "--json")  # remembers the file where the run did not
+    before = files(done)
+    monkeypatch.setattr(reading, "open_raw", lambda location: pytest.fail("the input was opened"))
+    assert dataforge("status", done, "--json").document["to_run"] == []
+    assert dataforge("funnel", done, "--json").document["funnel"][0]["in"] == 5
+    assert files(done) == before
+
+
+def test_a_store_that_cannot_be_written_can_be_looked_at(
+    done: Path, dataforge: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, value: Any) -> None:
+        raise PartialError("Read-only file system (errno 30)", file=str(path))
+
+    monkeypatch.setattr(build, "read_remembered", lambda store: {})
+    monkeypatch.setattr(build, "write_json", refuse)
+    assert dataforge("plan", done, "--json").document["estimate"]["steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "mebibytes", "parts"), [((), 1, 8), ((), 1000, 16), ((8,), 2000, 8), ((8,), 2100, 64), ((16, 32), 1, 32)]
+)
+def test_parts_stay_as_a_corpus_grows_until_they_are_too_large(
+    tmp_path: Path, earlier: tuple[int, ...], mebibytes: int, parts: int
+) -> None:
+    for i, count in enumerate(earlier):
+        folder = tmp_path / f"store/corpus/ingested/{i:012x}"
+        folder.mkdir(parents=True)
+        document = {"inputs": [{"step": "sources/s"}], "operator": {"parts": count}}
+        (folder / "manifest.json").write_text(json.dumps(document))
+    config = load_config(small_config(tmp_path, [line(1)]))
+    sources = build.source_steps(config)
+    assert build.parts_of(config, sources, Store(tmp_path / "store"), mebibytes << 20) == parts
 
 
 def test_two_configs_share_a_store_and_each_has_its_version(tmp_path: Path, dataforge: Call) -> None:
