@@ -14,6 +14,8 @@ from typing import Any
 from dataforge.engine.run import State
 from dataforge.flows.build import Graph, build, decompressed_bytes, look
 from dataforge.flows.config import Config
+from dataforge.flows.index import info as index_info
+from dataforge.flows.plan_names import config_key
 from dataforge.identity import canonical
 from dataforge.kernels.bands import s_curve
 from dataforge.operator import Source
@@ -21,9 +23,12 @@ from dataforge.step import Step, in_order
 from dataforge.store import Store
 from dataforge.table import Table
 
+OTHER = "another operator"
+
 
 def plan_document(config: Config) -> dict[str, Any]:
-    """`{"schema", "name", "parts", "input", "steps": [{"step", "state", "why", "rows"}], "dedupe", "estimate"}`."""
+    """`{"schema", "name", "parts", "input", "steps": [{"step", "state", "why", "rows"}], "dedupe", "index",
+    "estimate"}`."""
     graph = build(config)
     store = Store(config.path(config.store))
     state = look(graph)
@@ -37,6 +42,7 @@ def plan_document(config: Config) -> dict[str, Any]:
         "input_bytes": sum(entry["decompressed_bytes"] for entry in inputs),
         "steps": steps,
         "dedupe": _curve(config),
+        "index": _index(config),
         "estimate": _estimate(store, steps, sum(entry["decompressed_bytes"] for entry in inputs)),
     }
 
@@ -74,7 +80,8 @@ def _why(store: Store, step: Step, state: State) -> str:
     old, new = earlier.manifest["operator"], canonical(step.operator)
     changed = _first_difference(old, new)
     if changed:
-        return changed
+        parameter, _, values = changed.partition(" ")
+        return changed if changed == OTHER else f"{config_key(old[''], parameter)} {values}"
     if earlier.manifest["version"] != type(step.operator).VERSION:
         return "the operator's version changed"
     ids = {entry["step"]: entry["id"] for entry in earlier.manifest["inputs"]}
@@ -83,7 +90,7 @@ def _why(store: Store, step: Step, state: State) -> str:
 
 
 def _first_difference(old: Any, new: Any, key: str = "") -> str:
-    """`rules.min_words 50 → 30`: the first parameter that differs, with its values where they are short; else ""."""
+    """`keep.threshold 0.8 → 0.7`: the first parameter that differs, with its values where they are short; else ""."""
     if old == new:
         return ""
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
@@ -91,7 +98,7 @@ def _first_difference(old: Any, new: Any, key: str = "") -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         key = f"{key}.{new['key']}" if new.get("key") else key  # a rule is known by its name
         if old.get("") != new.get(""):
-            return "another operator"
+            return OTHER
         names = {**old, **new}
         return next(found for n in names if (found := _first_difference(old.get(n), new.get(n), f"{key}.{n}".strip("."))))
     shown = [str(v) if v is None or isinstance(v, (int, float)) else v if isinstance(v, str) else "" for v in (old, new)]
@@ -112,6 +119,14 @@ def _curve(config: Config) -> dict[str, Any] | None:
     points = sorted({0.5, 0.6, 0.7, 0.8, 0.9, config.dedupe.threshold})
     chances = {f"{s:g}": round(float(s_curve(bands, rows, s)), 3) for s in points}
     return {"bands": bands, "rows": rows, "threshold": config.dedupe.threshold, "chance": chances}
+
+
+def _index(config: Config) -> dict[str, Any] | None:
+    """What the living index holds that documents are compared with; null where the config names none."""
+    if config.dedupe.index is None:
+        return None
+    told = index_info(config)
+    return {name: told.get(name) for name in ("index", "there", "documents", "matches_config")}
 
 
 def runs(store: Store, name: str = "") -> Iterator[dict[str, Any]]:
@@ -163,6 +178,10 @@ def plan_text(document: dict[str, Any], *, every_step: bool = False) -> str:
         d = document["dedupe"]
         chances = "  ".join(f"{s}: {p:.3f}" for s, p in d["chance"].items())
         lines += ["", f"near-duplicates, {d['bands']} bands of {d['rows']}: chance to compare a pair by Jaccard  {chances}"]
+    if index := document["index"]:
+        held = f"{index['documents']:,} documents" if index["there"] else "not there yet: `dataforge index add` makes it"
+        fits = "" if index["matches_config"] else "; of other bands or shingles than dedupe says: a run would refuse it"
+        lines += ["", f"living index {index['index']}: {held}{fits}; pairs of chats are not compared with it"]
     return "\n".join([*lines, "", _todo(document)])
 
 
