@@ -318,9 +318,10 @@ def test_label_buttons_stay_where_they_are_from_item_to_item(visit, database, pe
     rows = rows.append_column("random", pa.array([False, False, True] * 2))  # those show no suggestion
     batch = make_batch(database, rows=rows, need=1)
     page = visit("ana", f"/b/{batch}/next", viewport={"width": width, "height": 740})
-    places = []
+    places, bar = [], page.locator(".bar").bounding_box()
     for _ in range(6):
         text = on_item(page)
+        assert page.locator(".bar").bounding_box() == bar  # "Sending" and "Saved" move nothing
         assert page.evaluate("document.activeElement.id") == "target"
         places.append(page.locator("#labels button").first.bounding_box()["y"])
         page.keyboard.press("6")
