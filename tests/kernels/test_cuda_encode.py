@@ -1,13 +1,10 @@
 """The GPU encoder without a GPU: compiled for it, and every pass of it run on the host against the reference."""
 
-import base64
-import functools
 import itertools
 import os
 import random
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,58 +15,24 @@ from hypothesis import strategies as st
 
 from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_passes
 from dataforge.kernels.buffers import strings_of
-from dataforge.kernels.encode import ids_of, open_encoder, strings_from
-from dataforge.kernels.encoder_tables import compile_rules, two_stage
+from dataforge.kernels.encode import open_encoder, strings_from
+from dataforge.kernels.encoder_tables import two_stage
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.split_rules import PATTERNS, starts
-from dataforge.kernels.tokenizer_folder import Folder, open_folder
-from dataforge.operators.tokenizer_train import TrainTokenizer
-from tests.kernels.cuda_host import compiler, fake_cupy, nvrtc
-from tests.kernels.cuda_host.fake_cupy import FakeCupy
-
-TEXT = "the cat sat on the mat 1234, isn't it?\n\n  AAAA aaaa   cat's über Straße 中文中文 \U0001f600 ---- ==== " * 8
-
-
-def train(out, **options):
-    operator = TrainTokenizer(vocab_size=420, **options)
-    operator.finish(operator.observe(0, pa.record_batch({"id": ["a"], "text": [TEXT]})), out)
-    return open_folder(out)
-
-
-def ranks():
-    tokens = [bytes([b]) for b in range(256)]
-    tokens += [b"th", b"he", b"the", b" the", b"aa", b"aaa", b"aaaa", b"12", b"23", b"123", b"zqzqzq", b"\n\n", b"  "]
-    return b"\n".join(base64.b64encode(token) + b" %d" % i for i, token in enumerate(tokens))
-
-
-KINDS = {f"bytes-{pattern}": {"pattern": pattern} for pattern in PATTERNS}
-KINDS |= {f"units-{dummy}": {"kind": "sentencepiece_bpe", "dummy_prefix": dummy} for dummy in (False, True)}
-KINDS |= {f"ranks-{pattern}": {"ranks": pattern} for pattern in ("cl100k", "o200k")}
-
-
-@functools.cache
-def host_gpu(*flags, workers=1):
-    return gpu.Gpu(gpu_passes.SOURCES, FakeCupy(*flags, workers=workers))
-
-
-def on_host(folder, *, slots=1 << 12, where=None):
-    host = open_encoder(folder, lane="reference")
-    return gpu_encode.GpuEncoder(host, where or host_gpu(), compile_rules(bpe.rules_of(folder)), slots=slots)
-
-
-@functools.cache  # not fixtures of a wider scope: in random order pytest would make each of them many times
-def folder_of(kind):
-    options = dict(KINDS[kind])
-    pattern = options.pop("ranks", None)
-    if pattern:
-        return Folder("ranks", ranks(), pattern, size=300)
-    with tempfile.TemporaryDirectory() as folder:
-        return train(Path(folder), **options)
-
-
-@functools.cache
-def encoder_of(kind):
-    return on_host(folder_of(kind))
+from dataforge.kernels.tokenizer_folder import Folder
+from tests.kernels.cuda_host import compiler, nvrtc
+from tests.kernels.cuda_host.encoders import (
+    KINDS,
+    TEXT,
+    encoder_of,
+    folder_of,
+    host_gpu,
+    lists,
+    on_host,
+    ranks,
+    same,
+    train,
+)
 
 
 @pytest.fixture(params=KINDS)
@@ -80,17 +43,6 @@ def encoder(request):
 @pytest.fixture
 def bytes_encoder():
     return encoder_of("bytes-llama3")
-
-
-def lists(found):
-    return [found.ids[a:b].tolist() for a, b in zip(found.offsets, found.offsets[1:], strict=False)]
-
-
-def same(encoder, texts):
-    found, right = encoder.encode(strings_from(texts)), ids_of(encoder.host.reference(texts))
-    if not np.array_equal(found.ids, right.ids) or not np.array_equal(found.offsets, right.offsets):
-        wrong = [(t, a, b) for t, a, b in zip(texts, lists(found), lists(right), strict=True) if a != b]
-        pytest.fail(f"{len(wrong)} texts differ, the first: {wrong[0]}")
 
 
 # --- proof by execution on the host -----------------------------------------------------------------------------------
@@ -123,6 +75,15 @@ def test_length_edges(encoder, length):
     rng = random.Random(length)
     texts = ["a" * length, "中" * (length // 3 + 1), " " * length, " " + "a" * length + " b", "\n" * length]
     same(encoder, [*texts, "".join(rng.choices("abcth", k=length)), "".join(rng.choices("aA中\u0301é", k=length))])
+
+
+@pytest.mark.parametrize("length", [gpu_passes.LONG - 1, gpu_passes.LONG, gpu_passes.LONG + 1])
+@pytest.mark.parametrize("kind", ["bytes-llama3", "units-True"])
+def test_the_longest_piece_of_a_gpu(kind, length):
+    encoder = encoder_of(kind)
+    before = encoder.by_host
+    same(encoder, ["the", "a" * length, "cat"])
+    assert encoder.by_host - before == (length > gpu_passes.LONG)
 
 
 def test_every_shift(encoder):
@@ -228,130 +189,6 @@ def test_pieces_begin_where_the_rules_say(pattern):
     assert begins(pattern, texts) == bytes_before(texts, pattern)
 
 
-# --- the word table ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["bytes-o200k", "units-True", "ranks-cl100k"])
-@pytest.mark.parametrize("slots", [1, 2, 16, 64])
-def test_tiny_table(kind, slots):
-    """With one slot every piece has the same place: full, and full of others."""
-    encoder = on_host(folder_of(kind), slots=slots)
-    rng = random.Random(slots)
-    texts = [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(300)]
-    for _ in range(3):
-        rng.shuffle(texts)
-        same(encoder, texts)
-
-
-@pytest.mark.parametrize("slots", [64, 1 << 14])
-def test_threads_that_race_for_slots(slots):
-    """Several host threads go through the table at once, most of them with the same pieces."""
-    encoder = on_host(folder_of("bytes-llama3"), slots=slots, where=host_gpu(workers=8))
-    rng = random.Random(slots)
-    words = [hostile_text(rng, ALPHABETS[0])[:9] for _ in range(400)]
-    for _ in range(4):
-        same(encoder, [" ".join(rng.choices(words, k=500)) for _ in range(40)])
-    assert encoder.table.used > 0
-
-
-def test_what_is_in_the_table_is_found_again_and_merged_once():
-    encoder = on_host(folder_of("bytes-gpt2"))
-    same(encoder, ["the cat sat on the mat"])
-    assert encoder.table.used == 6  # "the", " cat", " sat", " on", " the", " mat"
-    encoder.gpu.xp.launches.clear()
-    same(encoder, ["the mat on the cat", "the the"])
-    assert encoder.table.used == 6 and not {"fill", "merge_left", "merge_long"} & set(encoder.gpu.xp.launches)
-
-
-def test_the_dummy_prefix_makes_another_piece():
-    encoder = on_host(folder_of("units-True"))
-    same(encoder, ["the the", "the", " the"])
-
-
-def test_a_table_that_is_half_full_is_emptied_between_batches():
-    encoder = on_host(folder_of("bytes-gpt2"), slots=16)
-    same(encoder, ["a b c d e f g h i j k"])
-    filled = encoder.table.used
-    assert filled > 8
-    same(encoder, ["x y"])
-    assert encoder.table.used == 2
-    same(encoder, ["x y z"])
-    assert encoder.table.used == 3
-
-
-def test_a_batch_that_failed_leaves_no_claims_behind(monkeypatch):
-    """A claim is a place in the text of its batch; in the next one it would be another piece."""
-    encoder = on_host(folder_of("bytes-gpt2"), where=gpu.Gpu(gpu_passes.SOURCES, FakeCupy()))
-    launch = encoder.gpu.launch
-
-    def failing(kernel, *arguments, **options):
-        if kernel == "fill":
-            raise RuntimeError("the device is gone")
-        launch(kernel, *arguments, **options)
-
-    monkeypatch.setattr(encoder.gpu, "launch", failing)
-    with pytest.raises(RuntimeError, match="device is gone"):
-        encoder.encode(strings_from(["the cat sat on the mat"]))
-    monkeypatch.undo()
-    same(encoder, ["the cut sit in the mud", "the cat sat on the mat"])
-
-
-@pytest.mark.parametrize(("largest", "narrow"), [(65_535, True), (65_536, False)])
-def test_ids_travel_in_16_bits_where_all_of_them_fit(bytes_encoder, largest, narrow):
-    rules = bpe.Rules("gpt2", tuple(range(largest - 255, largest + 1)), {})
-    encoder = gpu_encode.GpuEncoder(bytes_encoder.host, host_gpu(), compile_rules(rules), slots=64)
-    assert encoder.model.narrow == narrow
-    found = encoder.encode(strings_from(["a\x7f", "é" * 20]))
-    assert found.ids.dtype == np.int32
-    assert found.ids.tolist() == [largest - 255 + byte for byte in ("a\x7f" + "é" * 20).encode()]
-
-
-def test_ids_that_no_slot_can_hold_are_refused():
-    with pytest.raises(bpe.Unsupported):
-        compile_rules(bpe.Rules("gpt2", tuple(range((1 << 21) - 256, 1 << 21)), {}))
-
-
-# --- memory -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 1001])
-def test_copies_by_several_threads(monkeypatch, size):
-    monkeypatch.setattr(gpu, "CHUNK", 200)
-    to, values = np.zeros(size, np.int32), np.arange(size, dtype=np.uint16)
-    gpu.copy(to, values)
-    assert np.array_equal(to, values)
-
-
-WORST = {
-    "digits": "1" * 12_000,  # Qwen2: a piece for each byte
-    "long": "中abc" * 1600 + " " + "b" * 5000,
-    "not in the table": "abcdefghijklmnop " * 900,
-    "no blank": "漢字。" * 2000,
-}
-
-
-@pytest.mark.parametrize("text", WORST.values(), ids=WORST)
-def test_no_text_takes_more_memory_than_batches_are_made_for(text):
-    encoder = on_host(folder_of("bytes-qwen2"))
-    texts = strings_from([text] * 5)
-    encoder.encode(texts)
-    fake_cupy.MEMORY.most = before = fake_cupy.MEMORY.held  # the two pairs of buffers are there
-    encoder.encode(texts)
-    used = fake_cupy.MEMORY.most - before
-    assert used < gpu_encode.MEMORY_PER_BYTE // 2 * texts.size_bytes  # a pool may hold as much again
-
-
-def test_without_memory_batches_are_halved_and_single_texts_go_to_the_host(monkeypatch):
-    encoder = on_host(folder_of("bytes-llama3"))
-    texts = ["the cat sat on the mat. " * 40] * 60 + ["a" * 40_000]
-    monkeypatch.setattr(fake_cupy.MEMORY, "limit", fake_cupy.MEMORY.held + 400_000)
-    same(encoder, texts)
-    assert encoder.by_host == 1
-    monkeypatch.setattr(fake_cupy.MEMORY, "limit", fake_cupy.MEMORY.held)
-    same(encoder, ["the cat", "the mat"])
-    assert encoder.by_host == 3
-
-
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
@@ -402,11 +239,15 @@ def test_device_files_are_plain_c():
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_the_same_ids(bytes_encoder):
+@pytest.mark.parametrize("slots", [64, gpu_passes.SLOTS])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_gives_the_same_ids(kind, slots):
     missing = device.why_no_cuda()
     if missing is not None:
         pytest.skip(f"never run on a GPU here: {missing}")
-    on_device = gpu_encode.GpuEncoder(bytes_encoder.host)
+    on_device = on_host(folder_of(kind), slots=slots, where=gpu.gpu_of(*gpu_passes.SOURCES))
+    on_device.batch_bytes = 1 << 20
     rng = random.Random(5)
-    same(on_device, [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(20_000)])
-    same(on_device, ["a" * 5000, "ab1." * 30_000, TEXT * 50])
+    for _ in range(2):  # the second time from the table
+        same(on_device, [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(20_000)])
+        same(on_device, ["a" * 5000, "a" * 20_000, "ab1." * 30_000, "1" * 90_000, "漢字。" * 9000, TEXT * 50])
