@@ -122,7 +122,7 @@ def execute(
         except DataforgeError as error:
             outcome.error = error
         outcome.seconds = time.monotonic() - began
-        _write_report(store, outcome, began_at=datetime.now(UTC))
+        _write_report(store, outcome, ended=datetime.now(UTC))
     return outcome
 
 
@@ -305,12 +305,12 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     return publish(spec, configs, tokenizer=tokenizer, out=out, version=version, facts=found)
 
 
-def _write_report(store: Store, outcome: Outcome, *, began_at: datetime) -> None:
+def _write_report(store: Store, outcome: Outcome, *, ended: datetime) -> None:
     """Timings and memory stay in the store: published files never hold a clock or a machine."""
-    more = {"name": outcome.graph.config.name, "ended": began_at.isoformat(timespec="seconds"), "scans": outcome.scans}
+    more = {"name": outcome.graph.config.name, "ended": ended.isoformat(timespec="seconds"), "scans": outcome.scans}
     document = {**outcome.document(), **more}
     (store.root / "runs").mkdir(exist_ok=True)
-    name = began_at.strftime("%Y%m%dT%H%M%S.%fZ")
+    name = ended.strftime("%Y%m%dT%H%M%S.%fZ")
     write_json(store.root / "runs" / f"{name}.json", document)
     if outcome.out is not None:
         write_json(store.root / "runs" / "latest.json", document)

@@ -77,8 +77,11 @@ class Ngrams(Fold):
         return _once(pa.concat_tables([left, right]))
 
     def finish(self, state: pa.Table | None, out: Path) -> pa.Table | None:
-        """Refuses an empty index: a check against nothing would pass everything."""
-        if state is None or not state.num_rows:
+        """Refuses an empty index of evaluation files: a check against nothing would pass everything. Own held-out rows may
+        well be none, or all be short.
+        """
+        state = _STATE.empty_table() if state is None else state
+        if not state.num_rows and not self.splits:
             hint = "check the evaluation files and the name of their text column"
             raise InputError(f"the evaluation texts hold no n-gram of {self.words} words", hint=hint)
         table = state.replace_schema_metadata({"words": str(self.words)})
@@ -137,6 +140,8 @@ class NgramIndex:
     table: pa.Table
 
     def holds(self, hashes: U64) -> npt.NDArray[np.bool_]:
+        if not len(self.hashes):
+            return np.zeros(len(hashes), bool)
         at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         found: npt.NDArray[np.bool_] = self.hashes[at] == hashes
         return found

@@ -26,8 +26,6 @@ from dataforge.operators.shards import durable
 from dataforge.table import Table
 from dataforge.verify import check_ledger
 
-MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
-
 
 @dataclass(frozen=True)
 class Publish:

@@ -16,8 +16,7 @@ import pyarrow as pa
 from dataforge.commit import file_sha256
 from dataforge.operators.card import card_text
 from dataforge.operators.shards import durable
-
-MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
+from dataforge.version_bytes import CHECKSUMS, FORMAT, MANIFEST
 
 
 def write_documents(root: Path, spec: Any, document: dict[str, Any], facts: Mapping[str, Any], digest: str) -> None:

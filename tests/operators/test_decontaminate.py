@@ -57,6 +57,17 @@ def test_own_evaluation_rows_are_indexed_and_never_hits(tmp_path):
     assert rows.kept.column("contaminated_by").to_pylist() == ["quiz", None, None]
 
 
+@pytest.mark.parametrize("held_out", ["too short", None])
+def test_own_rows_of_which_none_is_held_out_or_long_enough_hit_nothing(tmp_path, held_out):
+    fold = Ngrams(words=8, splits=("validation", "test"))
+    state = None if held_out is None else fold.observe(0, batch_of(held_out, split=pa.array(["test"])))
+    fold.finish(state, tmp_path)
+    texts = batch_of(QUESTION, "").select(["id", "text"])
+    splits = pa.record_batch({"id": texts.column("id"), "split": pa.array(["train", "train"])})
+    rows = Decontaminate(by_split=True).start([tmp_path])(texts, splits)
+    assert rows.kept.column("contaminated_by").to_pylist() == [None, None]
+
+
 def test_an_index_of_nothing_is_refused(tmp_path):
     fold = Ngrams()
     with pytest.raises(InputError, match="no n-gram of 13 words"):
