@@ -47,7 +47,7 @@ class Instruct(Map):
     team: tuple[str, ...] = ()  # only answers of these people; their turns are the assistant's
     consent: str = ""
     contract: ClassVar[Contract] = Contract.DERIVED
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         if self.template not in TEMPLATES:

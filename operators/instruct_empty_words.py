@@ -30,7 +30,9 @@ tell loop idea clue same issue issues problem problems error happy happens happe
 question help helped helping awesome perfect amazing lifesaver appreciate appreciated super sorted sorting afk
 available reply replies replied answer answering delay reached fixed happened wonder ring bell pay grade above list
 queue plate call called calling meeting however though through until till because either neither such only ever even
-yet ago late early earlier off whole kind bunch couple last due swamped busy
+yet ago late early earlier off whole kind bunch couple last due swamped busy care taken handled handling handle
+dealing deal dealt rolled rolling radar brb machine hopefully unfortunately possible sooner reviewing review reviewed
+testing test tested confirm confirmed confirming picked picking pick grab grabbed
 """
 _DE = """
 ich wir er sie es das dies diese dieser dieses du ihr man mir mich dir dich uns euch ihm ihn ihnen bin bist sind ist
@@ -45,7 +47,8 @@ frag frage fragen gefragt melde melden gebe geb geben weiter weitergegeben weite
 arbeit arbeiten arbeite nachschauen nachsehen nachfragen klappt geklappt geht funktioniert ging hilfe schnelle ahnung
 idee gleiche gleichen selbe problem fehler alles klar erst leiten geholfen euer eure dein deine mein meine unser
 unsere sein seine als wenn weil doch nur etwas nichts alle wieder fürs ans beide wohl halt denn dort hin her hierzu
-ums
+ums mach mache machen macht dauert bisschen lange gesehen lieben liebe helfen teste testen probiere probier
+ausprobieren nehme nimm übernehme übernimmt anschauen ansehen leid tut sorry meeting termin pause
 """
 _FR = """
 je j tu on nous vous il elle ils ça cela ce c le la les l un une des de du d à a au aux en y dans pour par avec sur
@@ -56,7 +59,8 @@ bientôt dès possible instant minute minutes moment seconde heure svp stp merci
 ne sais sait aucune idée cours encore aussi même problème souci erreur ok oui non bien très et ou mais marche
 fonctionne parfait super contre tiens courant peux peut pouvons pourrai peu avant votre notre mon ma mes ton ta tes
 son sa ses nos vos leurs tous toutes transmets transmettre cette cet ces dont où comme là ici rien quelque chose
-quelqu jamais toujours juste entre
+quelqu jamais toujours juste entre charge teste tester test dis dire dirai arrive arrivera aider réunion essaie
+essayer réponds répondre désolée voilà normalement sûr sûre
 """
 _ES = """
 yo lo la le les los las me te se nos tú usted ya estoy estamos está están en ello eso esto ahora ahorita mismo voy
@@ -66,7 +70,8 @@ comento rato un una unos dame minuto minutos momento segundo hora por favor grac
 no sé tengo tenemos ni idea mí también pasa misma problema error mañana luego después hoy tarde para con y o pero si
 sí perdón siento más cuanto pueda pronto perfecto genial comer puedo puede podemos pedir todo todos toda todas vale
 esa ese este esta esos esas su sus mi mis tu tus nuestro nuestra donde como cuando porque algo alguien nada nadie
-siempre solo sólo hasta desde entre
+siempre solo sólo hasta desde entre pruebo probar probando reunión ayudar ayudarte ayudaros contesto contestar
+respondo responder encargo encargamos busco buscar seguro segura disculpa comprobar compruebo creo
 """
 WORDS = frozenset(f"{_EN} {_DE} {_FR} {_ES}".split())
 
@@ -75,6 +80,8 @@ _TRIGGERS = {
         r"no (?:idea|clue)|(?:don.?t|do not|not) (?:really |quite )?(?:know|sure)|never (?:seen|had)"
         r"|keine (?:ahnung|idee)|wei(?:ß|ss) .*nicht|(?:aucune|pas d.) ?idée|sais (?:vraiment )?pas|ni idea"
         r"|no (?:lo )?sé"
+        r"|(?:can.?t|cannot|can not) (?:really )?help|nicht (?:weiter)?helfen|puedo ayudar\w*"
+        r"|peux pas (?:t.|vous )?aider"
     ),
     "no_answer": (
         r"thanks?|thank|thx|ty|cheers|appreciated?|that (?:worked|helped|fixed)(?!.* for (?:me|us))"
@@ -85,6 +92,7 @@ _TRIGGERS = {
         r"|also seeing|(?:bei )?mir auch|(?:gleiche|selbe)n? (?:problem|fehler)|moi aussi"
         r"|même (?:problème|souci|erreur)|mismo (?:problema|error)|mí también|interesting|weird"
         r"|strange"
+        r"|that did it|on my machine"
     ),
     "refers": (r"(?:will|can|should|might|may|could|would|must) (?:probably )?(?:know|help)|knows|wrong channel"),
     # verbs that may be advice ("you should update it") count with "I", "we", "will" before them
@@ -106,6 +114,9 @@ _TRIGGERS = {
         r"|nach(?:schauen|sehen|fragen)|moment(?:chen)?|regard(?:e|er|ons)|voir ce que|transm\w+|vérifi(?:e|er)"
         r"|occup(?:e|er|ons)|demand(?:e|er)|reviens|en cours|instant|miro|mirar\w*|mirando|revis\w+|verific\w+|ver"
         r"|pregunt\w+|en ello|trabajando|aviso|avisar\w*|te digo|minuto|momento"
+        r"|take care|taken care|deal(?:ing|t)? with|handl(?:e|ed|ing)|on (?:my|our) radar|rolled out|sorted|brb"
+        r"|(?:answer|reply|write) later|reviewing|testing|mache? ich|übernehme|probier\w*|teste|charge|au courant"
+        r"|réunion|reunión|essaie|pruebo|probar\w*|encarg\w+|compr(?:obar|uebo)"
     ),
 }
 TRIGGERS = {reason: re.compile(rf"\b(?:{pattern})\b") for reason, pattern in _TRIGGERS.items()}
@@ -117,13 +128,18 @@ SOMEBODY = re.compile(
 )
 LETTERS = re.compile(r"[^\W\d_]+|\d{3,}")  # small numbers tell of minutes
 MOST_WORDS, MOST_CHARACTERS = 18, 160
+MOST_NAMED = 6  # more words of the matter than these are no name of a person or a team
 
 
 def emptiness(sentence: str) -> str:
     """The reason why a sentence tells nothing, or "": `"On it, will update soon"` -> "deferred"."""
     if len(sentence) > MOST_CHARACTERS:
         return ""
-    low = SOMEBODY.sub(" them ", sentence).lower()
+    low = sentence.lower()
+    others = sum(word not in WORDS for word in LETTERS.findall(low))
+    if others > MOST_NAMED:
+        return ""
+    low = SOMEBODY.sub(" them ", low) if others else low
     words = LETTERS.findall(low)
     if not words or len(words) > MOST_WORDS or not WORDS.issuperset(words):
         return ""
