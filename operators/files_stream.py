@@ -50,14 +50,16 @@ class ByteStream:
         try:
             data: bytes = self._source.read(size)
         except (OSError, pa.ArrowException, EOFError, ValueError):
-            raise self._damage() from None
+            if self._codec is None:  # plain bytes cannot be damaged: the medium failed
+                raise
+            raise self._damage(self._codec) from None
         self.position += len(data)
         return data
 
-    def _damage(self) -> CorruptError:
-        offset, what = damaged_at(self._open, str(self._codec))  # plain bytes cannot be damaged
+    def _damage(self, codec: str) -> CorruptError:
+        offset, what = damaged_at(self._open, codec)
         return CorruptError(
-            f"{self._codec} data is {what} at byte {offset} of the file", file=self.name, hint="fetch the file again"
+            f"{codec} data is {what} at byte {offset} of the file", file=self.name, hint="fetch the file again"
         )
 
     def __iter__(self) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dataforge.identity import row_id
 from dataforge.operators.decode import decode_object
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_rows import RowFault, seconds_of
+from dataforge.operators.files_stream import ByteStream
 from tests.operators.reading import read_all
 
 
@@ -231,3 +233,14 @@ def test_keys_that_are_data_are_counted_and_not_told(tmp_path):
     rows = [b'{"text": "a", "x": 1, "ann@example.org": 2}', b'{"text": "b", "bo b": 1}']
     _, _, notes, _ = read_all(source_of(tmp_path, b"\n".join(rows)))
     assert notes == {"unread_column:x": 1, "unread_column:(others)": 2}
+
+
+def test_a_medium_that_fails_under_plain_bytes_is_no_damage():
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            if size == 4:
+                return b"text"
+            raise OSError(5, "Input/output error")
+
+    with ByteStream(Failing, "a.jsonl") as stream, pytest.raises(OSError, match="Input/output error"):
+        stream.read()
