@@ -62,6 +62,13 @@ def read_state(data: bytes) -> pa.Table | None:
     return pa.ipc.open_stream(data).read_all() if data else None
 
 
+def finish_observed(task: Task) -> None:
+    """Merges the states that `observe` left for every part of every input, and ends the Fold."""
+    (spec,) = task.specs
+    places = [state_path(spec, index, part) for index, t in enumerate(spec.tables()) for part in range(t.n_parts)]
+    finish(spec, merged(spec.operator, (read_state(place.read_bytes()) for place in places)))
+
+
 def finish(spec: Spec, state: pa.Table | None) -> None:
     """Ends a Fold: its small table becomes part 0, or its files appear in `files/`."""
     import os
