@@ -105,6 +105,7 @@ def thresholds(config: Config) -> dict[str, float]:
     """Every threshold that `changes` may name, with its value now."""
     known = {f"quality.{rule.key}": rule.value for rule in judge(config).rules.rules}
     language = config.language
+    known |= {"dedupe.threshold": config.dedupe.threshold} if config.dedupe.near else {}
     return known | ({"language.min_score": language.min_score} if language.keep else {})
 
 

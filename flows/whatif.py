@@ -22,6 +22,7 @@ from dataforge.engine.work_map import aligned
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.build import Graph
 from dataforge.flows.parameters import judge, thresholds
+from dataforge.flows.whatif_near import KEY, NearPairs, check
 from dataforge.operators.cluster_choice import ranks_of, settled
 from dataforge.operators.mask import spans_a_row
 from dataforge.table import Table
@@ -64,8 +65,11 @@ def whatif_document(graph: Graph, tables: list[Table], changes: list[str]) -> di
     known = thresholds(graph.config)
     for key in wanted:
         if key not in known:
-            some = ", ".join(known) or "none; with a quality.preset its rules are"
+            some = ", ".join(known) or "none"
+            if key.startswith("quality.") and graph.config.quality.preset == "none":
+                some += "; those of quality rules once a quality.preset is set and the config has run"
             raise ConfigError(f"{key} is no threshold of this config", hint=f"known: {some}")
+    check(wanted, graph.config.dedupe.threshold)
     grid = [dict(zip(wanted, values, strict=True)) for values in itertools.product(*wanted.values())]
     if not grid or len(grid) > MOST_SETTINGS:
         raise ConfigError(f"{len(grid)} combinations", hint=f"give --set, with up to {MOST_SETTINGS} combinations in all")
@@ -112,6 +116,7 @@ def _answers(
         raise InputError(f"{missing} has not run", hint="run the config first")
     members, judges, kept = _members(names["corpus/members"]), [judge(graph.config, s) for s in grid], [Kept() for _ in grid]
     links = names["corpus/links"].to_table() if "corpus/links" in names else None
+    pairs = NearPairs(names["corpus/near"], members) if any(KEY in setting for setting in grid) else None
     rate = _bytes_a_token(names)
     passed = np.zeros((len(grid), len(members)), bool)
     full, sizes, lengths = np.zeros(len(members), bool), np.zeros(len(members), np.int64), np.zeros(len(members))
@@ -126,8 +131,10 @@ def _answers(
         there = place[~alone]
         full[there], sizes[there], lengths[there] = personal[~alone], size_bytes[~alone], amount[~alone]
         for number, (chosen, total) in enumerate(zip(judges, kept, strict=True)):
+            least = grid[number].get(KEY, graph.config.dedupe.threshold)
             reasons = chosen.verdicts(counters, languages, scores)["reason"].combine_chunks()
-            reasons = pc.if_else(pc.and_(pc.is_null(reasons), earlier), "near_duplicate_of_earlier", reasons)
+            old = pc.and_(pc.is_null(reasons), pa.array(earlier >= least))
+            reasons = pc.if_else(old, "near_duplicate_of_earlier", reasons)
             good = pc.is_null(reasons).to_numpy(zero_copy_only=False)
             for entry in pc.value_counts(pc.drop_null(reasons)).to_pylist():
                 total.drop(entry["values"], entry["counts"])
@@ -135,7 +142,10 @@ def _answers(
             total.drop("personal_data", int((good & alone & personal).sum()))
             passed[number, there] = good[~alone]
     for number, total in enumerate(kept):
-        best = passed[number] & _kept_of_clusters(graph, members, links, passed[number])
+        least = grid[number].get(KEY)
+        here = members if pairs is None or least is None else pairs.clusters(least)
+        linked = links if pairs is None or least is None or links is None else pairs.links(least)
+        best = passed[number] & _kept_of_clusters(graph, here, linked, passed[number])
         total.add(best & ~full, sizes, lengths)
         total.drop("personal_data", int((best & full).sum()))
         total.drop("duplicate", int((passed[number] & ~best).sum()))
@@ -143,8 +153,8 @@ def _answers(
 
 
 def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...]]:
-    """Per row group: counters, languages, further scores, spans a row, tokens a row (nan: never encoded), and which rows
-    an index of earlier data has near-duplicates of."""
+    """Per row group: counters, languages, further scores, spans a row, tokens a row (nan: never encoded), and how much
+    alike a row is to the text of an index of earlier data that it is most like (0: to none)."""
     wanted = [names[name] for name in (*SCORES, "corpus/pii", "corpus/encoded", "corpus/earlier") if name in names]
     counters = ["id", *judge(graph.config, {}).counters(), "bytes"]
     columns: list[Any] = [list(dict.fromkeys(counters))]
@@ -157,8 +167,13 @@ def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...
             length = found["corpus/encoded"].column("length") if "corpus/encoded" in found else none
             tokens = length.cast(pa.float64()).to_numpy(zero_copy_only=False)
             spans = spans_a_row(found["corpus/pii"].column("spans")) if "corpus/pii" in found else np.zeros(rows, np.int64)
-            earlier = pc.is_valid(found["corpus/earlier"].column("earlier") if "corpus/earlier" in found else none)
+            earlier = _alike(found["corpus/earlier"]) if "corpus/earlier" in found else np.zeros(rows)
             yield batches[0], batches[1], scores, spans, np.asarray(tokens, np.float64).reshape(rows), earlier
+
+
+def _alike(earlier: pa.RecordBatch) -> np.ndarray:
+    shares = pc.divide(earlier.column("common").cast(pa.float64()), earlier.column("union").cast(pa.float64()))
+    return np.asarray(pc.fill_null(shares, 0.0).to_numpy(zero_copy_only=False), np.float64)
 
 
 def _members(table: Table) -> pa.Table:

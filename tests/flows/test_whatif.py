@@ -148,3 +148,32 @@ def test_stars_and_protected_sources_are_answered_as_a_run_has_them(
         kept[clusters] = [told["now"]["documents"], *(row["documents"] for row in told["settings"])]
         assert kept[clusters][0] in rows
     assert kept == {"connected": [1, 1, 1], "star": [2, 2, 1]}
+
+
+ALIKE = {f"a{n}": text_of(100, 3) + " " + text_of(n, 9) for n in (2, 6, 12)}  # Jaccard of neighbours .95 to .88
+APART = {f"b{n}": text_of(90 + n, 1) for n in (0, 30)}
+
+
+def near_config(folder: Path, threshold: float, clusters: str) -> Path:
+    lines = [json.dumps({"id": key, "text": text}).encode() for key, text in {**ALIKE, **APART}.items()]
+    dedupe = f"{{threshold: {threshold}, clusters: {clusters}, bands: [40, 3]}}"
+    return small_config(folder, lines, dedupe=dedupe)
+
+
+@pytest.mark.parametrize("clusters", ["connected", "star"])
+def test_a_higher_threshold_of_near_duplicates_is_answered_from_stored_similarities(
+    clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low = run(near_config(tmp_path / "low", 0.7, clusters))
+    document = answer(low, capsys, "--set", "dedupe.threshold=0.7,0.9,0.94,1")
+    asked = {row["set"]["dedupe.threshold"]: row["documents"] for row in document["settings"]}
+    for threshold in (0.9, 0.94):
+        done = run(near_config(tmp_path / str(threshold), threshold, clusters))
+        tables = {t.step: t for t in Store(done.parent / "store").tables()}
+        assert asked[threshold] == len(tables["corpus/selected"].to_table())
+    assert asked[0.7] == document["now"]["documents"] < asked[0.94] <= asked[1.0] == 5
+
+
+def test_a_lower_threshold_is_refused_with_the_way_out(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["whatif", str(done), "--set", "dedupe.threshold=0.5..0.9"]) == 2
+    assert "not stored" in (text := capsys.readouterr().err) and "from 0.8 to 1" in text
