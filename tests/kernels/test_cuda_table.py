@@ -113,6 +113,37 @@ def test_copies_by_several_threads(monkeypatch, size):
     assert np.array_equal(to, values)
 
 
+def test_pinned_memory_is_left_alone_until_it_was_copied():
+    where, first = host_gpu(), np.array([1, 2, 3])
+    upload = gpu.Upload(where, np.int64)
+    upload.send(first)
+    there = upload.array(3)
+    upload.send(np.array([7, 8, 9]))
+    with where.stream:
+        assert there.get().tolist() == [1, 2, 3]
+
+
+def test_device_memory_is_left_alone_until_the_passes_have_read_it():
+    where, read = host_gpu(), []
+    upload = gpu.Upload(where, np.int64)
+    upload.send(np.array([1, 2, 3]))
+    there = upload.array(3)
+    where.stream.later(lambda: read.append(there._on_host.tolist()))  # a kernel that has not begun
+    upload.done()
+    upload.send(np.array([7, 8, 9]))
+    where.incoming.synchronize()
+    assert read == [[1, 2, 3]] and there._on_host.tolist() == [7, 8, 9]
+
+
+def test_a_download_waits_for_what_is_computed():
+    where = host_gpu()
+    download = gpu.Download(where)
+    array = where.xp.zeros(3, np.int64)
+    where.stream.later(lambda: array._on_host.fill(5))
+    download.start(array)
+    assert download.wait().tolist() == [5, 5, 5]
+
+
 WORST = {
     "digits": "1" * 12_000,  # Qwen2: a piece for each byte
     "long": "中abc" * 1600 + " " + "b" * 5000,
