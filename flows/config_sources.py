@@ -72,7 +72,8 @@ class IngestConfig(Section):
     """How rows enter the store."""
 
     parts: Literal["auto"] | Annotated[int, AfterValidator(power_of_two)] = "auto"
-    """auto: the smallest power of two with at most 64 MiB of decompressed input a part, at least 8."""
+    """auto: the smallest power of two with at most 64 MiB of decompressed input a part, at least 8; kept while the corpus
+    grows, up to four times that."""
     max_bad_rows: Count = 0
     """Unreadable rows that a run may quarantine; one more ends it with exit code 4, after all were read."""
     max_bad_files: Count = 0

@@ -57,28 +57,9 @@ def write_config(
     tables = [table for table in tables if table.rows]
     if not tables:
         return []
-    metadata = {}
-    if kind_of(config) in ("tokenized", "packed"):
-        if token is None:
-            raise InputError(f"config '{config}' needs the tokenizer that made it")
-        metadata = {"dataforge.tokenizer_sha256": token}
-    classes = _classes(tables) if config == "annotations" else ()
-    schema = published_schema(config, tables[0].schema, metadata=metadata, classes=classes)
+    schema = _schema(config, tables, token)
     tallies = _count(config, tables, schema)
-    writers = {
-        split: ShardWriter(
-            root,
-            config,
-            split,
-            tally.rows,
-            shard_count(tally.rows, tally.size_bytes, spec.shard_bytes),
-            schema,
-            group_bytes=spec.row_group_bytes,
-            cdc=spec.content_defined_chunking,
-        )
-        for split, tally in tallies.items()
-        if tally.rows
-    }
+    writers = {split: _writer(root, spec, config, split, tally, schema) for split, tally in tallies.items() if tally.rows}
     try:
         for split, rows in _split_rows(tables, schema):
             writers[split].write(rows)
@@ -89,6 +70,23 @@ def write_config(
             writer.abort()
     columns = [{"name": f.name, "type": str(f.type)} for f in schema]
     return [_entry(config, split, tallies[split], columns, writer.written) for split, writer in writers.items()]
+
+
+def _schema(config: str, tables: Sequence[Table], token: str | None) -> pa.Schema:
+    """The columns of the files; those of tokens carry `token`, the sha256 of their tokenizer."""
+    metadata = {}
+    if kind_of(config) in ("tokenized", "packed"):
+        if token is None:
+            raise InputError(f"config '{config}' needs the tokenizer that made it")
+        metadata = {"dataforge.tokenizer_sha256": token}
+    classes = _classes(tables) if config == "annotations" else ()
+    return published_schema(config, tables[0].schema, metadata=metadata, classes=classes)
+
+
+def _writer(root: Path, spec: Publish, config: str, split: str, tally: Tally, schema: pa.Schema) -> ShardWriter:
+    count = shard_count(tally.rows, tally.size_bytes, spec.shard_bytes)
+    sizes: dict[str, Any] = {"group_bytes": spec.row_group_bytes, "cdc": spec.content_defined_chunking}
+    return ShardWriter(root, config, split, tally.rows, count, schema, **sizes)
 
 
 def _classes(tables: Sequence[Table]) -> list[str]:
