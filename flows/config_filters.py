@@ -130,8 +130,8 @@ class DedupeConfig(Section):
     """Sources whose documents are never dropped as duplicates; those of other sources give way to them."""
     index: str | None = None
     """Folder of a living index (`dataforge index add`): documents that are near-duplicates of what it holds are dropped
-    (documents only: pairs made of chats are not compared with it, nor added to it). What an addition replaced by a new text of the same id is remembered for that input alone, until the id is removed or
-    replaced again by another."""
+    (documents only: pairs made of chats are not compared with it, nor added to it). What an addition replaced by a new
+    text of the same id is remembered for that input alone, until the id is removed or replaced again by another."""
 
     @field_validator("bands")
     @classmethod
