@@ -104,7 +104,7 @@ class Store:
 def _take(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         try:
             holder = json.loads(os.pread(handle, 4096, 0) or b"{}")
         except ValueError:
@@ -113,3 +113,6 @@ def _take(handle: int, path: Path) -> None:
             {"pid": "?", "host": "?", "started": "?", **holder}
         )
         raise LockedError(what, file=str(path), hint="wait for that run or stop it") from error
+    except OSError as error:
+        what = f"the file system of the store cannot lock: {error.strerror}"
+        raise ConfigError(what, file=str(path), key="store", hint="set `store:` to a folder of a local disk") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ import pytest
 
 from dataforge import Store
 from dataforge.commit import STEPS, HashingFile
-from dataforge.errors import EXIT_PARTIAL, LockedError
+from dataforge.errors import EXIT_PARTIAL, ConfigError, LockedError
 from tests.dataforge.kills import build_in_child, kill_and_compare
 from tests.dataforge.test_engine import tree
 from tests.dataforge.words import write_words
@@ -87,3 +88,12 @@ def test_a_second_run_is_refused_naming_the_holder_and_a_kill_frees_the_lock(tmp
     process.wait()
     with Store(tmp_path).lock():
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_file_system_without_locks_is_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(ConfigError, match="cannot lock: No locks available"), Store(tmp_path).lock():
+        pass
