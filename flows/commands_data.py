@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from dataforge.errors import ConfigError
 from dataforge.flows.cli import respond
 from dataforge.flows.commands_look import known_file
 from dataforge.flows.commands_run import ConfigArgument, Json
 
 PACKED = "plain, .gz or .zst"
 LabelledFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"JSONL, {PACKED}")]
+LABELS = "JSONL of text and class7 (or label); none: the invented utterances alone"
 ActsFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"JSONL of text and class7 (null: other), {PACKED}")]
 SpansFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"JSONL of text, spans [{{start, end, label}}]; {PACKED}")]
 
@@ -65,16 +67,23 @@ def _shown(value: Any) -> str:
 
 
 def acts_train(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSONL of text and class7 (or label)")],
     out: Annotated[Path, typer.Option(help="folder of the new model")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help=LABELS)] = None,
     licence: Annotated[str, typer.Option(help="licence of the labelled data")] = "unstated",
+    weight: Annotated[float, typer.Option(help="n rows of a file count as WEIGHT · √n invented ones")] = 60.0,
+    force: Annotated[bool, typer.Option("--force", help="replace a model that is there")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train the linear model of the tagger on labelled files; set acts.model to the folder to use it."""
-    from dataforge.operators.acts_train import train
+    """Teach the tagger from labelled files and the invented utterances; set acts.model to the folder to use it."""
+    from dataforge.operators.acts_train import Fit, train
 
-    document = train(files, out, licence=licence)
-    respond({"schema": 1, **document}, figures(document), as_json=as_json)
+    if (out / "model.json").exists() and not force:
+        raise ConfigError("there is a model already", file=str(out), key="--out", hint="another folder, or --force")
+    document = train(files or [], out, licence=licence, fit=Fit(corpus=weight))
+    rows = {corpus["source"]: sum(corpus["rows"].values()) for corpus in document["corpora"]}
+    taught = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+    text = f"model written to {out}, taught by {sum(rows.values()):,} utterances: {taught}\nuse it with acts.model: {out}"
+    respond({"schema": 1, **document}, text, as_json=as_json)
 
 
 def acts_evaluate(

@@ -25,6 +25,7 @@ from dataforge.schemas.act import ACTS
 
 NAMES = {name: code for code, name in enumerate(ACTS)} | {name.rstrip("s"): code for code, name in enumerate(ACTS)}
 NOBODY = (None, "", "-")
+EXAMPLES = "examples"  # the source of the invented utterances
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,32 @@ def read(paths: list[Path]) -> Utterances:
 
 
 def examples(folder: Path) -> list[dict[str, Any]]:
-    """Rows of examples.yaml: invented utterances by act; `before => text` gives what another speaker said before."""
+    """Invented utterances by act, of examples.yaml and of invented/*.txt."""
     rows = []
     for act, groups in read_yaml(folder / "examples.yaml").items():
-        for line in (line for group in groups for line in group):
-            before, arrow, text = str(line).rpartition(" => ")
-            context = {"prev_text": before, "prev_same_speaker": False} if arrow else {}
-            rows.append({"source": "examples", "text": text, "class": NAMES[act], **context})
+        rows += [example(str(line), act, "examples") for group in groups for line in group]
+    for path in invented(folder):
+        act = ""
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if line.startswith("# ") and line[2:] in NAMES:
+                act = line[2:]
+            elif not act:
+                raise SchemaError("an utterance before the first act", file=path.name, row=number)
+            else:
+                rows.append(example(line, act, path.stem))
     return rows
+
+
+def invented(folder: Path) -> list[Path]:
+    """Text files of one utterance a line under headings `# act`, a file per register."""
+    return sorted((folder / "invented").glob("*.txt"))
+
+
+def example(line: str, act: str, register: str) -> dict[str, Any]:
+    """`before => text` gives what another speaker said before."""
+    before, arrow, text = line.rpartition(" => ")
+    context = {"prev_text": before, "prev_same_speaker": False} if arrow else {}
+    return {"source": EXAMPLES, "register": register, "text": text, "class": NAMES[act], **context}
 
 
 def trusted(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:

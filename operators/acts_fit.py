@@ -27,12 +27,14 @@ def fit(
     prior: np.ndarray,
     rate: float,
     pull: np.ndarray,
+    share: np.ndarray,
 ) -> np.ndarray:
     """Weights float64[features, classes].
 
     known: bool[n, classes], classes of the row's corpus; the others count `absent`; orders: int32[epochs, n], rows of each
     pass; drops: uint8[epochs, n], 1 = the row's hashed features are left out in this pass, so that rules and cues learn
-    to stand alone; allowed: bool[features]; prior: weights the pull goes to; pull: for dense and for hashed features.
+    to stand alone; allowed: bool[features]; prior: weights the pull goes to; pull: for dense and for hashed features, per
+    visit and as strong as the row; share: float[features], a further pull of the same strength at every visit.
     """
     weights, grown = prior.copy(), np.full(prior.shape, 1e-6)
     count = prior.shape[1]
@@ -53,9 +55,9 @@ def fit(
                 if not allowed[f] or (drop and f >= DENSE):
                     continue
                 x = value[k] / UNIT
-                force = pull[1] if f >= DENSE else pull[0]
+                force = (pull[1] if f >= DENSE else pull[0]) * weight[row] * x * x + share[f]
                 for c in range(count):
-                    g = slope[c] * x + force * weight[row] * (weights[f, c] - prior[f, c]) * x * x
+                    g = slope[c] * x + force * (weights[f, c] - prior[f, c])
                     grown[f, c] += g * g
                     weights[f, c] -= rate * g / np.sqrt(grown[f, c])
     return weights

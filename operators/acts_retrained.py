@@ -66,7 +66,7 @@ class Retrain(Fold):
     """Writes `model/` (see acts_train) and `retrain.json`: rows, both accuracies with intervals, which one is used."""
 
     base: TagActs
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return (None,)
@@ -119,7 +119,8 @@ def train(rows: pa.Table, out: Path, lexicon: Path) -> None:
         names = ["text", "label", *CONTEXT]
         lines = [json.dumps(row, ensure_ascii=False) for row in rows.select(names).to_pylist()]  # a few hundred
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        acts_train.train([file], out, licence="the dataset's own", lexicon=lexicon)
+        fit = acts_train.Fit(corpus=60.0)  # labels of the own register say more than invented ones
+        acts_train.train([file], out, licence="the dataset's own", lexicon=lexicon, fit=fit)
 
 
 def right(rows: pa.Table, tagger: acts_model.Tagger) -> np.ndarray:

@@ -114,11 +114,35 @@ def language_of(table: Table, bench: Bench, n: int, data: np.ndarray, stop: int)
                         counts[table.entries[e, 0]] += 1
     if kana + han > counts[EN]:
         return JA if kana > 0 else ZH
+    if counts.max() == 0:
+        return language_by_cues(table, bench, n)
     best = EN
     for language in (DE, ES, FR):
         if counts[language] > counts[best]:
             best = language
     return EN if counts[best] == 1 and words > 4 else best  # one marker may be part of a name
+
+
+@helper
+def language_by_cues(table: Table, bench: Bench, n: int) -> int:
+    """Without any marker ("Stimmt!"): the language whose lexicon knows most of the words that the English one lacks."""
+    counts, known = np.zeros(8, np.int32), np.zeros(8, np.bool_)
+    for i in range(n):
+        slot = find(table.keys, fold(np.uint64(0), bench.hashes[i])) if bench.kinds[i] == tk.WORD else -1
+        if slot < 0:
+            continue
+        known[:] = False
+        for e in range(table.slots[slot, 0], table.slots[slot, 0] + table.slots[slot, 1]):
+            known[table.entries[e, 0]] = True
+        if known[EN]:
+            return EN
+        for language in (DE, ES, FR):
+            counts[language] += known[language]
+    best = EN
+    for language in (DE, ES, FR):
+        if counts[language] > counts[best]:
+            best = language
+    return best
 
 
 @helper
@@ -161,11 +185,12 @@ def fill_segment(bench: Bench, start: int, end: int, filled: int, row: int, stop
     """Content tokens without hesitations and direct repetitions, and the shape of tokens start..end."""
     bits = bench.bits[row]
     bits[:] = 0
-    first, stopped, at, shape = filled, False, filled, NOTHING
+    first, stopped, at, shape, asked = filled, False, filled, NOTHING, 0
     for i in range(start, end):
         kind = bench.kinds[i]
         if kind == tk.STOP or kind == tk.PUNCT:
             stopped = stopped or kind == tk.STOP
+            asked += 1 if bench.flags[i] & tk.ASKS else 0
             shape |= shape_of_sign(bench.flags[i], i == end - 1)
             continue
         shape |= shape_of_kind(kind)
@@ -177,6 +202,8 @@ def fill_segment(bench: Bench, start: int, end: int, filled: int, row: int, stop
         at += 1
     if not stopped:
         shape |= NO_STOP
+    if asked > 1 and at == first:
+        shape &= ~ASKS  # "??? ?? ????": letters that got lost on the way, no question
     segment = bench.segments[row]
     segment[0], segment[1], segment[3] = first, at, bench.begins[start]
     segment[4] = stop if end >= n else bench.begins[end]

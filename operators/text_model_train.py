@@ -147,7 +147,8 @@ def fit_weights(matrix: Matrix, classes: np.ndarray, labels: int, fit: Fit) -> n
     rows = (matrix.index, matrix.value, matrix.starts, classes, weight, np.ones((len(classes), labels), bool))
     everything, nothing = np.ones(text_model.FEATURES, bool), np.zeros(orders.shape, np.uint8)
     prior, pull = np.zeros((text_model.FEATURES, labels)), np.array([fit.pull, fit.pull])
-    weights = acts_fit.fit(*rows, 1.0, orders, nothing, everything, prior, fit.rate, pull)
+    share = np.zeros(text_model.FEATURES)
+    weights = acts_fit.fit(*rows, 1.0, orders, nothing, everything, prior, fit.rate, pull, share)
     weights[np.abs(weights) < SMALLEST] = 0.0
     return np.clip(np.rint(weights * text_model.WEIGHT), -32768, 32767).astype(np.int16)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dataforge.errors import ConfigError, InputError, SchemaError, VersionError
 from dataforge.operators import acts_corpus, acts_lexicon, acts_model
 from dataforge.operators.acts import TagActs
 from dataforge.operators.acts_evaluate import calibration, evaluate, report
-from dataforge.operators.acts_train import Fit, train
+from dataforge.operators.acts_train import Fit, row_weights, train
 from dataforge.schemas.act import ACTS
 
 ROWS = [
@@ -151,3 +152,59 @@ def test_zstandard_files_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.zst"
     path.write_bytes(zstandard.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
     assert evaluate(path, model="none")["rows"] == 4
+
+
+def test_the_shipped_model_was_taught_by_the_utterances_that_are_there() -> None:
+    """Whoever changes an utterance or the lexicon runs `dataforge acts train --out configs/acts/model --force`."""
+    about = json.loads((acts_model.SHIPPED / "model.json").read_text())
+    present = [acts_lexicon.FOLDER / "examples.yaml", *acts_corpus.invented(acts_lexicon.FOLDER)]
+    assert about["data"] == [
+        {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in present
+    ]
+    assert about["lexicon"] == acts_lexicon.digest()
+    assert [corpus["licence"] for corpus in about["corpora"]] == ["licence of dataforge"]
+
+
+def test_invented_utterances_have_an_act_a_register_and_what_was_said_before(tmp_path: Path) -> None:
+    (tmp_path / "examples.yaml").write_text('questions:\n  - ["Where?"]\n')
+    (tmp_path / "invented").mkdir()
+    (tmp_path / "invented" / "chat.txt").write_text("# other\nhm\n# commissives\ncan you look => on it\n")
+    found = acts_corpus.examples(tmp_path)
+    rows = [(row["register"], ACTS[row["class"]], row["text"], row.get("prev_text")) for row in found]
+    assert rows == [
+        ("examples", "questions", "Where?", None),
+        ("chat", "other", "hm", None),
+        ("chat", "commissives", "on it", "can you look"),
+    ]
+    (tmp_path / "invented" / "chat.txt").write_text("hm\n")
+    with pytest.raises(SchemaError, match="before the first act"):
+        acts_corpus.examples(tmp_path)
+
+
+def test_no_utterance_is_invented_twice_with_two_acts() -> None:
+    acts: dict[tuple[str, str], set[int]] = {}
+    for row in acts_corpus.examples(acts_lexicon.FOLDER):
+        acts.setdefault((row.get("prev_text", ""), row["text"].lower()), set()).add(row["class"])
+    assert {key: found for key, found in acts.items() if len(found) > 1} == {}
+
+
+def test_rare_classes_of_a_corpus_and_small_corpora_weigh_more() -> None:
+    rows = [{"source": "a", "text": "x", "class": 6}] * 96 + [{"source": "a", "text": "y", "class": 5}] * 4
+    weights = row_weights(acts_corpus.utterances([*rows, {"source": "b", "text": "z", "class": 0}]), Fit(corpus=4.0))
+    assert weights[:100].sum() == pytest.approx(40.0)  # 4 times the root of 100
+    assert weights[99] / weights[0] == pytest.approx((96 / 4) ** 0.5)
+    assert weights[100] == pytest.approx(4.0)
+
+
+def test_the_command_writes_no_model_over_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from dataforge.flows.cli import main
+
+    corpus, out = write(tmp_path / "toy.jsonl", ROWS * 5), tmp_path / "model"
+    out.mkdir()
+    (out / "model.json").write_text("{}")
+    assert main(["acts", "train", str(corpus), "--out", str(out)]) != 0
+    assert "--force" in capsys.readouterr().err
+    assert (out / "model.json").read_text() == "{}"
+    assert main(["acts", "train", str(corpus), "--out", str(out), "--force"]) == 0
+    assert "toy 20" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == ["model.json", "weights.npz"]
