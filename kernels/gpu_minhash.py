@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from dataforge.kernels import unicode
 from dataforge.kernels.buffers import Strings, strings_of
-from dataforge.kernels.device import Choice, choose
+from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
 from dataforge.kernels.gpu import Gpu, gpu_of
 from dataforge.kernels.minhash import MinHashSpec, Signatures, permutations, refuse
@@ -41,9 +41,13 @@ class Differs(Exception):
 
 
 def signer(spec: MinHashSpec, choice: Choice) -> Callable[[pa.Array], Signatures]:
-    """What signs texts on that device. Raises DeviceMissing for `cuda` without one."""
+    """What signs texts on that device. Raises DeviceMissing for `cuda` without one or without memory on it."""
     if choose(choice).kind == "cuda":
-        return GpuMinHash(spec).signatures
+        try:
+            return GpuMinHash(spec).signatures
+        except MemoryError as error:
+            if choice == "cuda":
+                raise DeviceMissing("the GPU has no memory left", "use device: cpu, or fewer workers") from error
     return functools.partial(signatures_on_host, spec=spec)
 
 

@@ -71,6 +71,10 @@ def test_without_memory_auto_stays_on_the_host_and_cuda_says_so(fake_gpu, bpe_fo
         raise MemoryError
 
     monkeypatch.setattr(gpu_encode, "WordTable", no_room)
+    monkeypatch.setattr(gpu_minhash, "word_tables", no_room)
+    assert Bands(device="auto").start([])(rows(["a b"])).kept.num_rows == 1
+    with pytest.raises(ConfigError, match="no memory left"):
+        Bands(device="cuda").start([])
     assert Encode(device="auto").start([bpe_folder])(rows(["a b"])).kept.num_rows == 1
     with pytest.raises(ConfigError, match="no memory left"):
         Encode(device="cuda").start([bpe_folder])
