@@ -4,6 +4,7 @@
  * barriers each thread of a block is a coroutine; between two barriers they run one after another, in another order each
  * time, and a barrier that some of them never reach ends the program. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,19 @@ typedef struct { unsigned x, y, z; } Dim;
 static __thread Dim blockIdx, threadIdx, blockDim, gridDim;
 typedef void (*Kernel)(void**);
 
-#define __ldcv(at) __atomic_load_n(at, __ATOMIC_RELAXED)
+#define __ldcv(at) looked_at(at)
 #define atomicAdd(at, value) __atomic_fetch_add(at, value, __ATOMIC_RELAXED)
 #define atomicOr(at, value) __atomic_fetch_or(at, value, __ATOMIC_RELAXED)
 #define atomicCAS(at, expected, value) compared(at, expected, value)
 #define atomicMin(at, value) lowered(at, value)
+
+static int racing; /* several host threads: after a look at memory that others change, they get their turn */
+
+static unsigned long long looked_at(const unsigned long long* at) {
+    unsigned long long value = __atomic_load_n(at, __ATOMIC_RELAXED);
+    if (racing) sched_yield();
+    return value;
+}
 
 static unsigned long long compared(unsigned long long* at, unsigned long long expected, unsigned long long value) {
     __atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
@@ -131,6 +140,7 @@ static void* run_share(void* given_share) {
 static void grid(Kernel kernel, void** arguments, int blocks, int threads, int workers) {
     pthread_t handles[16];
     Share shares[16];
+    racing = workers > 1;
     for (int k = 0; k < workers; k++) {
         shares[k] = (Share){kernel, arguments, blocks, threads, k, workers};
         if (workers == 1) run_share(shares);
