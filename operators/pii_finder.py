@@ -77,7 +77,8 @@ class Finder:
     def _judged(self, data: bytes, begin: int, start: int, end: int) -> Sequence[Found]:
         value = data[start:end]
         remembered = end - start <= LONGEST_REMEMBERED
-        if not (self.parts(value) if remembered else self._parts(value)):
+        parts = self.parts(value) if remembered else self._parts(value)
+        if not parts:
             return ()
         left = data[begin - self.before if begin > self.before else 0 : begin]
         if _ROW_END in left:
@@ -85,7 +86,8 @@ class Finder:
         right = data[end : end + self.after]
         if _ROW_END in right:
             right = right[: right.index(_ROW_END)]
-        verdict = (self.verdict if remembered else self._verdict)(left, data[begin], value, right)
+        first = data[begin]
+        verdict = self.verdict(left, first, value, right) if remembered else _decide(parts, left, first, value, right)
         return [Found(start + one[0], start + one[1], one[2], one[3], one[4]) for one in verdict] if verdict else ()
 
     def _parts(self, value: bytes) -> tuple[tuple[_Judge, Parts], ...]:
@@ -94,11 +96,17 @@ class Finder:
 
     def _verdict(self, left: bytes, first: int, value: bytes, right: bytes) -> tuple[Found, ...]:
         """Places are relative to the value. `left`: before the match, which starts with the byte `first`."""
-        for judge, parts in self.parts(value) if len(value) <= LONGEST_REMEMBERED else self._parts(value):
-            found = judge.verdict(left, first, value, right, parts)
-            if found:
-                return found
-        return ()
+        return _decide(self.parts(value), left, first, value, right)
+
+
+def _decide(
+    parts: tuple[tuple[_Judge, Parts], ...], left: bytes, first: int, value: bytes, right: bytes
+) -> tuple[Found, ...]:
+    for judge, accepted in parts:
+        found = judge.verdict(left, first, value, right, accepted)
+        if found:
+            return found
+    return ()
 
 
 def finders(rules: Iterable[Rule]) -> list[Finder]:

@@ -81,10 +81,11 @@ def _row(run: bytes, accept: Callable[[_Number], bool]) -> Places:
     """Numbers side by side, written alike (`020 7946 0958 020 7946 0959`), of which more than half are accepted; or two
     that are written differently and accepted both.
     """
-    places = _alike(run)
-    if places:
-        if not any(map(accept, (*_whole(run, places[0]), *_whole(run, places[-1])))):
+    period, size = _alike(run)
+    if period:
+        if not any(map(accept, (*_whole(run, (0, size)), *_whole(run, (len(run) - size, len(run)))))):
             return ()  # a table
+        places = tuple((at, at + size) for at in range(0, len(run), period))
         accepted = sum(any(map(accept, _whole(run, place))) for place in places)
         return places if 2 * accepted > len(places) else ()
     if len(run) > 2 * _LONGEST:
@@ -100,14 +101,16 @@ def _whole(run: bytes, place: tuple[int, int]) -> tuple[_Number, ...]:
     return tuple(number for number in _numbers(run[slice(*place)])[:1] if number.place == (0, place[1] - place[0]))
 
 
-def _alike(run: bytes) -> Places:
-    """Places of the pieces of a run that repeats one form with one to three spaces or a slash between."""
+def _alike(run: bytes) -> tuple[int, int]:
+    """How far apart the pieces begin, and their size, in a run that repeats one form with one to three spaces or a slash
+    between; zeros for any other.
+    """
     form = run.translate(_FORM)
     for period in range(9, min(_LONGEST + 3, len(run))):
         gap = -len(run) % period
         if 1 <= gap <= 3 and form[period:] == form[:-period] and _BETWEEN.fullmatch(run[period - gap : period]):
-            return tuple((at, at + period - gap) for at in range(0, len(run), period))
-    return ()
+            return period, period - gap
+    return 0, 0
 
 
 _FORM = bytes(48 if 48 <= c <= 57 else c for c in range(256))
