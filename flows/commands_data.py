@@ -68,7 +68,7 @@ def _shown(value: Any) -> str:
 
 def acts_train(
     out: Annotated[Path, typer.Option(help="folder of the new model")],
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help=LABELS)] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=LABELS)] = None,
     licence: Annotated[str, typer.Option(help="licence of the labelled data")] = "unstated",
     weight: Annotated[float, typer.Option(help="n rows of a file count as WEIGHT · √n invented ones")] = 60.0,
     force: Annotated[bool, typer.Option("--force", help="replace a model that is there")] = False,
