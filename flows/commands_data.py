@@ -157,13 +157,14 @@ def dedupe_evaluate(
 def extract_evaluate(
     warc: Annotated[Path, typer.Argument(metavar="WARC")],
     gold: Annotated[Path, typer.Argument(metavar="GOLD", help="JSONL of url, must_contain, must_not_contain")],
+    library: Annotated[bool, typer.Option("--library", help="beside it trafilatura alone, by its defaults")] = False,
     as_json: Json = False,
 ) -> None:
     """Precision, recall and F1 of HTML extraction over gold strings."""
     from dataforge.operators.extract import evaluate
 
     with known_file(warc), known_file(gold):
-        document = evaluate(str(warc), str(gold))
+        document = evaluate(str(warc), str(gold), library=library)
     respond(document, figures(document), as_json=as_json)
 
 

@@ -153,7 +153,7 @@ class PiiConfig(Section):
     action: Literal["mask", "pseudonym", "drop"] = "mask"
     """mask writes `<EMAIL_ADDRESS>`; pseudonym writes keyed stand-ins; drop leaves the row out."""
     key: SecretPlace | None = None
-    """Key of the pseudonyms, at least 16 bytes; needed by pseudonym."""
+    """Key of the pseudonyms, at least 16 bytes; needed by pseudonym and mail_names."""
     drop_above: Count = 0
     """With drop: a row with at most so many spans is masked, one with more is left out."""
     kinds: tuple[str, ...] = ()
@@ -162,9 +162,13 @@ class PiiConfig(Section):
     """Also IP addresses of private ranges."""
     ner: str = ""
     """Names of people, organisations, places: spacy:MODEL (a name or a folder) or presidio:LANGUAGE:MODEL; extra `ner`."""
+    mail_names: bool = False
+    """Also, in all documents, the names of people that stand in mail headers of any of them (`From: Anna Berg <…>`): the
+    full name, and each word of it that is no plain English word. Needs `key`; the list is stored as keyed hashes."""
 
     @model_validator(mode="after")
     def _needs_key(self) -> PiiConfig:
-        if self.action == "pseudonym" and self.key is None:
-            raise ValueError("pseudonym needs `key: env:NAME` or `key: file:PATH`")
+        wants = "pseudonym" if self.action == "pseudonym" else "mail_names" if self.mail_names else ""
+        if wants and self.key is None:
+            raise ValueError(f"{wants} needs `key: env:NAME` or `key: file:PATH`")
         return self

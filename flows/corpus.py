@@ -9,7 +9,7 @@ from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.index import against_earlier
 from dataforge.flows.leaks import held_out_apart
-from dataforge.flows.parameters import clean, judge, pii, score_operators, treatment
+from dataforge.flows.parameters import clean, judge, mail_names, pii, score_operators, treatment
 from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
 from dataforge.operators.decontaminate import Decontaminate, Ngrams
@@ -28,15 +28,17 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int, device: st
     documents = without_repeats(raw, clean(config), config.dedupe, parts=parts, prefix="corpus")
     quality = Step("corpus/quality", Quality(), (documents,))
     language = Step("corpus/language", Language(models=config.language.models), (documents,))
-    personal = Step("corpus/pii", pii(config), (documents,))
+    names = mail_names(config)
+    known = (Step("corpus/mail-names", names, (documents,)),) if names else ()
+    personal = Step("corpus/pii", pii(config), (documents, *known))
     scores = _scores(documents, language, config)
     verdicts = Step("corpus/verdicts", judge(config), (quality, language, *scores))
     if config.dedupe.index is not None:
         verdicts = against_earlier(documents, verdicts, sources, config)
-    names = tuple(source.name for source in config.sources)
+    order = tuple(source.name for source in config.sources)
     models = next((step for step in scores if step.name == "corpus/models" and config.quality.model), None)
     scored = models if "best_score" in config.dedupe.keep else None
-    judged: dict[str, Any] = {"verdicts": verdicts, "scores": scored, "sources": names, "device": device}
+    judged: dict[str, Any] = {"verdicts": verdicts, "scores": scored, "sources": order, "device": device}
     twins = find_duplicates(documents, config.dedupe, parts=parts, prefix="corpus", **judged)
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)

@@ -21,6 +21,7 @@ from dataforge.operators.gold import GoldRows
 from dataforge.operators.instruct import Instruct
 from dataforge.operators.labels import Labels
 from dataforge.operators.language import iso639_3
+from dataforge.operators.mail_names import MailNames
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.quality import QualityRules, Rule, rules_of
 from dataforge.operators.sample import Sample
@@ -116,7 +117,15 @@ def language_rule(config: Config, changes: Mapping[str, float] = MappingProxyTyp
 
 
 def pii(config: Config) -> FindPii:
-    return FindPii(kinds=config.pii.kinds or STRUCTURED, ner=config.pii.ner, private_addresses=config.pii.private_addresses)
+    p = config.pii
+    place = secret_place(p.key, config) if p.key and p.mail_names else ""
+    return FindPii(p.kinds or STRUCTURED, ner=p.ner, private_addresses=p.private_addresses, names_key=place)
+
+
+def mail_names(config: Config) -> MailNames | None:
+    """None where the config does not ask for it."""
+    place = secret_place(config.pii.key, config) if config.pii.key and config.pii.mail_names else ""
+    return MailNames(place, key_fingerprint(read_key(place))) if place else None
 
 
 def treatment(config: Config) -> Treatment:

@@ -16,6 +16,7 @@ _KEYS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "Clean": ((r"text\.(\w+)", r"clean.\1"), (r"(\w+)", r"clean.\1")),
     "Language": ((r"models", "language.models"),),
+    "MailNames": ((r"key_fingerprint", "pii.key"),),
     "FindPii": ((r"(kinds|ner|private_addresses)", r"pii.\1"),),
     "Select": ((r"near", "dedupe.threshold"), (r"treatment\.key_fingerprint", "pii.key"), (r"treatment\.(\w+)", r"pii.\1")),
     "Mask": ((r"treatment\.key_fingerprint", "pii.key"), (r"treatment\.(\w+)", r"pii.\1")),

@@ -82,25 +82,39 @@ def _resiliparse(html: str, how: Extraction) -> str:
     return text
 
 
-def evaluate(warc: str, gold: str, extractor: str = "trafilatura", how: Extraction | None = None) -> dict[str, Any]:
+def evaluate(
+    warc: str, gold: str, extractor: str = "trafilatura", how: Extraction | None = None, *, library: bool = False
+) -> dict[str, Any]:
     """Precision, recall and F1 of extraction over gold strings; the document of `dataforge extract evaluate`.
 
     `gold` is JSONL `url, must_contain, must_not_contain`. A must-contain string is a true positive where it is present
     and a false negative where not; a present must-not-contain string is a false positive. A missing page is empty.
+    `library`: also under "library" what trafilatura gives for the same pages with its own defaults.
     """
     from dataforge.operators.files_warc import WarcFiles
 
     wanted = {row["url"]: row for row in _gold_rows(gold)}
     source = WarcFiles("evaluate", warc, extractor=extractor, extraction=how or Extraction())
-    texts = {url: text for url, text in _texts(source) if url in wanted}
+    document = {"schema": 1, **_scores(wanted, dict(_texts(source))), "pages": len(wanted)}
+    if library:
+        pages = _texts(WarcFiles("evaluate", warc, extractor="none"))
+        document["library"] = _scores(wanted, {url: _library_alone(html) for url, html in pages if url in wanted})
+    return document
+
+
+def _library_alone(html: str) -> str:
+    import trafilatura
+
+    return trafilatura.extract(html) or ""
+
+
+def _scores(wanted: dict[str, dict[str, Any]], texts: dict[str, str]) -> dict[str, float]:
     counts = [_score(row, texts.get(url, "")) for url, row in wanted.items()]
     true, false, missed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
     return {
-        "schema": 1,
         "precision": _share(true, true + false),
         "recall": _share(true, true + missed),
         "f1": _share(2 * true, 2 * true + false + missed),
-        "pages": len(wanted),
     }
 
 

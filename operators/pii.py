@@ -18,7 +18,7 @@ import pyarrow as pa
 from dataforge.errors import ConfigError
 from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.pii_finder import Finder, finders
-from dataforge.operators.pii_names import NAME_KINDS, KnownName, NamesFinder, read_names, recognizer
+from dataforge.operators.pii_names import NAME_KINDS, KnownName, NamesFinder, read_names, read_names_key, recognizer
 from dataforge.operators.pii_rules import KINDS, Rule, load_rules
 from dataforge.operators.pii_scan import Scanner, merge_spans
 from dataforge.schemas.verdict import SPANS
@@ -42,7 +42,7 @@ class FindPii(Map):
     kinds: tuple[str, ...] = STRUCTURED
     ner: str = ""
     private_addresses: bool = False
-    names_key: str = field(default="", metadata={"identity": False}, repr=False)  # hex, where the names are hashed
+    names_key: str = field(default="", metadata={"identity": False})  # env:NAME or file:PATH, where names are hashed
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -73,7 +73,7 @@ class FindPii(Map):
         """The finders of these parameters."""
         found_by = list(_finders(tuple(sorted(set(self.kinds))), self.private_addresses))
         wanted = [name for name in names if name.kind in self._name_kinds()]
-        known = [NamesFinder(wanted, bytes.fromhex(self.names_key))] if wanted else []
+        known = [NamesFinder(wanted, read_names_key(self.names_key) if self.names_key else b"")] if wanted else []
         return Scanner([*found_by, *known])
 
     def _name_kinds(self) -> frozenset[str]:

@@ -19,8 +19,11 @@ import pyarrow as pa
 
 from dataforge.errors import ConfigError, InputError, MissingExtraError
 from dataforge.operators.pii_finder import Found
+from dataforge.operators.slack_names import COMMON_WORDS
+from dataforge.operators.slack_users import read_key
 from dataforge.schemas.verdict import SPAN
 
+NAMES_FILE = "names.jsonl"
 NAME_KINDS = frozenset(("PERSON", "ORGANIZATION", "LOCATION"))
 PIECE, OVERLAP = 100_000, 1_000  # characters: spaCy refuses more than a million, and needs memory per character
 MODEL_SCORE = 0.85
@@ -45,14 +48,27 @@ def name_hash(name: str, key: bytes) -> str:
 
 
 def hashed_names(names: Iterable[str], key: bytes, kind: str = "PERSON") -> Iterator[str]:
-    """Lines of a keyed list: each name and, of a name of several words, each word of three letters or more."""
-    parts = {part for name in names for part in (" ".join(name.split()), *name.split()) if len(part) >= 3}
-    for part in sorted(parts):
-        yield json.dumps({"hash": name_hash(part, key), "words": len(part.split()), "kind": kind})
+    """Lines of a keyed list: each name and, of a name of several words, each word of three letters or more that is no
+    plain word too (`Will`, `Grant`).
+    """
+    whole = {" ".join(name.split()) for name in names}
+    single = {word for name in whole if " " in name for word in name.split()}
+    for part in sorted(part for part in whole | single if len(part) >= 3):
+        if part in whole or part.lower() not in COMMON_WORDS:
+            words = len(_WORDS.findall(part.encode()))
+            yield json.dumps({"hash": name_hash(part, key), "words": words, "kind": kind})
+
+
+def read_names_key(place: str) -> bytes:
+    """The key of a list of names, made of the secret at `env:NAME` or `file:PATH`."""
+    return hashlib.sha256(b"dataforge names" + read_key(place)).digest()
 
 
 def read_names(file: Path) -> Iterator[KnownName]:
-    """JSONL `{"name": …, "kind": …}` or `{"hash": …, "words": …, "kind": …}`; a kind that is not given is PERSON."""
+    """A file, or the folder of `names.jsonl`: lines `{"name": …, "kind": …}` or `{"hash": …, "words": …, "kind": …}`; a
+    kind that is not given is PERSON.
+    """
+    file = file / NAMES_FILE if file.is_dir() else file
     with open(file, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
@@ -95,11 +111,15 @@ class NamesFinder:
                 continue
             for size in self.sizes:
                 end = places[i + size - 1][1] if i + size <= len(places) else 0
-                kind = self.kinds.get(self._mark(data[start:end])) if 0 < end - start <= LONGEST_NAME else None
+                kind = self._kind(data[start:end], size) if 0 < end - start <= LONGEST_NAME else None
                 if kind:
                     yield Found(start, end, kind, "known-name", 0.8)
                     done = end
                     break
+
+    def _kind(self, value: bytes, size: int) -> str | None:
+        """A name that is broken over two lines is the name."""
+        return self.kinds.get(self._mark(b" ".join(value.split()) if size > 1 else value))
 
 
 _WORDS = re.compile(rb"[A-Za-z0-9\x80-\xfe]+")

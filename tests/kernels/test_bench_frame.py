@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from tests.benchmarks import signatures_memory
 from tests.benchmarks.corpora import generated
 from tests.benchmarks.frame import PeerMissing, Row, Setup, compare
 
@@ -26,3 +27,9 @@ def test_generated_texts_are_the_same_every_time(name):
 def test_a_missing_environment_is_named(tmp_path):
     with pytest.raises(PeerMissing, match=r"constraints-bench\.txt"):
         Setup(None, tmp_path).peer("minhash_peer.py", "rensa", ["a"])
+
+
+def test_the_memory_of_signatures_is_measured_through_all_steps(tmp_path):
+    found = signatures_memory.measure(2_000, 2, tmp_path / "store")
+    assert found["signed"]["rows"] == 2_000
+    assert 0 < found["clusters"]["rows"] <= 2_000 and found["pairs"]["rows"] > 0

@@ -14,7 +14,7 @@ from dataforge.errors import ConfigError, InputError
 from dataforge.identity import digest_of
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.pii_finder import Found
-from dataforge.operators.pii_names import NAME_KINDS, hashed_names
+from dataforge.operators.pii_names import NAME_KINDS, hashed_names, read_names_key
 from dataforge.operators.pii_rules import KINDS, RULE_FILES, load_rules
 from dataforge.operators.pii_scan import merge_spans, without_overlaps
 from dataforge.operators.secrets import find_secrets
@@ -253,12 +253,17 @@ def test_the_default_kinds_are_those_with_rules() -> None:
 
 
 def test_a_list_of_names_may_be_keyed_hashes(tmp_path: Path) -> None:
-    key, names = b"0123456789abcdef", tmp_path / "names.jsonl"
-    names.write_text("\n".join(hashed_names(["Anna Berg", "Li Åström"], key)), "utf-8")
+    names, keys = tmp_path / "names.jsonl", [tmp_path / "key", tmp_path / "another"]
+    for key in keys:
+        key.write_text(f"0123456789abcdef of {key.name}")
+    people = ["Anna Berg", "Li Åström", "Jean-Luc O'Neill", "Will Grant"]
+    names.write_text("\n".join(hashed_names(people, read_names_key(f"file:{keys[0]}"))), "utf-8")
     assert "Anna" not in names.read_text("utf-8")
-    text = "Anna Berg met Berg and Åström, li stayed"
+    text = "Anna\nBerg met Berg and Åström, li stayed; Will Jean-Luc O'Neill grant Will Grant a Grant?"
     batch = pa.record_batch({"id": ["x"], "text": [text]})
-    [spans] = FindPii(names_key=key.hex()).start([names])(batch).kept.column("spans").to_pylist()
-    assert [text[s["start"] : s["end"]] for s in spans] == ["Anna Berg", "Berg", "Åström"]
-    [spans] = FindPii(names_key=b"another-key-0000".hex()).start([names])(batch).kept.column("spans").to_pylist()
+    [spans] = FindPii(names_key=f"file:{keys[0]}").start([names])(batch).kept.column("spans").to_pylist()
+    assert [text[s["start"] : s["end"]] for s in spans] == [
+        *("Anna\nBerg", "Berg", "Åström", "Jean-Luc O'Neill", "Will Grant"),
+    ]
+    [spans] = FindPii(names_key=f"file:{keys[1]}").start([names])(batch).kept.column("spans").to_pylist()
     assert spans == []
