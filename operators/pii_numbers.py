@@ -7,7 +7,7 @@ is none as a whole is tried again without a short group at its end or start (`41
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from dataforge.operators.pii_tokens import Part
@@ -82,16 +82,38 @@ def cards_in_row(run: bytes) -> tuple[tuple[int, int], ...]:
     """Cards of the large networks side by side; written in groups only if they make up half of the run: rows of tables
     are in groups, too.
     """
-    found: list[tuple[int, int]] = []
+    places = _common_cards(run)
+    if not places:
+        return ()
+    found = max(_apart(places), _apart(places[::-1])[::-1], key=lambda row: _fit(row, len(run)))  # the first of equals
+    most = 2 * sum(end - start for start, end in found) >= len(run)
+    return tuple(place for place in found if most or run[slice(*place)].isdigit())
+
+
+def _common_cards(run: bytes) -> list[tuple[int, int]]:
+    """Where a card may stand, by place; they may overlap, since Luhn's sum is right for every tenth number."""
+    found = []
     match = _IN_ROW.search(run)
     while match:
         digits = digits_of(match[0])
-        common = luhn(digits) and len(set(digits)) > 1 and _COMMON.fullmatch(digits)
-        if common:
+        if luhn(digits) and len(set(digits)) > 1 and _COMMON.fullmatch(digits):
             found.append(match.span())
-        match = _IN_ROW.search(run, match.end() if common else match.start() + 1)
-    most = 2 * sum(end - start for start, end in found) >= len(run)
-    return tuple(place for place in found if most or run[slice(*place)].isdigit())
+        match = _IN_ROW.search(run, match.start() + 1)
+    return found
+
+
+def _apart(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those that overlap none that was taken before."""
+    kept: list[tuple[int, int]] = []
+    for start, end in places:
+        if not kept or end <= kept[-1][0] or start >= kept[-1][1]:
+            kept.append((start, end))
+    return kept
+
+
+def _fit(places: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
+    """More cards are better, then those at the ends of the run: what is between would be a piece of something."""
+    return len(places), (places[0][0] == 0) + (places[-1][1] == size)
 
 
 _IN_ROW = re.compile(  # in one, 4-4-4-4 or 4-6-5

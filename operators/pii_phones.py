@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dataforge.operators.pii_numbers import digits_of, parts_of
+from dataforge.operators.pii_numbers import cards_in_row, digits_of, parts_of
 from dataforge.operators.pii_tokens import Part
 
 # Country calling codes (ITU E.164 list of assigned codes).
@@ -72,7 +72,7 @@ def _first(accept: Callable[[_Number], bool]) -> Callable[[bytes], Part | Places
     @functools.wraps(accept)
     def validate(run: bytes) -> Part | Places:
         place = next((number.place for number in _numbers(run) if accept(number)), None)
-        return place or (_row(run, accept) if len(run) >= _SHORTEST_ROW else None)
+        return place or (_row(run, accept) or _beside_card(run, accept) if len(run) >= _SHORTEST_ROW else None)
 
     return validate
 
@@ -95,6 +95,17 @@ def _row(run: bytes, accept: Callable[[_Number], bool]) -> Places:
         if all(8 <= end - start <= _LONGEST and any(map(accept, _whole(run, (start, end)))) for start, end in pair):
             return pair
     return ()
+
+
+def _beside_card(run: bytes, accept: Callable[[_Number], bool]) -> Places:
+    """The number before or behind a card: `+1 415 555 2671 4111 1111 1111 1111`."""
+    cards = cards_in_row(run) if len(run) <= 2 * _LONGEST else ()
+    if len(cards) != 1:
+        return ()
+    start, end = cards[0]
+    before, after = (0, len(run[:start].rstrip(b" /"))), (len(run) - len(run[end:].lstrip(b" /")), len(run))
+    place = before if end == len(run) else after if start == 0 else (0, 0)
+    return (place,) if place[1] - place[0] >= 8 and any(map(accept, _whole(run, place))) else ()
 
 
 def _whole(run: bytes, place: tuple[int, int]) -> tuple[_Number, ...]:
