@@ -25,6 +25,7 @@ from dataforge.review.problems import Conflict
 from dataforge.review.queue import COUNTED, is_triple
 
 LINE_LIMIT = 1 << 20
+TRIPLE_ERROR = "`instruct` has the texts instruction, input and output, and only input may be empty"
 RESERVED = {"unsure": "unsure", "reject": "reject", "flag": "flag"}
 
 
@@ -84,11 +85,11 @@ def _given(record: dict[str, Any], label_set: LabelSet, path: Path, number: int)
     annotator = record.get("annotator", "file")
     if not isinstance(annotator, str) or not 0 < len(annotator) <= 100:
         raise SchemaError("`annotator` is a name of 1 to 100 characters", file=str(path), row=number)
-    if len(words) == 1 and words[0] in RESERVED:
-        return Given(record["id"], annotator, RESERVED[words[0]], (), number)
     instruct = record.get("instruct")
     if instruct is not None and not is_triple(instruct):
-        raise SchemaError("`instruct` has the texts instruction, input and output", file=str(path), row=number)
+        raise SchemaError(TRIPLE_ERROR, file=str(path), row=number)
+    if len(words) == 1 and words[0] in RESERVED:
+        return Given(record["id"], annotator, RESERVED[words[0]], (), number, instruct=instruct)
     labels = tuple(label_set.stored_name(word) if isinstance(word, str) else None for word in words)
     if None in labels or not labels:
         wrong = escape(words[labels.index(None)] if labels else "", 40)
@@ -133,13 +134,18 @@ def _check(batch: Batch, items: dict[str, int], allow_multi: bool, file: str) ->
             )
         if len(given.labels) > (2 if allow_multi else 1):
             raise SchemaError(f"{len(given.labels)} labels where the batch takes one", file=file, row=given.place)
+        if given.instruct is not None and not is_triple(given.instruct):
+            raise SchemaError(TRIPLE_ERROR, file=file, row=given.place)
         first = seen.setdefault((given.row_id, given.annotator), given)
-        if (first.kind, set(first.labels)) != (given.kind, set(given.labels)):
+        if (first.kind, set(first.labels), first.instruct) != (given.kind, set(given.labels), given.instruct):
             raise InputError(
                 f"the same annotator answers this id differently on line {first.place}", file=file, row=given.place
             )
     if unknown := [row_id for row_id in batch.decisions if row_id not in items]:
         raise InputError(f"id {escape(unknown[0], 64)} is not in the sample", file=file)
+    for row_id, decision in batch.decisions.items():
+        if decision.instruct and not is_triple(json.loads(decision.instruct)):
+            raise SchemaError(f"the decision on {escape(row_id, 64)}: {TRIPLE_ERROR}", file=file)
 
 
 def _accounts(c: sa.Connection, names: Iterable[str], now: float) -> dict[str, int]:

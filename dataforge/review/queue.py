@@ -7,6 +7,7 @@ as an extra answer. `client_key` makes a retry give the first result.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ KINDS = ("label", "unsure", "reject", "flag", "skip")
 COUNTED = ("label", "unsure", "reject", "flag")  # a skip leaves the slot free
 NOTE_LIMIT, TRIPLE_LIMIT = 4000, 200_000
 TRIPLE = ("instruction", "input", "output")
+OWN_KEYS = ("undo:", "import:", "carried:")  # client keys that the server itself makes
+UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode categories that leave no mark on a page
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ def check(answer: Answer, label_set: LabelSet, allow_multi: bool) -> None:
         raise Invalid(f"kind must be one of {', '.join(KINDS)}")
     if not 8 <= len(answer.client_key) <= 100:
         raise Invalid("client_key must have 8 to 100 characters")
+    if answer.client_key.startswith(OWN_KEYS):
+        raise Invalid(f"client_key must not begin with {', '.join(OWN_KEYS)}")
     allowed = 0 if answer.kind != "label" else 2 if allow_multi else 1
     if len(answer.labels) > allowed or (answer.kind == "label" and not answer.labels):
         raise Invalid(f"this answer takes {'at most ' if allowed > 1 else ''}{allowed} labels, not {len(answer.labels)}")
@@ -165,12 +170,19 @@ def check(answer: Answer, label_set: LabelSet, allow_multi: bool) -> None:
 
 def is_triple(value: Any) -> bool:
     texts = isinstance(value, dict) and set(value) == set(TRIPLE) and all(isinstance(x, str) for x in value.values())
-    return texts and len("".join(value.values())) <= TRIPLE_LIMIT
+    if not texts or len("".join(value.values())) > TRIPLE_LIMIT:
+        return False
+    return not is_blank(value["instruction"]) and not is_blank(value["output"])
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see: no character, or white space and invisible ones alone."""
+    return all(unicodedata.category(char) in UNSEEN for char in text)
 
 
 def check_triple(triple: dict[str, str]) -> None:
     if not is_triple(triple):
-        raise Invalid("an edited triple has the texts instruction, input and output, and nothing else")
+        raise Invalid("an edited triple has the texts instruction, input and output, and only input may be empty")
 
 
 def _known_key(c: sa.Connection, client_key: str, user_id: int) -> Saved | None:
