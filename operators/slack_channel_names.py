@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 
-from dataforge.operators.slack_names import CODE, EMAIL, TO_SPACES
+from dataforge.operators.slack_names import EMAIL, TO_SPACES, composed, hide_in_pieces
 
 SHOWN = "#channel"
-TYPED = re.compile(r"([#＃]?)([\w-]+)")
+MARKS = "\u0300-\u036f"  # accents that compose with nothing before them
+TYPED = re.compile(rf"([#＃]?)([\w{MARKS}-]+)")
 TYPED_OR_EMAIL = re.compile(rf"{EMAIL.pattern}|{TYPED.pattern}")
 TELLING = re.compile(r"(?=.*[-_\d]).{6,}")
 JOINTS = re.compile(r"([-_]+)")
@@ -29,8 +31,8 @@ class ChannelNames:
     """Names that must not be read in a text, whatever their case, and those that may."""
 
     def __init__(self, names: Iterable[str] = (), shown: Iterable[str] = ()) -> None:
-        self._shown = frozenset(name.lower().strip("-_") for name in (*shown, SHOWN[1:]))
-        self._names = frozenset(filter(None, (name.lower().strip("-_") for name in names)))
+        self._shown = frozenset(composed(name).lower().strip("-_") for name in (*shown, SHOWN[1:]))
+        self._names = frozenset(filter(None, (composed(name).lower().strip("-_") for name in names)))
         self._telling = frozenset(name for name in self._names if TELLING.fullmatch(name))
         self._longest = max((len(JOINTS.split(name)) for name in self._telling), default=0)
         runs = (name.encode().translate(TO_SPACES).split() for name in self._telling)
@@ -40,10 +42,7 @@ class ChannelNames:
         if self._cannot_hold(text):
             return text
         typed = TYPED_OR_EMAIL if "@" in text else TYPED
-        if "`" not in text:
-            return typed.sub(self._prose, text)
-        pieces = CODE.split(text)
-        return "".join(typed.sub(self._code if i % 2 else self._prose, piece) for i, piece in enumerate(pieces))
+        return hide_in_pieces(text, partial(typed.sub, self._prose), partial(typed.sub, self._code))
 
     def _cannot_hold(self, text: str) -> bool:
         """A quick look: no `#`, and cut at all that is no letter or digit, no beginning of a telling name."""

@@ -3,12 +3,15 @@
 Full names count everywhere, single names outside code; a name that is a plain word too (`Will`) counts only with a
 capital right after a word such as "ask" or "thanks". A display name counts bare where its letters give it away
 (`CanaryDisp`), a plain one (`Sparky`) only with a capital inside a sentence. A full name joined by underscores (a file
-name) is one too. A name that several people share becomes `<PERSON>`.
+name) is one too. A name that several people share becomes `<PERSON>`. Letters count composed (NFC), however they were
+typed; code changes only where a name stands in it.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +44,23 @@ CONTEXT = frozenset(_CONTEXT.split())
 
 POSSESSIVE = ("'s", "’s")
 TO_SPACES = bytes(byte if chr(byte).isalnum() or byte > 127 else 32 for byte in range(256))
+
+
+def composed(text: str) -> str:
+    """`"u" + U+0308` -> `"ü"`: names and texts are compared in this form, NFC."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def hide_in_pieces(text: str, prose: Callable[[str], str], code: Callable[[str], str]) -> str:
+    """Prose composed and hidden; code hidden as if composed, but left byte for byte where nothing in it is hidden."""
+    if "`" not in text:
+        return prose(composed(text))
+    pieces = CODE.split(text)
+    for at, piece in enumerate(pieces):
+        plain = composed(piece)
+        hidden = code(plain) if at % 2 else prose(plain)
+        pieces[at] = piece if at % 2 and hidden == plain else hidden
+    return "".join(pieces)
 
 
 @dataclass
@@ -114,12 +134,9 @@ class Names:
             text = EMAIL.sub(lambda m: self.emails.get(m[0].lower(), m[0]), text)
         if not self._longest and not self.handles:
             return text
-        if "`" not in text:
-            return self._hide(text, is_code=False)
-        pieces = CODE.split(text)
-        return "".join(self._hide(piece, is_code=bool(i % 2)) for i, piece in enumerate(pieces))
+        return hide_in_pieces(text, self._hide, lambda piece: self._hide(piece, is_code=True))
 
-    def _hide(self, text: str, *, is_code: bool) -> str:
+    def _hide(self, text: str, *, is_code: bool = False) -> str:
         """One pass over the words; most texts hold no first word of any name and come back as they are."""
         longest = self._longest
         if "_" in text and not is_code:
@@ -196,9 +213,9 @@ class Names:
 
 def _strings(user: dict[str, Any], profile: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     values = [holder.get(name) for name in names for holder in (user, profile)]
-    return [value for value in values if isinstance(value, str) and value.strip()]
+    return [composed(value) for value in values if isinstance(value, str) and value.strip()]
 
 
 def _past(profile: dict[str, Any]) -> list[str]:
     past = profile.get("past_names") or []
-    return [name for name in past if isinstance(name, str)] if isinstance(past, list) else []
+    return [composed(name) for name in past if isinstance(name, str)] if isinstance(past, list) else []

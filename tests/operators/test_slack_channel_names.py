@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,19 @@ def test_without_known_names_or_hash_and_twice_nothing_changes(text: str) -> Non
     names = ChannelNames(["x-1-ab", "b", "ab_ab_ab"])
     assert ChannelNames().hide(text.replace("#", "")) == text.replace("#", "")
     assert names.hide(names.hide(text)) == names.hide(text)
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_a_name_is_one_however_its_accents_are_typed(listed: str, typed: str) -> None:
+    names = ChannelNames([unicodedata.normalize(listed, "projekt-größe-canary")])
+    text = unicodedata.normalize(typed, "in projekt-größe-canary #projekt-größe-canary `#projekt-größe-canary`")
+    assert names.hide(text) == "in #channel #channel `#channel`"
+
+
+def test_an_accent_that_composes_with_nothing_is_part_of_a_typed_name() -> None:
+    assert ChannelNames().hide("#proj\u030cekt-x") == "#channel"
+    assert ChannelNames(["acme-x1"]).hide("`#other o\u0308`") == "`#other o\u0308`"
 
 
 @pytest.mark.parametrize("unit", ["#", "#-", "a-", "help-", "＃a", "a@", "a.", "_", "#x ", "`#x"])

@@ -1,5 +1,7 @@
 """Names in running text: display names that stand bare, and full names in file names."""
 
+import unicodedata
+
 import pytest
 
 from dataforge.operators.slack_names import PERSON, Names
@@ -50,3 +52,17 @@ def test_a_display_name_of_two_people_is_nobody_in_particular() -> None:
 def test_a_real_name_is_one_whatever_the_order_of_members(order: int) -> None:
     users = [member("Sparky Lund", ""), member("Otto Haldorsen", "Sparky")][::order]
     assert names(*users).hide("Sparky came") == f"{PERSON} came"
+
+
+@pytest.mark.parametrize("member_form", ["NFC", "NFD"])
+@pytest.mark.parametrize("text_form", ["NFC", "NFD"])
+def test_a_name_is_one_however_its_accents_are_typed(member_form: str, text_form: str) -> None:
+    known = names(member(unicodedata.normalize(member_form, "Jürgen Müllerschön"), ""))
+    text = unicodedata.normalize(text_form, "Jürgen Müllerschön sagt: `# Müllerschön, Jürgen Müllerschön` – Jürgen")
+    code = unicodedata.normalize("NFC", "`# Müllerschön, user_1`")
+    assert known.hide(text) == f"user_1 sagt: {code} – user_1"
+
+
+def test_code_without_a_name_stays_byte_for_byte() -> None:
+    code = "`" + unicodedata.normalize("NFD", "größe = 1") + "`"
+    assert names(member("Jürgen Müllerschön", "")).hide(code) == code
