@@ -69,7 +69,9 @@ def _interrupt(*_: Any) -> None:
 
 
 def _stopped(how: str, exit_code: int, arguments: list[str]) -> int:
-    error = DataforgeError(how, code="INTERRUPTED", exit_code=exit_code, hint="run the same command to go on")
+    served = arguments[:2] == ["review", "serve"]
+    hint = "what the page called saved is saved" if served else "run the same command to go on"
+    error = DataforgeError(how, code="INTERRUPTED", exit_code=exit_code, hint=hint)
     return report_error(error, arguments, as_json="--json" in arguments)
 
 

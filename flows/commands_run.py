@@ -73,7 +73,7 @@ def run(
     _check_choice("--device", device, ("auto", "cpu", "cuda"))
     say: Callable[[str], None] = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
     if not were_compiled():
-        say("the first run compiles its kernels, once: about a minute")
+        say("the first run compiles its kernels, once: a minute or two")
     make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
     if direct:
         from dataforge.flows.execute import execute

@@ -64,7 +64,7 @@ class EncodeConfig(Section):
 
 
 class PackConfig(Section):
-    """Ids → sequences of one length."""
+    """Ids → sequences of at most one length, filled as far as whole rows allow, not padded."""
 
     sequence_length: Annotated[int, Field(ge=8, le=1 << 24)] = 2048
     """Tokens of a packed sequence (8 to 16777216); names the config `packed-N`."""

@@ -79,6 +79,7 @@ def _rule(entry: Any) -> str:
         "greater_than": "must be greater than {gt}",
         "less_than_equal": "must be at most {le}",
         "literal_error": "must be one of {expected}",
+        "tuple_type": "must be a list, e.g. [a, b]",
     }
     if entry["type"] in known:
         numbers = {k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()}

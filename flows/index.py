@@ -67,7 +67,8 @@ def add_run(graph: Graph, tables: Sequence[Table]) -> dict[str, Any]:
     config, names = graph.config, {table.step: table for table in tables}
     path, shape = index_path(config), shape_of(config.dedupe)
     if graph.corpus is None or graph.corpus.name not in names:
-        raise InputError("no documents have been selected yet", hint="run the config first")
+        what = "the run with this config has not selected documents yet"  # `dedupe.index` is a key: naming one is another run
+        raise InputError(what, hint="dataforge run CONFIG, then add")
     rows, origin = _kept(names["corpus/documents"], names[graph.corpus.name]), origin_of(graph.documents, config)
     with lock(path):
         done = add(path, shape, rows, origin=origin, name=config.name)
@@ -85,8 +86,10 @@ def _kept(documents: Table, kept: Table) -> Iterator[pa.RecordBatch]:
 
 def query(config: Config, texts: Sequence[str], *, threshold: float | None, limit: int) -> dict[str, Any]:
     """`{"schema", "queries": [{"matches": [{"id", "jaccard", "common", "union"}]}]}`, best first."""
-    shape = shape_of(config.dedupe)
-    index = NearIndex.open(index_path(config), shape)
+    shape, path = shape_of(config.dedupe), index_path(config)
+    if NearIndex.peek(path) is None:
+        raise InputError("there is no index yet", file=str(path), hint="dataforge index add CONFIG makes it")
+    index = NearIndex.open(path, shape)
     found: list[list[dict[str, Any]]] = [[] for _ in texts]
     for match in index.find(pa.array(texts, pa.string()), shape, threshold or config.dedupe.threshold):
         told = {"id": match.id, "jaccard": round(match.jaccard, 6), "common": match.common, "union": match.union}

@@ -249,7 +249,8 @@ def status_text(document: dict[str, Any]) -> str:
     if last:
         lines.append(f"  last run   {last['status']} in {last['seconds']:.0f} s, ended {last['ended']}")
         if last["error"]:
-            lines.append(f"             error[{last['error']['code']}]: {last['error']['what']}")
+            state = "waiting" if last["status"] == "waiting" else "error"
+            lines.append(f"             {state}[{last['error']['code']}]: {last['error']['what']}")
     return "\n".join(lines)
 
 

@@ -93,7 +93,7 @@ def test_a_plan_says_why_in_few_lines(done: Path, tmp_path: Path, dataforge: Cal
     config.write_text(config.read_text().replace("max_top_2_gram: null", "max_top_2_gram: null, max_repeated_5_grams: 0.5"))
     steps = {s["step"]: s for s in dataforge("plan", config, "--json").document["steps"]}
     assert steps["corpus/quality"]["state"] == "done", "scores stay; only their judge runs again"
-    assert steps["corpus/verdicts"]["why"].endswith("max_repeated_5_grams.value 0.15 → 0.5")
+    assert steps["corpus/verdicts"]["why"] == "quality.max_repeated_5_grams 0.15 → 0.5"
     assert steps["corpus/selected"]["why"] == "corpus/verdicts is new"
 
 
