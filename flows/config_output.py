@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from dataforge.flows.config_types import Count, Positive, Section, Share
+from dataforge.flows.config_types import ByteCount, Count, Positive, Section, Share
 
 
 def _own_splits(value: object) -> object:
@@ -44,7 +44,7 @@ class TokenizerConfig(Section):
     """bpe: how text is cut before merging, after the tokenizer of that name."""
     special_tokens: tuple[str, ...] = ()
     """More special tokens, beside those of the template."""
-    sample_bytes: Positive = 64 << 20
+    sample_bytes: ByteCount = 64 << 20
     """Bytes of text to train on: the rows with the smallest hash of their id."""
     train_on: Literal["train", "all"] = "train"
     """Rows of the train split only, or of all splits."""

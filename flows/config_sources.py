@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dataforge.flows.config_types import Count, Name, Positive, SecretPlace, Section, TokenPlace, power_of_two
+from dataforge.flows.config_types import ByteCount, Count, Name, Positive, SecretPlace, Section, TokenPlace, power_of_two
 
 # Keys of a source that would change nothing in another kind.
 KINDS_OF = {
@@ -78,7 +78,7 @@ class IngestConfig(Section):
     """Unreadable rows that a run may quarantine; one more ends it with exit code 4, after all were read."""
     max_bad_files: Count = 0
     """Damaged files that a run may leave out whole; one more ends it with exit code 3."""
-    max_row_bytes: Positive = 16 << 20
+    max_row_bytes: ByteCount = 16 << 20
     """A longer row is quarantined (bytes, before decoding)."""
 
 

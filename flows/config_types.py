@@ -58,8 +58,9 @@ ScoreName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 SecretPlace = Annotated[str, AfterValidator(_secret_place)]
 TokenPlace = Annotated[str, AfterValidator(_token_place)]
 Share = Annotated[float, Field(ge=0, le=1), AfterValidator(finite)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+ByteCount = Annotated[int, Field(ge=1, le=2**40)]
 
 
 class Section(BaseModel):

@@ -67,7 +67,7 @@ def add_run(graph: Graph, tables: Sequence[Table]) -> dict[str, Any]:
     config, names = graph.config, {table.step: table for table in tables}
     path, shape = index_path(config), shape_of(config.dedupe)
     if graph.corpus is None or graph.corpus.name not in names:
-        what = "the run with this config has not selected documents yet"  # `dedupe.index` is a key: naming one is another run
+        what = "the run with this config has not selected documents yet"  # `dedupe.index` is a key like any other
         raise InputError(what, hint="dataforge run CONFIG, then add")
     rows, origin = _kept(names["corpus/documents"], names[graph.corpus.name]), origin_of(graph.documents, config)
     with lock(path):

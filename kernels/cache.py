@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import tempfile
@@ -13,24 +14,34 @@ from typing import Any
 
 
 def cache_folder() -> Path:
-    """A folder of this user's own; $DATAFORGE_CACHE moves it."""
+    """A folder of this user's own; $DATAFORGE_CACHE moves it. One that cannot be had costs only what it would keep."""
     given = os.environ.get("DATAFORGE_CACHE")
     folder = Path(given) if given else Path(tempfile.gettempdir()) / f"dataforge-cache-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():  # someone else's folder under our name in a shared /tmp
-        folder = Path(tempfile.mkdtemp(prefix="dataforge-cache-"))
-    return folder
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return _own_folder()  # read-only, a file, or someone else's folder under our name in a shared /tmp
+
+
+@functools.cache
+def _own_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="dataforge-cache-"))
 
 
 def write_beside(path: Path, write: Callable[[str], object]) -> None:
     """`write(temporary)` and rename, so that a reader sees the whole file or none; a full disk only costs the cache."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
+    name = None
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+        os.close(handle)
         write(name)
         os.replace(name, path)
     except OSError:
-        Path(name).unlink(missing_ok=True)
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
 
 
 def kept(path: Path, make: Callable[[], str]) -> str:

@@ -32,7 +32,8 @@ READERS = {
     "annotations": "the people's labels",
     "corpus": "plain text for pre-training",
     "tokenized": 'token ids; some trainers want just `columns=["input_ids", "attention_mask", "labels"]`',
-    "packed": "rows of at most N tokens, not padded: pad a batch to its longest, do not pack again. No attention_mask: use position_ids",
+    "packed": "rows of at most N tokens, not padded: pad a batch to its longest, do not pack again. No attention_mask: "
+    "use position_ids",
 }
 
 

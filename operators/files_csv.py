@@ -14,7 +14,7 @@ from typing import Any
 from dataforge.errors import ConfigError, SchemaError, escape
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.files import FileSource
-from dataforge.operators.files_rows import RowBuffer, RowFault, decoded, key_of, seconds_of
+from dataforge.operators.files_rows import RowBuffer, RowFault, decoded, key_of, seconds_of, unread_notes
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
 
 
@@ -33,6 +33,7 @@ class CsvFiles(FileSource):
     """Rows of CSV files. `delimiter` "auto" is a tab for .tsv and a comma otherwise. `encoding` is one whose ASCII is
     ASCII, as UTF-8, cp1252 and shift_jis are: lines, quotes and delimiters are found in the bytes."""
 
+    VERSION = 2
     suffixes = (".csv", ".tsv")
 
     text: str = "text"
@@ -56,7 +57,7 @@ class CsvFiles(FileSource):
         return SourceFile(name, self._rows(name, counter), counter.total)
 
     def _rows(self, name: str, counter: RecordCounter) -> Iterator[Rows]:
-        buffer, header = RowBuffer(self.name, name, self.licence), None
+        buffer, header, count = RowBuffer(self.name, name, self.licence), None, 0
         with self.open(name) as stream:
             for line, raw, fields in self._records(stream, counter, name):
                 if header is None:
@@ -64,11 +65,14 @@ class CsvFiles(FileSource):
                     continue
                 try:
                     self._add(buffer, header, fields)
+                    count += 1
                 except RowFault as fault:
                     counter.exact = False
                     buffer.quarantine(fault, raw, line=line.number, offset=line.offset)
                 if buffer.full():
                     yield buffer.take()
+        for note, rows in unread_notes(header or (), (self.text, self.key, self.uri, self.created), count).items():
+            buffer.note(note, rows)
         if buffer:
             yield buffer.take()
 

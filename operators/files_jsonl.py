@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,14 +10,20 @@ from typing import Any
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.decode import decode_object, lookup
 from dataforge.operators.files import FileSource
-from dataforge.operators.files_rows import RowBuffer, RowFault, key_of, seconds_of, text_of
+from dataforge.operators.files_rows import (
+    NAMED_COLUMNS,
+    OTHER_COLUMNS,
+    RowBuffer,
+    RowFault,
+    key_of,
+    seconds_of,
+    text_of,
+    told,
+)
 from dataforge.operators.files_stream import LineCounter, Lines, split_lines
 
 _BOM = b"\xef\xbb\xbf"
-_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_OTHER = "(others)"
 _SHAPES = 4096  # sets of columns told apart in a file: keys that are data would fill the memory
-_NAMED_COLUMNS = 64  # unread columns told apart in the notes of a file; their names come from data
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class JsonlFiles(FileSource):
                 if line.strip():
                     row = decode_object(line.removeprefix(_BOM) if offset == 0 else line)
                     self._add(row, buffer)
-                    columns[tuple(row) if len(columns) < _SHAPES else (_OTHER,)] += 1
+                    columns[tuple(row) if len(columns) < _SHAPES else (OTHER_COLUMNS,)] += 1
             except RowFault as fault:
                 buffer.quarantine(fault, line, line=number, offset=offset)
             number, offset = number + 1, offset + len(line) + 1
@@ -82,15 +87,10 @@ class JsonlFiles(FileSource):
         for names, rows in columns.items():
             for name in names:
                 if name not in read:
-                    counts[_told(name)] += rows
-        return dict(sorted(counts.items())[:_NAMED_COLUMNS])
-
-
-def _told(name: str) -> str:
-    """A key may be a person's: only what looks like a column's name is told."""
-    return name if _COLUMN.fullmatch(name) else _OTHER
+                    counts[told(name)] += rows
+        return dict(sorted(counts.items())[:NAMED_COLUMNS])
 
 
 def _named(row: dict[str, Any]) -> str:
     """The first keys of a row: `body, id, …`; `none` for an empty object."""
-    return ", ".join([*dict.fromkeys(_told(name) for name in list(row)[:5]), *(["…"] if len(row) > 5 else [])]) or "none"
+    return ", ".join([*dict.fromkeys(told(name) for name in list(row)[:5]), *(["…"] if len(row) > 5 else [])]) or "none"

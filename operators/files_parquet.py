@@ -25,8 +25,10 @@ from dataforge.operators.files_rows import (
     key_of,
     seconds_of,
     text_of,
+    unread_notes,
     utf8,
 )
+from dataforge.schemas.document import DOCUMENT
 
 _BATCH_ROWS = 1024
 # What pyarrow raises on damaged files, seen on mutated and known-bad ones; some are not ArrowExceptions.
@@ -38,6 +40,7 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 class ParquetFiles(FileSource):
     """Rows of Parquet files. `text` is a string or binary column, `key` a string or integer one."""
 
+    VERSION = 2
     suffixes = (".parquet", ".pq")
 
     text: str = "text"
@@ -67,6 +70,8 @@ class ParquetFiles(FileSource):
                 whole = self._whole(batch)
                 yield from self._documents(batch, name, line) if whole is None else [whole]
                 line += batch.num_rows
+            if notes := unread_notes(pq.read_schema(stream).names, self._columns(), line - 1):
+                yield Rows(DOCUMENT.empty_table(), notes=notes)
 
     def _columns(self) -> list[str]:
         return list(dict.fromkeys(c for c in (self.text, self.key, self.uri, self.created) if c))

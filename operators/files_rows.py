@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -25,6 +26,9 @@ from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
 BATCH_BYTES, BATCH_ROWS = 8 << 20, 4096
 RAW_BYTES = 4096
+OTHER_COLUMNS = "(others)"
+NAMED_COLUMNS = 64  # unread columns told apart in the notes of a file; their names come from data
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
 class RowFault(Exception):
@@ -158,6 +162,17 @@ def number_copies(rows: pa.Table) -> pa.Table:
         index = rows.schema.get_field_index(name)
         rows = rows.set_column(index, rows.schema.field(index), pa.array(values, pa.string()))
     return rows.sort_by([("id", "ascending")])
+
+
+def told(name: str) -> str:
+    """A column's name for reports. It may be a person's: only what looks like a column's name is told."""
+    return name if _COLUMN.fullmatch(name) else OTHER_COLUMNS
+
+
+def unread_notes(columns: Iterable[str], read: Iterable[str | None], rows: int) -> dict[str, int]:
+    """Notes on the columns of a file that no setting reads, so that nothing is left out unseen."""
+    left = sorted({told(name) for name in set(columns) - set(read)})[:NAMED_COLUMNS]
+    return {f"unread_column:{name}": rows for name in left} if rows else {}
 
 
 def shown(raw: bytes) -> str | None:

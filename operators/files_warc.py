@@ -156,9 +156,7 @@ def warc_records(stream: ByteStream, limit: int, counter: RecordCounter) -> Iter
         block = reader.take(min(length, HEAD_BYTES if length > limit else length))
         skipped = reader.skip(length - len(block)) if length > limit else 0
         if len(block) + skipped < length:
-            raise reader.damage(
-                f"the record at byte {offset} is cut off: {length} bytes said, {len(block) + skipped} there"
-            )
+            raise reader.damage(f"the record at byte {offset} is cut off: {length} bytes said, {len(block) + skipped} there")
         if not reader.at_line_end():
             raise reader.damage(f"the record at byte {offset} is not followed by a line end: its length is wrong")
         record = WarcRecord(offset, headers, block, length)

@@ -32,7 +32,19 @@ def kernel(function):
             return compile_now(signature)
 
     made.compile = compile_once
+    with suppress(AttributeError):
+        made._cache.save_overload = _if_there_is_room(made._cache.save_overload)
     return made
+
+
+def _if_there_is_room(save):
+    """A full disk costs the kept copy, not the run."""
+
+    def saved(signature, data):
+        with suppress(OSError):
+            save(signature, data)
+
+    return saved
 
 
 def helper(function=None, *, inline="never"):

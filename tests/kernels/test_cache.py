@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from dataforge.kernels.cache import kept, write_beside
+from dataforge.kernels.cache import cache_folder, kept, write_beside
 
 
 def test_a_text_is_made_once_however_many_ask(tmp_path):
@@ -26,3 +26,11 @@ def test_what_fails_half_way_leaves_nothing(tmp_path):
 
     write_beside(tmp_path / "table.npy", broken)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_had_costs_only_what_it_would_keep(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DATAFORGE_CACHE", str(tmp_path / "file"))
+    assert cache_folder() == cache_folder() != tmp_path / "file"
+    write_beside(tmp_path / "gone" / "table.npy", lambda name: None)
+    assert kept(tmp_path / "gone" / "verdict.json", lambda: "agrees") == "agrees"

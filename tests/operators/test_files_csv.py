@@ -100,3 +100,11 @@ def test_another_encoding_is_named_and_strict(tmp_path):
 def test_an_encoding_in_which_lines_cannot_be_found_is_refused(tmp_path, encoding):
     with pytest.raises(ConfigError, match="extends ASCII"):
         source_of(tmp_path, b"text\n", encoding=encoding)
+
+
+def test_columns_that_no_setting_reads_are_told(tmp_path):
+    (tmp_path / "a.csv").write_text("text,Number,Anna B\none,1,x\ntwo,2,y\n")
+    source = CsvFiles("s", str(tmp_path / "a.csv"))
+    batches = list(source.read_file(source.files()[0].name).rows)
+    notes = {name: count for rows in batches for name, count in (rows.notes or {}).items()}
+    assert notes == {"unread_column:Number": 2, "unread_column:(others)": 2}
