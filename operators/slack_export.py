@@ -29,7 +29,7 @@ from dataforge.operators.slack_users import People, people_of, read_key
 SPLIT_BYTES = 16 << 20  # unpacked: about 30,000 messages
 DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 USER_FILES = ("users.json", "org_users.json")
-OF_PEOPLE = re.compile(r"mpdm-[^/]*|\bD[A-Z0-9]{7,}\b")
+NAMES_OF_SLACK = frozenset((*INDEX_FILES, *USER_FILES))
 _JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$)")
 _FILES = re.compile(r"(^|/)(__uploads|attachments)/.")  # bodies of files, as some archivers keep them
 
@@ -134,6 +134,17 @@ def _named_as(shown: Callable[[str], str]) -> Iterator[None]:
         raise
 
 
+def _shown_entry(entry: str) -> str:
+    """`"layoffs/2024-01-01.json"` -> `"(channel)/2024-01-01.json"`: of a name in an archive only what Slack itself made.
+
+    What is refused is refused before the index is read, when nobody can say which folders are public channels.
+    """
+    folder, _, file = entry.rpartition("/")
+    is_day = bool(DAY_FILE.fullmatch(file))
+    shown = file if is_day or file in NAMES_OF_SLACK else "(file)"
+    return f"{'(channel)' if is_day else '(folder)'}/{shown}" if folder else shown
+
+
 @lru_cache(maxsize=4)
 def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -> Workspace:
     """Cached per process: workers open an export once, however many splits they read."""
@@ -143,7 +154,7 @@ def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -
         bodies.extend([name] if _FILES.search(name) else [])
         return bool(_JUNK.search(name) or _FILES.search(name))
 
-    with _named_as(lambda entry: OF_PEOPLE.sub("direct-messages", entry)):
+    with _named_as(lambda entry: entry if entry == Path(path).name else _shown_entry(entry)):
         archive = open_archive(path, Limits(), is_no_entry)
     root = _root_of(archive)
     folders = _day_folders(archive, root)

@@ -35,6 +35,7 @@ from dataforge.operators.slack_users import People, letters
 
 MADE_BY_SLACK = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?> (?:uploaded|shared|commented on|created|mentioned)\b")
 SLACK_TOKEN = re.compile(r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{3,}")  # also the short ones of examples
+IDENTIFIER = re.compile(r"[a-z_]{1,32}")  # what a type of Slack's looks like; other text may be anybody's words
 BATCH_ROWS = 4096
 RAW_BYTES = 4096
 
@@ -100,7 +101,8 @@ class MessageReader:
             raise RowFault("SCHEMA", "expected ts, found none")
         if subtype not in KEPT:
             if subtype not in DROPPED_BY_SUBTYPE:
-                raise RowFault("SCHEMA", f"subtype {escape(subtype, 64)} is not known")
+                shown = f"subtype {subtype}" if IDENTIFIER.fullmatch(subtype) else "a subtype that"
+                raise RowFault("SCHEMA", f"{shown} is not known")
             return Left(ts, DROPPED_BY_SUBTYPE[subtype], subtype)
         user, is_bot = self._author(message, subtype)
         reason = self._unwanted(message, user, is_bot)

@@ -135,11 +135,58 @@ def test_errors_of_an_archive_name_neither_people_nor_channels(tmp_path):
         (tmp_path / name).write_bytes(raw.replace(b"some words", b"same words") if broken else raw)
         return SlackExport("chat", str(tmp_path / name), KEY)
 
-    with pytest.raises(ArchiveError, match=r"file=direct-messages/2024-01-01\.json") as twins:
+    with pytest.raises(ArchiveError, match=r"file=\(channel\)/2024-01-01\.json") as twins:
         zipped("a.zip", "mpdm-zelda--will-1/2024-01-01.json", "mpdm-Zelda--will-1/2024-01-01.json").digest()
     with pytest.raises(CorruptError, match=r"file=C1/2024-01-01\.json") as damaged:
         zipped("b.zip", "layoffs/2024-01-01.json", broken=True).digest()
     assert "elda" not in str(twins.value) and "layoffs" not in str(damaged.value)
+
+
+@pytest.mark.parametrize(
+    ("entries", "shown"),
+    [
+        (["takeover/2024-01-01.json", "Takeover/2024-01-01.json"], "file=(channel)/2024-01-01.json:"),
+        (["corp/takeover/2024-01-01.json", "corp/takeover/2024-01-01.json"], "file=(channel)/2024-01-01.json:"),
+        (["takeover/../2024-01-01.json"], "file=(channel)/2024-01-01.json:"),
+        (["takeover/\x01.json"], "file=(folder)/(file):"),
+        (["takeover/2024-01-01.json/plans.zip"], "file=(folder)/(file):"),
+        (["takeover.zip"], "file=(file):"),
+        (["takeover\\x.json"], "file=(file):"),
+        (["users.json", "users.json"], "file=users.json:"),
+        (["takeover/users.json", "takeover/users.json"], "file=(folder)/users.json:"),
+        (["takeover/bomb.json"], "file=(folder)/(file):"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_that_is_refused_shows_no_folder(tmp_path, entries, shown):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in entries:
+            archive.writestr(entry, bytes(3 << 20) if "bomb" in entry else b"[]")
+    with pytest.raises(ArchiveError) as refused:
+        SlackExport("chat", str(tmp_path / "export.zip"), KEY).digest()
+    assert shown in refused.value.line() and "akeover" not in refused.value.line()
+
+
+def test_an_archive_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "export.zip").write_bytes(b"no zip")
+    with pytest.raises(CorruptError, match=r"file=export\.zip"):
+        SlackExport("chat", str(tmp_path / "export.zip"), KEY).digest()
+
+
+@pytest.mark.parametrize(
+    ("subtype", "reason"),
+    [
+        ("brand_new", "subtype brand_new is not known"),
+        ("canary-Zorkmid told Zelda", "a subtype that is not known"),
+        ("a" * 33, "a subtype that is not known"),
+        ("canary\n", "a subtype that is not known"),
+    ],
+)
+def test_a_subtype_is_quoted_only_where_it_looks_like_one(tmp_path, subtype, reason):
+    (row,) = read(one_day(tmp_path, message(subtype=subtype))).quarantined
+    assert row["reason"] == reason
 
 
 def test_channels_appear_under_pseudonyms_unless_names_are_kept(tmp_path):
