@@ -74,6 +74,7 @@ REASONS: dict[str, dict[str, str]] = {
     "Personal data and review": {
         "personal_data": "More personal data was found in it than `pii.drop_above` allows.",
         "rejected_in_review": "People rejected it in the review.",
+        "empty_edit": "Of what people wrote in its place nothing is left to ask, or nothing to answer.",
     },
     "Pairs from conversations": {
         "orphan_thread": "The message that began the thread is missing.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.leaks import held_out_apart
-from dataforge.flows.parameters import gold, instruct, labels, pair_labels, pii, retrain, sample, tagger, treatment
+from dataforge.flows.parameters import clean, gold, instruct, labels, pair_labels, pii, retrain, sample, tagger, treatment
 from dataforge.operators.acts_retrained import RetaggedActs, Taught
 from dataforge.operators.annotated import Annotated
 from dataforge.operators.conversations import Conversations
@@ -85,4 +85,5 @@ def _looked_at(selected: Step, config: Config, parts: int) -> Step:
     sampled = Step("review/pairs-sample", PairSample(config.review.pairs.rows), (selected,))
     closed = Step("review/pairs-closed", pair_labels(config), (sampled,))
     said = Step("review/pairs", ByKey(parts), (closed,))
-    return Step("instruct/reviewed", ReviewedPairs(config.instruct.template), (selected, said))
+    edits = ReviewedPairs(config.instruct.template, clean(config).text, pii(config), treatment(config))
+    return Step("instruct/reviewed", edits, (selected, said))

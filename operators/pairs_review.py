@@ -3,14 +3,15 @@
     PairSample     Fold        of the selected pairs the `rows` with the smallest lots, as questions of the review queue
     ReviewedPairs  Map SUBSET  a pair that people edited is theirs from here on; one that they found unfit is dropped
 
-Ids stay. Personal data that an edit brings in is masked. `reviewed` says edited or fit, and is null for pairs that nobody
-was asked about or did not agree on; `meta` carries it into the published rows.
+Ids stay. What people wrote is cleaned and its personal data treated as everywhere in the run; fields that they left alone
+stay byte for byte. An edit of which nothing is left to ask or to answer drops its pair. `reviewed` says edited or fit, and
+is null for pairs that nobody was asked about or did not agree on; `meta` carries it into the published rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,12 +21,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.operator import Contract, Fold, Map, Rows
+from dataforge.operators.clean_text import TextRules, clean_text
 from dataforge.operators.instruct_render import chat, render
+from dataforge.operators.mask import spans_a_row
 from dataforge.operators.pii import FindPii
 from dataforge.operators.sample import lots
-from dataforge.operators.treatment import Treatment
+from dataforge.operators.treatment import Treating, Treatment
 from dataforge.schemas.label import TRIPLE
 from dataforge.schemas.verdict import DROPPED
+from dataforge.visible import is_blank
 
 NAMES = ("instruction", "input", "output")
 QUESTION = pa.schema(
@@ -83,9 +87,15 @@ class PairSample(Fold):
 
 @dataclass(frozen=True)
 class ReviewedPairs(Map):
-    """Inputs: pairs, and the labels of some of them. `template` renders an edited pair anew."""
+    """Inputs: pairs, and the labels of some of them. `template` renders an edited pair anew, `text` says how an edit is
+    cleaned, `pii` and `treatment` what becomes of personal data in it.
+    """
 
     template: str = "book"
+    text: TextRules = field(default_factory=TextRules)
+    pii: FindPii = field(default_factory=FindPii)
+    treatment: Treatment = field(default_factory=Treatment)
+    VERSION: ClassVar[int] = 2
     contract: ClassVar[Contract] = Contract.SUBSET
 
     def needs(self) -> Sequence[Sequence[str] | None]:
@@ -95,17 +105,21 @@ class ReviewedPairs(Map):
         return inputs[0].append(pa.field("reviewed", pa.string()))
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
-        return self._apply
+        wash = _Wash(self.text, self.pii.start(()), self.treatment.start())
+        return lambda pairs, labels: self._apply(pairs, labels, wash)
 
-    def _apply(self, pairs: pa.RecordBatch, labels: pa.RecordBatch) -> Rows:
+    def _apply(self, pairs: pa.RecordBatch, labels: pa.RecordBatch, wash: _Wash) -> Rows:
         """A loop over what people were asked about, some hundred rows; the others pass as columns."""
         said, schema = labels.to_pylist(), self.gives([pairs.schema])
-        unfit = pa.array([bool(row["rejected"]) or row["label"] == "unfit" for row in said])
+        unfit = [bool(row["rejected"]) or row["label"] == "unfit" for row in said]
         verdict = ["edited" if row["instruct"] else row["label"] for row in said]
-        if not any(verdict) and not any(unfit.to_pylist()):
+        if not any(verdict) and not any(unfit):
             return Rows(pa.RecordBatch.from_arrays([*pairs.columns, pa.nulls(len(said), pa.string())], schema=schema))
         rows = pairs.to_pylist()
-        self._edit([(row, given["instruct"]) for row, given in zip(rows, said, strict=True) if given["instruct"]])
+        edits = {k: row["instruct"] for k, row in enumerate(said) if row["instruct"] and not unfit[k]}
+        gone = wash(edits, rows) | {k: {"reason": "rejected_in_review"} for k, no in enumerate(unfit) if no}
+        for k, triple in edits.items():
+            rows[k] |= self._rendered(rows[k], triple)
         for row, word in zip(rows, verdict, strict=True):
             row["reviewed"] = word
             if word:
@@ -115,14 +129,10 @@ class ReviewedPairs(Map):
             from dataforge.identity import text_hashes
 
             kept = kept.set_column(schema.get_field_index("text_hash"), "text_hash", text_hashes(kept.column("text")))
-        gone = [{"id": i, "reason": "rejected_in_review"} for i in pairs.column("id").filter(unfit).to_pylist()]
-        kept = kept.cast(schema).filter(pc.invert(unfit))
+        dropped = [{"id": rows[k]["id"], **why} for k, why in sorted(gone.items())]
+        kept = kept.cast(schema).filter(pa.array([k not in gone for k in range(len(rows))], pa.bool_()))
         edited = sum(word == "edited" for word in kept.column("reviewed").to_pylist())
-        return Rows(kept, pa.Table.from_pylist(gone, schema=DROPPED), notes={"edited": edited} if edited else None)
-
-    def _edit(self, edits: list[tuple[dict[str, Any], dict[str, str]]]) -> None:
-        for (row, _), triple in zip(edits, _masked([triple for _, triple in edits]), strict=True):
-            row |= self._rendered(row, triple)
+        return Rows(kept, pa.Table.from_pylist(dropped, schema=DROPPED), notes={"edited": edited} if edited else None)
 
     def _rendered(self, row: dict[str, Any], triple: dict[str, str]) -> dict[str, Any]:
         prompt, completion = render(self.template, triple["instruction"], triple["input"], triple["output"])
@@ -151,11 +161,31 @@ def _turns(row: dict[str, Any], triple: dict[str, str]) -> list[dict[str, str]]:
     return chat([{"user": "", "text": question}], "", triple["output"], ())
 
 
-def _masked(triples: list[dict[str, str]]) -> list[dict[str, str]]:
-    """People type freely: what they wrote passes the same finder as what they read."""
-    if not triples:
-        return []
-    texts = pa.array([triple[name] for triple in triples for name in NAMES], pa.string())
-    everything = pa.array(np.ones(len(texts), bool))
-    masked = iter(Treatment().start()(texts, FindPii().scanner().spans(texts), everything)[0].to_pylist())
-    return [{name: next(masked) for name in NAMES} for _ in triples]
+@dataclass(frozen=True)
+class _Wash:
+    """People type and paste freely: what they wrote passes the same repairs and finders as what they read."""
+
+    rules: TextRules
+    find: Callable[..., Rows]
+    treat: Treating
+
+    def __call__(self, edits: dict[int, dict[str, str]], rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """Rewrites the triples of `edits` (by row) in place; why some cannot be published, by row, as DROPPED has it."""
+        places = [(k, name) for k, triple in edits.items() for name in NAMES if triple[name] != rows[k][name]]
+        gone = self._treated(edits, places) if places else {}
+        empty = [k for k, triple in edits.items() if is_blank(triple["instruction"]) or is_blank(triple["output"])]
+        return gone | {k: {"reason": "empty_edit"} for k in empty}
+
+    def _treated(self, edits: dict[int, dict[str, str]], places: list[tuple[int, str]]) -> dict[int, dict[str, Any]]:
+        texts = pa.array([clean_text(edits[k][name], self.rules)[0] for k, name in places], pa.string())
+        batch = pa.RecordBatch.from_arrays([pa.array([str(n) for n in range(len(texts))]), texts], names=["id", "text"])
+        spans = self.find(batch).kept.column("spans")
+        treated, personal, _ = self.treat(texts, spans, pa.array(np.ones(len(texts), bool)))
+        for (k, name), text in zip(places, treated.to_pylist(), strict=True):
+            edits[k] = edits[k] | {name: text}
+        most, counts = float(self.treat.treatment.drop_above), spans_a_row(spans).tolist()
+        return {
+            k: {"reason": "personal_data", "score": float(count), "threshold": most}
+            for (k, _), count, much in zip(places, counts, personal.to_pylist(), strict=True)
+            if much
+        }

@@ -7,7 +7,6 @@ as an extra answer. `client_key` makes a retry give the first result.
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +20,13 @@ from dataforge.review.label_sets import LabelSet
 from dataforge.review.leases import drop_lease, grant, slot_is_free
 from dataforge.review.problems import Conflict, Invalid, NotFound
 from dataforge.review.statement import Statement
+from dataforge.visible import is_blank
 
 KINDS = ("label", "unsure", "reject", "flag", "skip")
 COUNTED = ("label", "unsure", "reject", "flag")  # a skip leaves the slot free
 NOTE_LIMIT, TRIPLE_LIMIT = 4000, 200_000
 TRIPLE = ("instruction", "input", "output")
 OWN_KEYS = ("undo:", "import:", "carried:")  # client keys that the server itself makes
-UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode categories that leave no mark on a page
 
 
 @dataclass(frozen=True)
@@ -173,11 +172,6 @@ def is_triple(value: Any) -> bool:
     if not texts or len("".join(value.values())) > TRIPLE_LIMIT:
         return False
     return not is_blank(value["instruction"]) and not is_blank(value["output"])
-
-
-def is_blank(text: str) -> bool:
-    """Whether there is nothing to see: no character, or white space and invisible ones alone."""
-    return all(unicodedata.category(char) in UNSEEN for char in text)
 
 
 def check_triple(triple: dict[str, str]) -> None:

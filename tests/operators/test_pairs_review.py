@@ -9,7 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from dataforge.operators.clean_text import TextRules
 from dataforge.operators.pairs_review import PairSample, ReviewedPairs
+from dataforge.operators.pii import FindPii
+from dataforge.operators.pseudonym import pseudonym
+from dataforge.operators.treatment import Treatment
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.label import TRIPLE
 
@@ -68,6 +72,54 @@ def test_personal_data_that_an_edit_brings_in_is_masked() -> None:
     said = {"label": "fit", "rejected": False, "instruct": triple(output="Ask kai@example.org.")}
     (row,), _, _ = reviewed(said)
     assert row["output"] == "Ask <EMAIL_ADDRESS>." and "kai" not in json.dumps(row)
+
+
+def test_what_people_typed_is_cleaned_and_what_they_left_alone_is_not_touched() -> None:
+    typed = "one\r\ntwo\x00\x85\ufffe\uffff\u202ethree\u202c \x1b[31mfour"
+    pairs = pa.RecordBatch.from_pylist([pair("0") | {"input": "t: hm\u00a0"}], schema=INSTRUCT)
+    edit = triple(output=typed, input="t: hm\u00a0")
+    labels = pa.RecordBatch.from_pylist([{"id": "0", "label": "fit", "instruct": edit}], schema=SAID)
+    (row,) = ReviewedPairs().start(())(pairs, labels).kept.to_pylist()
+    assert (row["output"], row["input"]) == ("one\ntwo…three four", "t: hm\u00a0")
+    assert row["text"].endswith(row["output"]) and row["messages"][-1]["content"] == row["output"]
+
+
+def test_edits_are_cleaned_and_treated_as_the_config_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIRS_KEY", "k" * 16)
+    operator = ReviewedPairs(
+        "book",
+        TextRules(normalize="NFKC"),
+        FindPii(("IP_ADDRESS",), private_addresses=True),
+        Treatment("pseudonym", "env:PAIRS_KEY"),
+    )
+    pairs = pa.RecordBatch.from_pylist([pair("0")], schema=INSTRUCT)
+    edit = triple(output="\ufb01nd 192.168.1.7, ask kai@example.org")
+    labels = pa.RecordBatch.from_pylist([{"id": "0", "label": "fit", "instruct": edit}], schema=SAID)
+    (row,) = operator.start(())(pairs, labels).kept.to_pylist()
+    secret = pseudonym("IP_ADDRESS", "192.168.1.7", b"k" * 16)
+    assert row["output"] == f"find {secret}, ask kai@example.org"
+
+
+def test_where_personal_data_drops_rows_an_edit_that_brings_it_in_drops_its_pair() -> None:
+    pairs = pa.RecordBatch.from_pylist([pair("0"), pair("1")], schema=INSTRUCT)
+    asks = (("0", "kai@example.org"), ("1", "Kai"))
+    said = [{"id": k, "label": "fit", "instruct": triple(output=f"Ask {x}.")} for k, x in asks]
+    rows = ReviewedPairs(treatment=Treatment("drop")).start(())(pairs, pa.RecordBatch.from_pylist(said, schema=SAID))
+    assert rows.kept["output"].to_pylist() == ["Ask Kai."] and rows.dropped is not None
+    why = {"id": "0", "reason": "personal_data", "score": 1.0, "threshold": 0.0, "detail": None, "into": None}
+    assert rows.dropped.to_pylist() == [why]
+
+
+@pytest.mark.parametrize("name", ["instruction", "output"])
+@pytest.mark.parametrize("blank", ["", " \n", "\u200b\x00", "\u200e"])
+def test_an_edit_that_asks_or_answers_nothing_drops_its_pair(name: str, blank: str) -> None:
+    pairs = pa.RecordBatch.from_pylist([pair("0"), pair("1")], schema=INSTRUCT)
+    said = [{"id": "0", "label": "fit", "instruct": triple(**{name: blank})}, {"id": "1", "label": "fit"}]
+    rows = ReviewedPairs().start(())(pairs, pa.RecordBatch.from_pylist(said, schema=SAID))
+    assert rows.dropped is not None and rows.dropped.select(["id", "reason"]).to_pylist() == [
+        {"id": "0", "reason": "empty_edit"}
+    ]
+    assert (rows.kept["id"].to_pylist(), rows.notes) == (["1"], None)
 
 
 @pytest.mark.parametrize("no", [{"label": "unfit", "rejected": False}, {"label": None, "rejected": True}])

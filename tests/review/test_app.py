@@ -508,7 +508,7 @@ def test_malformed_bodies_are_400(lite, make_batch, body):
         ("items/1/decision", b'{"labels": ["other"], "instruct": {"instruction": "", "input": "", "output": "", "x": ""}}'),
         ("items/1/decision", b'{"labels": ["other"], "instruct": {"instruction": "a", "input": "b", "output": " \\u00a0"}}'),
     ],
-    ids=["huge", "infinite", "nan", "text", "triple", "triple-key", "label", "part", "no-triple", "more-than-a-triple", "blank"],
+    ids=["huge", "infinite", "nan", "text", "triple", "triple-key", "label", "part", "no-triple", "excess", "blank"],
 )
 def test_numbers_and_texts_that_no_database_takes_are_400(lite, make_batch, path, body):
     make_batch(lite.database, 1)
