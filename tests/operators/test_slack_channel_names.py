@@ -66,6 +66,30 @@ def test_without_known_names_or_hash_and_twice_nothing_changes(text: str) -> Non
     assert names.hide(names.hide(text)) == names.hide(text)
 
 
+@pytest.mark.parametrize("listed", ["acme-merger-canary", "acme_merger_canary"])
+@pytest.mark.parametrize("joint", list("-_.\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), ids=ascii)
+def test_a_name_is_one_whatever_joins_its_parts(listed: str, joint: str) -> None:
+    typed = joint.join(("acme", "Merger", "canary"))
+    text = f"in {typed}. See #{typed}, {typed}_2024.pdf `#{typed}` `{typed}`"
+    shown = f"in #channel. See #channel, #channel_2024.pdf `#channel` `{typed}`"
+    assert ChannelNames([listed]).hide(text) == shown
+    assert ChannelNames().hide(f"ask #{typed}.") == "ask #channel."
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("#general.Then #general\u2014then", "#channel.Then #channel\u2014then"),
+        ("#open.Then #open\u2014then #open.acme-merger", "#open.Then #open\u2014then #open.#channel"),
+        ("#1.2 #1234.See #fff.", "#1.2 #1234.See #fff."),
+        ("release 1.2, e.g. acme.com", "release 1.2, e.g. acme.com"),
+        ("https://acme-merger.example.org/x", "https://#channel.example.org/x"),
+    ],
+)
+def test_a_point_or_a_dash_may_also_end_a_name(text: str, hidden: str) -> None:
+    assert ChannelNames(["general", "acme-merger"], shown=["open"]).hide(text) == hidden
+
+
 @pytest.mark.parametrize("listed", ["NFC", "NFD"])
 @pytest.mark.parametrize("typed", ["NFC", "NFD"])
 def test_a_name_is_one_however_its_accents_are_typed(listed: str, typed: str) -> None:
@@ -79,7 +103,7 @@ def test_an_accent_that_composes_with_nothing_is_part_of_a_typed_name() -> None:
     assert ChannelNames(["acme-x1"]).hide("`#other o\u0308`") == "`#other o\u0308`"
 
 
-@pytest.mark.parametrize("unit", ["#", "#-", "a-", "help-", "＃a", "a@", "a.", "_", "#x ", "`#x"])
+@pytest.mark.parametrize("unit", ["#", "#-", "#a.", "a.a", "a\u2014", "a-", "help-", "＃a", "a@", "a.", "_", "#x ", "`#x"])
 def test_a_megabyte_takes_less_than_a_few_seconds(unit: str) -> None:
     started = time.process_time()
     ChannelNames(["x", "help-desk", "a-a-a-a1"]).hide("help #" + unit * (1_000_000 // len(unit)))
