@@ -49,7 +49,7 @@ EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
 class SlackSource(Source):
     """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
 
-    VERSION: ClassVar[int] = 8
+    VERSION: ClassVar[int] = 9
 
     name: str
     path: str = field(metadata={"identity": False})

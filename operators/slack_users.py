@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Any
 
 from dataforge.errors import ConfigError, SecretError
 from dataforge.operators.slack_names import PERSON, Names
+
+# An id typed bare is one only if a member has it and no word looks like it; after `@` or in a link of Slack's any one is.
+USER_ID = re.compile(r"(@|/(?:team|files)/)?(?<![A-Za-z0-9])([UW][A-Z0-9]+)(?![A-Za-z0-9])")
+ID_LETTERS = 9  # of the shortest ids that Slack gives
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,14 @@ class People:
         return bool(self.opted_out) and (user in self.opted_out or self.pseudonym(user) in self.opted_out)
 
     def hide_names(self, text: str) -> str:
-        """Full names, handles and e-mails of members in running text become pseudonyms; single names outside code."""
-        return self._names.hide(text)
+        """Ids, full names, handles and e-mails of members in running text become pseudonyms; single names outside code."""
+        return self._names.hide(USER_ID.sub(self._id_hidden, text))
+
+    def _id_hidden(self, match: re.Match[str]) -> str:
+        before, user = match[1] or "", match[2]
+        is_long = len(user) >= ID_LETTERS
+        is_one = (is_long or user in self.members) if before else (is_long and user in self.members)
+        return before + self.mention(user) if is_one else match[0]
 
 
 def people_of(users: Iterable[Any], *, key: bytes, team: str = "", opted_out: Iterable[str] = ()) -> People:

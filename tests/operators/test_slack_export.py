@@ -169,6 +169,38 @@ def test_an_archive_that_is_refused_shows_no_folder(tmp_path, entries, shown):
     assert shown in refused.value.line() and "akeover" not in refused.value.line()
 
 
+MEMBERS = [
+    {"id": "U000000AA", "team_id": "T1", "profile": {"real_name": "Zelda Vantongeren"}},
+    {"id": "W000000AB", "team_id": "T1", "profile": {"real_name": "Will Haldorsen"}},
+    {"id": "U1", "team_id": "T1", "profile": {}},
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("U000000AA, @U000000AA; `grep U000000AA`", "{zelda}, @{zelda}; `grep {zelda}`"),
+        ("x.slack.com/team/U000000AA?a=1 see log_U000000AA.txt", "x.slack.com/team/{zelda}?a=1 see log_{zelda}.txt"),
+        ("/files/U000000AA/F1/a.png by @U1", "/files/{zelda}/F1/a.png by @{one}"),
+        ("@U000000ZZ and /team/W000000ZZ", "@{foreign} and /team/{other}"),
+        ("W000000AB @W000000AB", "user @user"),  # opted out
+        ("U000000ZZ U1 WINDOWS10 XU000000AA U000000AAB u000000aa @UI /team/US", None),
+    ],
+)
+def test_ids_of_people_in_a_text_become_their_pseudonyms(text, hidden):
+    people = people_of(MEMBERS, key=b"k" * 16, opted_out=["W000000AB"])
+    ids = {"zelda": "U000000AA", "one": "U1", "foreign": "U000000ZZ", "other": "W000000ZZ"}
+    expected = hidden.format_map({name: people.pseudonym(user) for name, user in ids.items()}) if hidden else text
+    assert people.hide_names(text) == expected
+
+
+def test_a_typed_id_and_a_mention_are_the_same_person_and_rows_that_cannot_be_read_hold_no_id(tmp_path):
+    rows = [message(text="<@U000000AA> U000000AA"), message("1700000001.000000", text="U000000AA", subtype="odd")]
+    found = read(export(tmp_path, {"users.json": MEMBERS, "channels.json": CHANNELS, "general/2024-01-01.json": rows}))
+    mention, typed = found.texts[0].split()
+    assert mention == f"@{typed}" and "U000000AA" not in base64.b64decode(found.quarantined[0]["raw"]).decode()
+
+
 def test_an_archive_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "export.zip").write_bytes(b"no zip")
     with pytest.raises(CorruptError, match=r"file=export\.zip"):
