@@ -11,6 +11,8 @@ slowly as before and give the same results.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,9 +34,22 @@ def kernel(function):
             return compile_now(signature)
 
     made.compile = compile_once
-    with suppress(AttributeError):
+    with suppress(AttributeError, OSError):
         made._cache.save_overload = _if_there_is_room(made._cache.save_overload)
+        made._cache._cache_file._source_stamp = _stamp(Path(function.__code__.co_filename))
     return made
+
+
+@functools.cache
+def _stamp(file: Path) -> tuple[str, str]:
+    """What a kept kernel was made of, by content: numba looks at the time of the kernel's own file alone, and would go on
+    with helpers and constants of other files as they were. All kernels, and the files of the same first word beside it.
+    """
+    family = {*Path(__file__).parent.parent.rglob("*.py"), *file.parent.glob(f"{file.stem.partition('_')[0]}*.py"), file}
+    found = hashlib.sha256()
+    for source in sorted(family):
+        found.update(source.read_bytes())
+    return (str(file), found.hexdigest())
 
 
 def _if_there_is_room(save):

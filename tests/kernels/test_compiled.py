@@ -12,7 +12,7 @@ import pytest
 from dataforge.kernels.cpu import were_compiled
 from dataforge.kernels.cpu.compiled import helper, kernel
 
-MODULE = '''
+MODULE = """
 from dataforge.kernels.cpu.compiled import helper, kernel
 
 @helper
@@ -30,7 +30,7 @@ if __name__ == "__main__":
     import numpy as np
     import twice
     print(twice.total(np.arange(4)), sum(twice.total.stats.cache_misses.values()), len(twice.grown.overloads))
-'''
+"""
 
 
 def test_two_processes_that_want_the_same_kernel_compile_it_once(tmp_path: Path) -> None:
@@ -43,6 +43,24 @@ def test_two_processes_that_want_the_same_kernel_compile_it_once(tmp_path: Path)
     ]
     told = sorted(tuple(map(int, run.communicate()[0].split())) for run in runs)
     assert told == [(68, 0, 0), (68, 1, 1)]  # the second found it; two constants, one helper
+
+
+def test_a_kernel_is_compiled_anew_when_a_helper_of_another_file_changed(tmp_path: Path) -> None:
+    helper_file, kernel_file = tmp_path / "sum_helper.py", tmp_path / "sum_kernel.py"
+    kernel_file.write_text(
+        "from dataforge.kernels.cpu.compiled import kernel\nfrom sum_helper import grown\n\n"
+        "@kernel\ndef total(value):\n    return grown(value)\n\nif __name__ == '__main__':\n"
+        "    import sum_kernel\n    print(sum_kernel.total(1), sum(sum_kernel.total.stats.cache_misses.values()))\n"
+    )
+    named = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    told = []
+    for by in (1, 1, 2):
+        helper_file.write_text(
+            f"from dataforge.kernels.cpu.compiled import helper\n\n@helper\ndef grown(value):\n    return value + {by}\n"
+        )
+        command = [sys.executable, "-B", kernel_file]
+        told.append(subprocess.run(command, cwd=tmp_path, env=os.environ | named, capture_output=True, text=True).stdout)
+    assert told == ["2 1\n", "2 0\n", "3 1\n"]
 
 
 def test_python_cannot_jump_into_a_helper() -> None:
