@@ -40,16 +40,19 @@ def kernel(function):
     return made
 
 
-@functools.cache
 def _stamp(file: Path) -> tuple[str, str]:
     """What a kept kernel was made of, by content: numba looks at the time of the kernel's own file alone, and would go on
-    with helpers and constants of other files as they were. All kernels, and the files of the same first word beside it.
+    with helpers and constants of other files as they were. All of `kernels`, and the files of the same first word beside it.
     """
-    family = {*Path(__file__).parent.parent.rglob("*.py"), *file.parent.glob(f"{file.stem.partition('_')[0]}*.py"), file}
+    return _digest(Path(__file__).parent.parent, "*.py"), _digest(file.parent, f"{file.stem.partition('_')[0]}*.py")
+
+
+@functools.cache
+def _digest(folder: Path, pattern: str) -> str:
     found = hashlib.sha256()
-    for source in sorted(family):
+    for source in sorted(folder.rglob(pattern)):
         found.update(source.read_bytes())
-    return (str(file), found.hexdigest())
+    return found.hexdigest()
 
 
 def _if_there_is_room(save):
