@@ -151,9 +151,11 @@ def config_schema() -> None:
 
 
 def config_check(config: ConfigArgument, as_json: Json = False) -> None:
-    """Every problem of a config with line and column; exit code 2 if there is one."""
-    from dataforge.flows.config import load_config
+    """Every problem of a config with line and column, exit code 2; exit code 3 if all it lacks is input files."""
+    from dataforge.flows.config import config_file, load_config
+    from dataforge.flows.config_inputs import check_config
 
+    check_config(config_file(config))
     loaded = load_config(config)
     respond({"schema": 1, "name": loaded.name, "problems": []}, f"{config}: ok", as_json=as_json)
 
@@ -161,11 +163,10 @@ def config_check(config: ConfigArgument, as_json: Json = False) -> None:
 def config_show(config: ConfigArgument, as_json: Json = False) -> None:
     """Every key with its value and where it comes from: the file or the default."""
     from dataforge.config_file import read_yaml
-    from dataforge.flows.config import load_config
+    from dataforge.flows.config import config_file, load_config
 
     loaded = load_config(config)
-    path = config / "dataforge.yaml" if config.is_dir() else config
-    document = read_yaml(path)
+    document = read_yaml(config_file(config))
     rows = list(_leaves(loaded.model_dump(mode="json"), ()))
     shown = [{"key": ".".join(map(str, k)), "value": v, "from": _origin(document, k)} for k, v in rows]
     text = "\n".join(f"{row['key']}: {row['value']!r}  # {row['from']}" for row in shown)

@@ -101,12 +101,16 @@ def load_config(path: Path) -> Config:
     """Reads and checks a config file. Raises ConfigError whose text lists every problem, one a line."""
     from dataforge.flows.config_problems import config_error, problems
 
-    if path.is_dir() and (path / "dataforge.yaml").exists():
-        path = path / "dataforge.yaml"
+    path = config_file(path)
     document = read_yaml(path)
     if found := list(problems(document)):
         raise config_error(found, str(path))
     return Config.model_validate({**document.values, "folder": path.parent.absolute()})
+
+
+def config_file(path: Path) -> Path:
+    """A config may be named by its folder."""
+    return path / "dataforge.yaml" if (path / "dataforge.yaml").exists() else path
 
 
 def schema() -> dict[str, Any]:

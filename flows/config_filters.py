@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from dataforge.flows.config_types import Count, Positive, ScoreName, SecretPlace, Section, Share, finite
+from dataforge.flows.config_types import Count, ScoreName, SecretPlace, Section, Share, finite
+
+
+def _shape(value: Any) -> Any:
+    """Bands and the rows of each, or auto."""
+    if value == "auto":
+        return value
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or any(type(n) is not int or n < 1 for n in value):
+        raise ValueError("must be auto, or two whole numbers: bands and the rows of each, e.g. [18, 7]")
+    if value[0] * value[1] > 4094:
+        raise ValueError("bands × rows must not exceed 4094")
+    return value
+
+
+def _path_or_paths(value: Any) -> Any:
+    paths = value.values() if isinstance(value, dict) else (value,)
+    if not paths or not all(isinstance(path, str) and path for path in paths):
+        raise ValueError("must be the path of a file, or one for each language, e.g. {en: rude.en.txt, all: slurs.txt}")
+    return value
 
 
 def _run_length(value: int) -> int:
@@ -35,7 +53,7 @@ class CleanConfig(Section):
 class WordListConfig(Section):
     """A list of words, counted in every text. Nothing is dropped without a threshold."""
 
-    path: str | dict[str, str]
+    path: Annotated[str | dict[str, str], BeforeValidator(_path_or_paths)]
     """A file of one word or phrase a line; or a file for each language, e.g. {en: rude.en.txt, all: slurs.txt}."""
     max_per_1000: Annotated[float, Field(ge=0), AfterValidator(finite)] | None = None
     """Most places a thousand words; 0: a text with any of the words is dropped."""
@@ -112,7 +130,7 @@ class DedupeConfig(Section):
     first, though later documents lost their copies of that; 1 drops only what is blank then, and loses nothing."""
     near: bool = True
     """Also look for near-duplicates."""
-    bands: tuple[Positive, Positive] | Literal["auto"] = (18, 7)
+    bands: Annotated[tuple[int, int] | Literal["auto"], BeforeValidator(_shape)] = (18, 7)
     """Bands × rows, or auto: by the threshold (see `dataforge plan`). FineWeb: [14, 8]; NeMo: [20, 13], 24 characters."""
     shingle: Literal["words", "characters"] = "words"
     """What near-duplicates share: runs of words or of characters."""
@@ -132,13 +150,6 @@ class DedupeConfig(Section):
     """Folder of a living index (`dataforge index add`): documents that are near-duplicates of what it holds are dropped
     (documents only: pairs made of chats are not compared with it, nor added to it). What an addition replaced by a new
     text of the same id is remembered for that input alone, until the id is removed or replaced again by another."""
-
-    @field_validator("bands")
-    @classmethod
-    def _fits(cls, value: tuple[int, int] | str) -> tuple[int, int] | str:
-        if not isinstance(value, str) and value[0] * value[1] > 4094:
-            raise ValueError("bands × rows must not exceed 4094")
-        return value
 
     def shape(self) -> tuple[int, int]:
         """(bands, rows), whichever way they were given."""

@@ -7,6 +7,7 @@ that only operators know.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from dataforge.errors import ConfigError
 from dataforge.flows.config import Config
 from dataforge.flows.config_filters import QualityConfig
 from dataforge.flows.config_sources import SourceConfig
+from dataforge.flows.config_types import NAME
 from dataforge.operators.language import iso639_3
 from dataforge.reasons import reasons
 
@@ -61,15 +63,25 @@ def _is_branch(part: Any) -> bool:
 
 
 def _problem(document: Document, path: tuple[str | int, ...], entry: Any) -> Problem:
-    key = ".".join(str(p) for p in path) or "config"
-    line, column = document.place(path)
-    kind = entry["type"]
+    key, (line, column), kind = named(document, path) or "config", document.place(path), entry["type"]
     if kind == "extra_forbidden":
         return Problem(line, column, key, "", f"unknown key{_did_you_mean(path)}")
     if kind == "missing":
         return Problem(line, column, key, "", "is missing")
     rule = _rule(entry)
-    return Problem(line, column, key, "…" if "a secret" in rule else _shown(entry["input"]), rule)
+    hidden = "a secret" in rule
+    found = "…" if hidden else "" if isinstance(entry["input"], dict) or entry["input"] == [] else _shown(entry["input"])
+    return Problem(line, column, key, found, rule)
+
+
+def named(document: Document, path: tuple[str | int, ...]) -> str:
+    """`sources.help.kind`: a source by its name where it has one."""
+    sources = document.values.get("sources")
+    if len(path) > 1 and path[0] == "sources" and isinstance(path[1], int) and isinstance(sources, list):
+        source = sources[path[1]]
+        name = source.get("name") if isinstance(source, dict) else None
+        path = ("sources", name if isinstance(name, str) and NAME.fullmatch(name) else path[1], *path[2:])
+    return ".".join(map(str, path))
 
 
 def _rule(entry: Any) -> str:
@@ -80,6 +92,12 @@ def _rule(entry: Any) -> str:
         "less_than_equal": "must be at most {le}",
         "literal_error": "must be one of {expected}",
         "tuple_type": "must be a list, e.g. [a, b]",
+        "model_type": "must be a mapping of keys to values",
+        "dict_type": "must be a mapping of keys to values",
+        "string_type": "must be a text; put it in quotes",
+        **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+        **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+        **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
     }
     if entry["type"] in known:
         numbers = {k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()}
@@ -91,7 +109,7 @@ def _rule(entry: Any) -> str:
 def _shown(value: Any) -> str:
     """The value, short; anything that looks like a token is not shown."""
     try:
-        text = repr(value) if isinstance(value, str) else str(value)
+        text = repr(value) if isinstance(value, str) else json.dumps(value) if value in (None, True, False) else str(value)
     except ValueError:  # Python writes no number of thousands of digits
         return "a number of thousands of digits"
     return "…" if TOKEN.search(text) else text if len(text) <= 40 else text[:39] + "…"
@@ -122,7 +140,7 @@ def _literal_tokens(document: Document) -> Iterator[Problem]:
             pending += [((*path, index), child) for index, child in enumerate(value)]
         elif isinstance(value, str) and LITERAL_TOKEN.search(value):
             rule = "looks like a token; a secret stands only as env:NAME or file:PATH"
-            yield Problem(*document.place(path), ".".join(map(str, path)), "…", rule)
+            yield Problem(*document.place(path), named(document, path), "…", rule)
 
 
 def _section(document: Document, name: str) -> dict[str, Any]:

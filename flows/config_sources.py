@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from dataforge.flows.config_types import ByteCount, Count, Name, Positive, SecretPlace, Section, TokenPlace, power_of_two
+from dataforge.flows.config_types import (
+    ByteCount,
+    Count,
+    Name,
+    Positive,
+    SecretPlace,
+    Section,
+    TokenPlace,
+    auto_or_power_of_two,
+)
 
 # Keys of a source that would change nothing in another kind.
 KINDS_OF = {
@@ -71,7 +80,7 @@ class SourceConfig(Section):
 class IngestConfig(Section):
     """How rows enter the store."""
 
-    parts: Literal["auto"] | Annotated[int, AfterValidator(power_of_two)] = "auto"
+    parts: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_power_of_two)] = "auto"
     """auto: the smallest power of two with at most 64 MiB of decompressed input a part, at least 8; kept while the corpus
     grows, up to four times that."""
     max_bad_rows: Count = 0

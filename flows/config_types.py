@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 SPLIT_WORDS = {"train", "test", "validation", "valid", "val", "dev", "eval", "training", "testing", "evaluation"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,8 +34,8 @@ def _token_place(value: str) -> str:
     return value
 
 
-def power_of_two(value: int) -> int:
-    if value & (value - 1) or not 1 <= value <= 65536:
+def auto_or_power_of_two(value: Any) -> Any:
+    if value != "auto" and (type(value) is not int or value & (value - 1) or not 1 <= value <= 65536):
         raise ValueError("must be auto or a power of two from 1 to 65536")
     return value
 
@@ -67,3 +68,27 @@ class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values are never changed after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: Any, key: ValidationInfo) -> Any:
+        """`true` is no number, though Python counts it as 1; what is empty sets nothing, unless the default is."""
+        field = cls.model_fields[str(key.field_name)]
+        leaves = set(_leaf_types(field.annotation))
+        if leaves & {int, float} and bool not in leaves and any(isinstance(leaf, bool) for leaf in _leaves(value)):
+            raise ValueError("must be a number, not true or false")
+        empty = value in ("", [], {}) and field.default not in ("", (), {}) and not isinstance(field.default, Section)
+        if empty or "" in (value if isinstance(value, list) else ()):
+            raise ValueError("must not be empty" + ("" if field.is_required() else "; leave the key out for its default"))
+        return value
+
+
+def _leaf_types(annotation: Any) -> Iterator[Any]:
+    """`dict[str, tuple[int, float]]` -> str, int, float."""
+    inner = get_args(annotation)
+    yield from (leaf for each in inner for leaf in _leaf_types(each)) if inner else (annotation,)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else None
+    yield from (value,) if inner is None else (leaf for each in inner for leaf in _leaves(each))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dataforge.errors import ConfigError, SecretError
+from dataforge.errors import ConfigError, InputError, SecretError
 from dataforge.flows.config import load_config, read_secret
+from dataforge.flows.config_inputs import check_config
 
 GOOD = "name: a\nsources: [{name: s, kind: jsonl, path: x.jsonl}]\n"
 
@@ -60,6 +61,16 @@ def test_all_problems_are_reported_at_once_with_place_and_suggestion(tmp_path: P
         (GOOD + "version: ../up\n", "none of the words for splits"),
         (GOOD + "publish: {description: xoxb-123456789012-abc}\n", "looks like a token"),
         (GOOD + "review: {need: 100}\n", "must be at most 20"),
+        (GOOD + "dedupe: {threshold: true}\n", "dedupe.threshold = true   must be a number, not true or false"),
+        (GOOD + "publish: {splits: {train: true}}\n", "publish.splits   must be a number, not true or false"),
+        (GOOD + "dedupe: {keep: []}\n", "dedupe.keep   must not be empty; leave the key out for its default"),
+        (GOOD + "store: ''\n", "store = ''   must not be empty; leave the key out for its default"),
+        (GOOD + "tokenizer: {special_tokens: ['']}\n", "tokenizer.special_tokens = ['']   must not be empty"),
+        (GOOD + "dedupe: {bands: [18]}\n", "must be auto, or two whole numbers: bands and the rows of each, e.g. [18, 7]"),
+        (GOOD + "clean:\n", "clean = null   must be a mapping of keys to values"),
+        (GOOD + "pack: {sequence_length: long}\n", "pack.sequence_length = 'long'   must be a whole number"),
+        (GOOD.replace("x.jsonl", "x.jsonl, txt: a"), "sources.s.txt   unknown key; did you mean 'text'?"),
+        (GOOD.replace("name: s", "name: 5"), "sources.0.name = 5   must be a text; put it in quotes"),
         ("- a\n", "must be a mapping"),
     ],
 )
@@ -153,3 +164,22 @@ def test_odd_values_are_config_errors(text: str, part: str, tmp_path: Path) -> N
 def test_a_character_that_json_wrote_as_two_is_one(tmp_path: Path) -> None:
     (tmp_path / "dataforge.yaml").write_text(GOOD.replace("x.jsonl", '"\\ud83d\\ude00.jsonl"'))
     assert load_config(tmp_path).sources[0].path == "😀.jsonl"
+
+
+def test_a_check_names_missing_files_beside_all_else(tmp_path: Path) -> None:
+    """Exit code 3 if nothing but files is missing: the config itself is right then."""
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD + "quality: {model: m}\nsplit: {decontaminate: 'ev/*.jsonl'}\n")
+    lost = ["quality.model = 'm'   no such file or folder", "split.decontaminate = 'ev/*.jsonl'   no such file or folder"]
+    with pytest.raises(InputError) as missing:
+        check_config(path)
+    assert missing.value.exit_code == 3 and [line.split("  ", 1)[1] for line in missing.value.details] == lost
+    path.write_text(path.read_text().replace("x.jsonl", "y.jsonl") + "pack: 5\n")
+    with pytest.raises(ConfigError) as wrong:
+        check_config(path)
+    assert [line.split("  ", 1)[1] for line in wrong.value.details] == [
+        "sources.s.path = 'y.jsonl'   no such file or folder",
+        *lost,
+        "pack = 5   must be a mapping of keys to values",
+    ]
