@@ -260,6 +260,9 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
         first = batch.slice(0, 20 - len(named)).to_pylist()
         named += [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in first]
         codes.update(batch.column("code").to_pylist())
+    if codes["ENCODING"]:
+        error.hint += ", or name the `encoding:` of the source (of text files also `auto`)"
+        error.args = (error.line(),)
     error.details = [*named, "bad rows by code: " + ", ".join(f"{code} {n}" for code, n in sorted(codes.items()))]
     return error
 

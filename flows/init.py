@@ -6,6 +6,7 @@ Only the pseudonym key of a Slack export is random; it goes into a file of its o
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import re
 import secrets
@@ -29,6 +30,8 @@ def write_config(folder: Path, inputs: Sequence[str], *, name: str = "") -> dict
     path = folder / "dataforge.yaml"
     if path.exists():
         raise ConfigError("is there already", file=str(path), hint="edit it, or name another folder")
+    if not all(inputs):
+        raise ConfigError("an input without a name", key="--input", hint="name a file, folder, glob or URL")
     found = [sniffed for place in inputs for sniffed in sniff(place)]
     folder.mkdir(parents=True, exist_ok=True)
     slack = any(sniffed.kind == "slack_export" for sniffed in found)
@@ -36,7 +39,7 @@ def write_config(folder: Path, inputs: Sequence[str], *, name: str = "") -> dict
     title = name or clean_name(folder.absolute().name)
     size_bytes = sum(_weight(sniffed) for sniffed in found)
     sources = _sources(found, folder)
-    notes += [f"reads {line.strip(' -')}" for line in sources]
+    notes += [f"note: {line.strip(' #')}" if "#" in line[:4] else f"reads {line.strip(' -')}" for line in sources]
     text = config_text(title, sources, slack=slack, vocabulary=vocabulary_for(size_bytes))
     path.write_text(text, encoding="utf-8")
     load_config(path)  # what init writes must be a config
@@ -69,18 +72,25 @@ def vocabulary_for(size_bytes: int) -> int:
 
 
 def _sources(found: list[Sniffed], folder: Path) -> list[str]:
-    """One line of YAML per source; names are made from paths and kept apart by numbers."""
-    taken: set[str] = set()
+    """A line of YAML per source, and before it comments on what was seen there and not chosen."""
     lines = []
-    for sniffed in found:
-        name = base = clean_name(Path(re.sub(r"[*?\[].*", "", sniffed.path)).name.split(".")[0] or sniffed.kind).lower()
-        count = 2
-        while name in taken:
-            name, count = f"{base}-{count}", count + 1
-        taken.add(name)
+    for sniffed, name in zip(found, _names(found), strict=True):
         settings = {"name": name, "kind": sniffed.kind, "path": _relative(sniffed.path, folder), **sniffed.settings}
+        lines += [f"  # {name}: {note}" for note in sniffed.notes]
         lines.append("  - {" + ", ".join(f"{key}: {quoted(value)}" for key, value in settings.items()) + "}")
     return lines
+
+
+def _names(found: list[Sniffed]) -> list[str]:
+    """Names made from paths, kept apart by numbers. A Slack export is `slack`: its file's name holds the workspace's and
+    the dates, and the next export must give the same rows the same ids."""
+    names: list[str] = []
+    for sniffed in found:
+        stem = Path(re.sub(r"[*?\[].*", "", sniffed.path)).name.split(".")[0] or sniffed.kind
+        base = "slack" if sniffed.kind == "slack_export" else clean_name(stem).lower()
+        numbered = (base if count == 1 else f"{base}-{count}" for count in itertools.count(1))
+        names.append(next(name for name in numbered if name not in names))
+    return names
 
 
 def _relative(path: str, folder: Path) -> str:
@@ -105,42 +115,44 @@ def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+_HEAD = """\
+# Every key: dataforge config schema. Every default: dataforge config show. Check: dataforge config check.
+name: {name}
+version: auto                     # a hash of everything that made the version
+store: store                      # tables, review database, run reports
+out: out                          # published versions
+sources:                          # ids of rows hash the name of their source: keep it
+{sources}
+ingest: {{parts: auto, max_bad_rows: 0, max_bad_files: 0}}
+"""
+_SLACK = """\
+slack:
+  key: file:{key}        # key of the pseudonyms; env:NAME works too
+  private: false                  # private channels, DMs and group DMs are read only if switched on here
+  dms: false
+  group_dms: false
+  opt_out_users: []               # ids of people whose messages must not be read
+"""
+_FILTERS = """\
+quality: {preset: none}           # gopher, c4, fineweb, dclm: {preset: gopher, min_words: 40} changes a threshold
+language: {keep: []}              # e.g. [en, de]; empty keeps all
+dedupe: {exact: document, bands: [18, 7], threshold: 0.8, keep: [longest, smallest_id]}
+pii: {action: mask}               # mask, pseudonym (needs key: env:NAME) or drop
+"""
+_LABELS = """\
+review: {enabled: false, need: 2, size: 200}   # true: the run waits until people have labelled a sample
+instruct: {template: book}        # book or alpaca
+"""
+_OUTPUT = """\
+split: {{salt: dataforge}}
+tokenizer: {{kind: bpe, vocab_size: {vocabulary}}}   # or {{path: tokenizer.json}}
+pack: {{sequence_length: 2048}}
+publish: {{splits: {{train: 0.98, validation: 0.02}}, arrow: false}}
+"""
+
+
 def config_text(name: str, sources: list[str], *, slack: bool, vocabulary: int) -> str:
     """The file. Comments say what people change first; everything else has defaults (`dataforge config show`)."""
-    lines = [
-        "# Every key: dataforge config schema. Every default: dataforge config show. Check: dataforge config check.",
-        f"name: {name}",
-        "version: auto                     # a hash of everything that made the version",
-        "store: store                      # tables, review database, run reports",
-        "out: out                          # published versions",
-        "sources:",
-        *sources,
-        "ingest: {parts: auto, max_bad_rows: 0, max_bad_files: 0}",
-    ]
-    if slack:
-        lines += [
-            "slack:",
-            f"  key: file:{KEY_FILE}             # key of the pseudonyms; env:NAME works too",
-            "  private: false                  # private channels, DMs and group DMs are read only if switched on here",
-            "  dms: false",
-            "  group_dms: false",
-            "  opt_out_users: []               # ids of people whose messages must not be read",
-        ]
-    lines += [
-        "quality: {preset: none}           # gopher, c4, fineweb, dclm: {preset: gopher, min_words: 40} changes a threshold",
-        "language: {keep: []}              # e.g. [en, de]; empty keeps all",
-        "dedupe: {exact: document, bands: [18, 7], threshold: 0.8, keep: [longest, smallest_id]}",
-        "pii: {action: mask}               # mask, pseudonym (needs key: env:NAME) or drop",
-    ]
-    if slack:
-        lines += [
-            "review: {enabled: false, need: 2, size: 200}   # true: the run waits until people have labelled a sample",
-            "instruct: {template: book}        # book or alpaca",
-        ]
-    lines += [
-        "split: {salt: dataforge}",
-        f"tokenizer: {{kind: bpe, vocab_size: {vocabulary}}}   # or {{path: tokenizer.json}}",
-        "pack: {sequence_length: 2048}",
-        "publish: {splits: {train: 0.98, validation: 0.02}, arrow: false}",
-    ]
-    return "\n".join(lines) + "\n"
+    head = _HEAD.format(name=name, sources="\n".join(sources))
+    talk = (_SLACK.format(key=KEY_FILE), _LABELS) if slack else ("", "")
+    return head + talk[0] + _FILTERS + talk[1] + _OUTPUT.format(vocabulary=vocabulary)

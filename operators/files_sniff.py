@@ -5,6 +5,7 @@ Looks at names and first bytes, and at the first rows for columns. It never deci
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 import zipfile
@@ -17,15 +18,13 @@ from typing import Any
 from dataforge.errors import DataforgeError, InputError
 from dataforge.operators.decode import decode_object
 from dataforge.operators.files import PACKED, InputFile, list_files, open_raw, split_root
+from dataforge.operators.files_columns import suggest, unread
 from dataforge.operators.files_csv import keeps_ascii, records
-from dataforge.operators.files_rows import RowFault, key_of, seconds_of, utf8
+from dataforge.operators.files_rows import RowFault, utf8
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
 
 _SAMPLE_ROWS, _HEAD_BYTES = 200, 1 << 16
-_TEXT = ("text", "content", "body", "raw_content", "document", "message", "article", "passage", "contents", "sentence")
-_KEY = ("id", "_id", "uuid", "guid", "doc_id", "document_id", "docid", "key", "message_id", "path")
-_URI = ("url", "uri", "link", "source_url", "permalink")
-_CREATED = ("created", "created_at", "date", "timestamp", "published", "published_at", "time", "datetime", "createdAt")
+_SAMPLE_FILES = 20  # of a folder, spread over it: their encodings
 _SUFFIX_KIND = {
     **dict.fromkeys((".jsonl", ".ndjson", ".jsonlines"), "jsonl"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
@@ -45,6 +44,10 @@ class Sniffed:
     files: int
     size_bytes: int
     settings: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what people should know of it
+
+
+Settings = tuple[dict[str, str], tuple[str, ...]]
 
 
 def sniff(path: str) -> tuple[Sniffed, ...]:
@@ -93,10 +96,32 @@ def _children(path: str) -> list[Path]:
 
 def _describe(kind: str, path: str, files: list[InputFile]) -> Sniffed:
     try:
-        settings = _COLUMNS[kind](files[0]) if kind in _COLUMNS else {}
+        settings, notes = _COLUMNS[kind](files[0]) if kind in _COLUMNS else ({}, ())
     except DataforgeError:  # a damaged first file: the run will name it; init must not stop at it
-        settings = {}
-    return Sniffed(kind, path, len(files), sum(file.size_bytes for file in files), settings)
+        settings, notes = {}, ()
+    if kind in ("text", "csv"):
+        found, more = _encodings(kind, files)
+        settings, notes = {**settings, **found}, (*notes, *more)
+    return Sniffed(kind, path, len(files), sum(file.size_bytes for file in files), settings, notes)
+
+
+def _encodings(kind: str, files: list[InputFile]) -> Settings:
+    """The encoding of sampled files where it is not UTF-8: text files may differ, CSV files of one source may not."""
+    heads = [head for file in files[:: -(-len(files) // _SAMPLE_FILES)] if (head := _head(file)) and not head.isascii()]
+    if kind == "text":
+        return ({"encoding": "auto"}, ()) if any(_encoding(head) != "utf-8" for head in heads) else ({}, ())
+    found = sorted({_encoding(head) for head in heads})
+    if len(found) > 1:
+        return {}, (f"files differ in their encoding ({', '.join(found)}): make a source of each, with `encoding:`",)
+    return ({"encoding": found[0]}, ()) if found not in ([], ["utf-8"]) else ({}, ())
+
+
+def _head(file: InputFile) -> bytes:
+    try:
+        with _stream(file) as stream:
+            return stream.read(_HEAD_BYTES)
+    except DataforgeError:  # damaged: the run will name it
+        return b""
 
 
 def _kind_of(file: InputFile, *, by_bytes: bool) -> str | None:
@@ -158,10 +183,15 @@ def _stream(file: InputFile) -> ByteStream:
     return ByteStream(lambda: open_raw(file.location), file.name)
 
 
-def _jsonl_columns(file: InputFile) -> dict[str, str]:
+def _read_as(rows: list[dict[str, Any]]) -> Settings:
+    chosen = suggest(rows)
+    return chosen, unread(rows, chosen)
+
+
+def _jsonl_columns(file: InputFile) -> Settings:
     with _stream(file) as stream:
         groups = split_lines(stream, LineCounter(), 16 << 20)
-        return suggest(list(_objects(islice((line for group in groups for line in group.lines), _SAMPLE_ROWS))))
+        return _read_as(list(_objects(islice((line for group in groups for line in group.lines), _SAMPLE_ROWS))))
 
 
 def _objects(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
@@ -172,7 +202,7 @@ def _objects(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
             continue
 
 
-def _csv_columns(file: InputFile) -> dict[str, str]:
+def _csv_columns(file: InputFile) -> Settings:
     with _stream(file) as stream:
         head = stream.read(_HEAD_BYTES)
     first, encoding = head.split(b"\n", 1)[0], _encoding(head)
@@ -182,9 +212,8 @@ def _csv_columns(file: InputFile) -> dict[str, str]:
         rows = [fields for *_, fields in islice(read, _SAMPLE_ROWS)]
     whole = [row for row in rows if isinstance(row, list)]
     usual = "\t" if ".tsv" in file.name.lower() else ","
-    found = suggest([dict(zip(whole[0], row, strict=False)) for row in whole[1:]]) if whole else {}
-    found |= {} if delimiter == usual else {"delimiter": delimiter}
-    return found if encoding == "utf-8" else {**found, "encoding": encoding}
+    found, notes = _read_as([dict(zip(whole[0], row, strict=False)) for row in whole[1:]]) if whole else ({}, ())
+    return found if delimiter == usual else {**found, "delimiter": delimiter}, notes
 
 
 def _encoding(head: bytes) -> str:
@@ -192,12 +221,11 @@ def _encoding(head: bytes) -> str:
     which the config shows."""
     from charset_normalizer import from_bytes
 
-    whole = head[: head.rfind(b"\n") + 1] or head
     try:
-        whole.decode()
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _HEAD_BYTES)
         return "utf-8"
     except UnicodeDecodeError:
-        best = from_bytes(whole).best()
+        best = from_bytes(head[: head.rfind(b"\n") + 1] or head).best()
         if best is None or not keeps_ascii(best.encoding):
             return "cp1252"
         letters = [char for char in str(best) if char.isalpha()]
@@ -205,67 +233,19 @@ def _encoding(head: bytes) -> str:
         return best.encoding if foreign * 4 > len(letters) else "cp1252"
 
 
-def _parquet_columns(file: InputFile) -> dict[str, str]:
+def _parquet_columns(file: InputFile) -> Settings:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with open_raw(file.location) as stream:
             batch = next(pq.ParquetFile(stream).iter_batches(_SAMPLE_ROWS), None)
-            return suggest(batch.to_pylist() if batch is not None else [])
+            return _read_as(batch.to_pylist() if batch is not None else [])
     except (pa.ArrowException, OSError, ValueError, KeyError):
-        return {}
+        return {}, ()
 
 
-def suggest(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Which columns of sample rows are text, key, uri and created: by usual names, checked against the values.
-
-    The text falls back to the column with the most characters, the key to none.
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    texts = [name for name in names if _are_texts(columns[name])]
-    longest = max(texts, key=lambda name: sum(len(value) for value in columns[name] if isinstance(value, str)), default=None)
-    text = _first(_TEXT, texts, columns, any) or longest
-    found = {
-        "text": text,
-        "key": _first(_KEY, names, columns, _are_keys),
-        "uri": _first(_URI, texts, columns, any),
-        "created": _first(_CREATED, names, columns, _are_dates),
-    }
-    return {setting: name for setting, name in found.items() if name and (setting == "text" or name != text)}
-
-
-def _first(
-    usual: Sequence[str], names: Sequence[str], columns: dict[str, list[Any]], fits: Callable[[list[Any]], bool]
-) -> str | None:
-    lower = {name.lower(): name for name in reversed(names)}
-    return next(
-        (lower[name.lower()] for name in usual if name.lower() in lower and fits(columns[lower[name.lower()]])), None
-    )
-
-
-def _are_texts(values: list[Any]) -> bool:
-    """Nine in ten values that are there are strings: one odd row must not turn a column of texts into none."""
-    there = [value for value in values if value is not None]
-    return bool(there) and 10 * sum(isinstance(value, str) for value in there) >= 9 * len(there) and any(there)
-
-
-def _are_keys(values: list[Any]) -> bool:
-    try:
-        return len({key_of(value, "") for value in values}) == len(values)
-    except RowFault:
-        return False
-
-
-def _are_dates(values: list[Any]) -> bool:
-    try:
-        return any(seconds_of(value, "") is not None for value in values)
-    except RowFault:
-        return False
-
-
-_COLUMNS: dict[str, Callable[[InputFile], dict[str, str]]] = {
+_COLUMNS: dict[str, Callable[[InputFile], Settings]] = {
     "jsonl": _jsonl_columns,
     "csv": _csv_columns,
     "parquet": _parquet_columns,

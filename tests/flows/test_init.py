@@ -143,3 +143,42 @@ def test_what_init_writes_runs_as_it_is(tmp_path: Path, dataforge: Call) -> None
     said = dataforge("run", folder, "--direct", "--workers", "1", "-q", "--json")
     assert said.code == 0 and said.document["status"] == "done", said.err
     assert dataforge("verify", said.document["out"], "--json").document["status"] == "ok"
+
+
+def test_a_folder_of_texts_is_sampled_for_its_encodings(tmp_path: Path, dataforge: Call) -> None:
+    texts(tmp_path / "texts")
+    for name, files, encoding in (("plain", {}, "utf-8"), ("mixed", {"x.txt": "Voilà".encode("cp1252")}, "auto")):
+        for file, data in files.items():
+            written(tmp_path / "texts" / file, data)
+        assert dataforge("init", tmp_path / name, "--input", tmp_path / "texts").code == 0
+        assert load_config(tmp_path / name).sources[0].encoding == encoding
+
+
+def test_tables_of_several_encodings_are_told_apart(tmp_path: Path, dataforge: Call) -> None:
+    (tmp_path / "tables").mkdir()
+    latin = "id,text\n1,Voilà un café très déjà vu à la crème\n"
+    written(tmp_path / "tables" / "a.csv", latin.encode("cp1252"))
+    assert dataforge("init", tmp_path / "one", "--input", tmp_path / "tables").code == 0
+    assert load_config(tmp_path / "one").sources[0].encoding == "cp1252"
+    written(tmp_path / "tables" / "b.csv", latin.encode())
+    said = dataforge("init", tmp_path / "two", "--input", tmp_path / "tables")
+    assert "note: tables: files differ in their encoding (cp1252, utf-8)" in said.out
+    assert load_config(tmp_path / "two").sources[0].encoding == "utf-8"
+
+
+def test_columns_that_were_seen_and_not_chosen_stand_in_a_comment(tmp_path: Path, dataforge: Call) -> None:
+    rows = b'{"body": "Some.", "msg no": 1, "sent": "2026-01-02", "by": "x"}\n{"body": "More.", "msg no": 2, "by": "x"}\n'
+    assert dataforge("init", tmp_path / "made", "--input", written(tmp_path / "in.jsonl", rows)).code == 0
+    text = (tmp_path / "made" / "dataforge.yaml").read_text()
+    assert "  # in: columns that no setting reads: msg no (key?), sent (created?), by\n  - {name: in," in text
+
+
+def test_a_slack_source_is_named_neither_after_workspace_nor_date(tmp_path: Path, dataforge: Call) -> None:
+    export = export_zip(tmp_path / "Acme Slack export Jan 1 2026 - Feb 2 2026.zip")
+    assert dataforge("init", tmp_path / "made", "--input", export, "--input", DEMO / "slack").code == 0
+    assert [source.name for source in load_config(tmp_path / "made").sources] == ["slack", "slack-2"]
+
+
+def test_an_empty_input_is_a_usage_error(tmp_path: Path, dataforge: Call) -> None:
+    said = dataforge("init", tmp_path / "made", "--input", "", "--json")
+    assert said.code == 2 and said.error["key"] == "--input" and not (tmp_path / "made").exists()
