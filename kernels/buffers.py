@@ -119,12 +119,27 @@ def check_utf8(texts: pa.Array | pa.ChunkedArray) -> None:
         try:
             chunk.validate(full=True)
         except pa.ArrowInvalid:
-            raise ValueError(f"row {row + _first_invalid(chunk)} is not valid UTF-8") from None
+            raise ValueError(f"row {row + _first_invalid(_strings_of_chunk(chunk))} is not valid UTF-8") from None
         row += len(chunk)
 
 
-def _first_invalid(chunk: pa.Array) -> int:
-    strings = _strings_of_chunk(chunk)
+def first_broken(strings: Strings) -> int:
+    """The first text that is not valid UTF-8, -1 where all are."""
+    try:
+        arrow_of(strings).validate(full=True)
+    except pa.ArrowInvalid:
+        return _first_invalid(strings)
+    return -1
+
+
+def refuse_broken(strings: Strings) -> None:
+    """Raises ValueError with the number of the first text that is not valid UTF-8."""
+    row = first_broken(strings)
+    if row >= 0:
+        raise ValueError(f"row {row} is not valid UTF-8")
+
+
+def _first_invalid(strings: Strings) -> int:
     for row in range(len(strings)):  # only on the way to an error
         try:
             strings.text(row).decode()

@@ -23,6 +23,7 @@ from dataforge.kernels.device import cupy
 CUDA = Path(__file__).with_name("cuda")
 THREADS = 256
 CHUNK = 4 << 20  # bytes that a thread copies at a time
+OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 MOST_BLOCKS = 65_535  # of kernels that loop over their items, a block for each
 
 
@@ -68,10 +69,20 @@ class Pinned:
         """The first bytes as an array. What an earlier call gave is the same memory."""
         size = count * np.dtype(dtype).itemsize
         if size > len(self._room):
-            memory = self._xp.cuda.alloc_pinned_memory(_grown(size))
+            memory = self._allocated(_grown(size))
             self._room = np.frombuffer(memory, np.uint8, _grown(size))
         found: npt.NDArray[Any] = self._room[:size].view(dtype)
         return found
+
+    def _allocated(self, size: int) -> Any:
+        """cupy names missing device memory a MemoryError, missing pinned memory an error of the driver."""
+        self._room = np.zeros(0, np.uint8)  # what was there goes first
+        try:
+            return self._xp.cuda.alloc_pinned_memory(size)
+        except RuntimeError as error:
+            if getattr(error, "status", 0) != OUT_OF_MEMORY:
+                raise
+            raise MemoryError("no pinned memory left") from error
 
 
 class Upload:

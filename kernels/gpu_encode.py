@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dataforge.kernels.bpe import Unsupported
-from dataforge.kernels.buffers import Strings
+from dataforge.kernels.buffers import Strings, first_broken, refuse_broken
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.encoder_tables import Blob, tables_of
 from dataforge.kernels.gpu import Download, Gpu, Upload, copy, gpu_of
-from dataforge.kernels.gpu_passes import SLOTS, SOURCES, SPARE, Batch, Model, Refused, WordTable, encode_batch
+from dataforge.kernels.gpu_passes import SLOTS, SOURCES, SPARE, Batch, Broken, Model, Refused, WordTable, encode_batch
 
 BATCH_BYTES = 128 << 20  # of text at a time on the device
 MEMORY_PER_BYTE = 48  # device memory that a byte of text takes at the worst: a piece and an id for each
@@ -76,14 +76,29 @@ class GpuEncoder:
         self._downloads = [(Download(self.gpu), Download(self.gpu)) for _ in range(2)]
 
     def encode(self, texts: Strings) -> Ids:
-        """Ids of all texts; of each in the same way, whatever else is in its batch."""
+        """Ids of all texts; of each in the same way, whatever else is in its batch.
+
+        Raises ValueError with the number of the first text that is not UTF-8: the device finds that there is one, the
+        host which it is.
+        """
         refused = [np.flatnonzero(np.diff(texts.offsets) > self.batch_bytes)]
-        parts = list(self._parts(texts, _batches(texts, refused[0], self.batch_bytes), refused))
+        try:
+            parts = list(self._parts(texts, _batches(texts, refused[0], self.batch_bytes), refused))
+        except Broken:
+            refuse_broken(texts)
+            raise
         rows = np.sort(np.concatenate(refused))
         if len(rows):
             self.by_host += len(rows)
-            parts.append(Part(rows, self.host.encode_on_host(_chosen(texts, rows))))
+            parts.append(Part(rows, self._by_host(texts, rows)))
         return _joined(len(texts), parts)
+
+    def _by_host(self, texts: Strings, rows: I64) -> Ids:
+        """Of texts that no batch held the device has seen nothing: they are looked at here."""
+        chosen = _chosen(texts, rows)
+        if first_broken(chosen) >= 0:
+            refuse_broken(texts)
+        return self.host.encode_on_host(chosen)
 
     def _parts(self, texts: Strings, batches: list[I64], refused: list[I64]) -> Iterator[Part]:
         """The next batch is sent before this one is encoded, the one before is fetched after. A batch that is refused

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dataforge.kernels.encoder_tables import LARGEST_ID
-from dataforge.kernels.gpu import THREADS, Gpu
+from dataforge.kernels.gpu import Gpu
 
 SOURCES = ("common.cuh", "split.cuh", "bpe.cuh", "table.cuh", "passes.cuh", "encode.cu")
 SHORT = 64  # bytes of a piece that one thread merges (bpe.cuh)
-WARP = 1024  # bytes of a piece that 32 threads merge; longer ones take a block
-LONG = 16 << 10  # a text with a longer piece is refused
+WARP = 32  # threads that merge a longer one
+LONG = 16 << 10  # a text with a longer piece is refused; bpe.cuh has room for less than 32 KB
 SEGMENT = 64 << 10  # so is one with about so long a stretch without a sure beginning of a piece
 TILE = 4096  # passes.cuh
 SPARE = 32  # bytes behind the text that may be read (table.cuh)
@@ -36,6 +36,10 @@ class Refused(Exception):
     def __init__(self, rows: I64) -> None:
         super().__init__(f"{len(rows)} texts are not for the GPU")
         self.rows = rows
+
+
+class Broken(Exception):
+    """A text of the batch is not UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Encoded:
 
 
 def encode_batch(gpu: Gpu, model: Model, table: WordTable, batch: Batch) -> Encoded:
-    """Ids of a batch of at least one byte, on the computing stream. Raises Refused."""
+    """Ids of a batch of at least one byte, on the computing stream. Raises Broken, or Refused."""
     pieces = split(gpu, model, batch)
     where, counts, left = look_up(gpu, model, table, batch, pieces)
     xp, count = gpu.xp, pieces.count
@@ -130,13 +134,17 @@ def encode_batch(gpu: Gpu, model: Model, table: WordTable, batch: Batch) -> Enco
 
 
 def split(gpu: Gpu, model: Model, batch: Batch) -> Pieces:
-    """Where pieces begin. Raises Refused."""
+    """Where pieces begin. Raises Broken, or Refused."""
     xp, words = gpu.xp, batch.words
     tiles = -(-words // (TILE // 32))
     firsts = xp.zeros(words, np.uint32)
     gpu.launch("firsts", len(batch), batch.offsets, firsts)
+    broken = xp.zeros(1, np.uint64)
+    gpu.launch("check", words, batch.text, np.int64(batch.size), firsts, broken)
     heads = xp.zeros(tiles * (TILE // 32), np.uint32)
     gpu.launch("heads", words, model.blob, batch.text, np.int64(batch.size), firsts, heads)
+    if int(broken.get()[0]):
+        raise Broken
     _refuse_long_segments(batch, heads.reshape(tiles, -1).any(axis=1).get())
     starts = heads.copy()
     rows = np.searchsorted(batch.host_offsets, np.arange(tiles + 1) * TILE, side="right") - 1
@@ -204,12 +212,11 @@ def _merged(gpu: Gpu, texts: tuple[Any, ...], left: Any) -> Left:
     rooms, scratch, counts = ends - sizes, xp.empty(int(ends[-1]), np.int32), xp.empty(count, np.int32)
     gpu.launch("merge_left", count, *texts, left, rooms, scratch, counts)
     where = (*texts[2:], left, rooms, scratch, counts)
-    for threads, least, most in ((32, SHORT, WARP), (THREADS, WARP, LONG)):
-        which = xp.flatnonzero((sizes > least + 1) & (sizes <= most + 1))
-        if len(which):
-            nodes = 4 * sizes[which]
-            places = xp.cumsum(nodes, dtype=np.int64)
-            memory = xp.empty(int(places[-1]), np.int32)
-            begun = (*texts[:2], which, places - nodes, memory)
-            gpu.launch("merge_long", len(which), *begun, *where, blocks=True, threads=threads)
+    which = xp.flatnonzero(sizes > SHORT + 1)
+    if len(which):
+        nodes = 4 * sizes[which]
+        places = xp.cumsum(nodes, dtype=np.int64)
+        memory = xp.empty(int(places[-1]), np.int32)
+        begun = (*texts[:2], which, places - nodes, memory)
+        gpu.launch("merge_long", len(which), *begun, *where, blocks=True, threads=WARP)
     return Left(rooms, scratch, counts)

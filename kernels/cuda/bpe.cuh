@@ -1,7 +1,7 @@
 /* Merges inside one piece: the lowest (priority, position) first, until none is left. Needs common.cuh.
  *
  * merge_short() keeps a piece of at most SHORT bytes in local arrays, one thread a piece. long_*() do the same for
- * longer pieces with a linked list in global memory, whose search for the minimum several lanes share. */
+ * longer pieces with a linked list in global memory and a tree of minima beside it, for a warp. */
 
 #define SHORT 64
 #define NO_PLACE (-1)
@@ -111,12 +111,21 @@ static __device__ i32 encode_short(const u8* model, const u8* text, i64 begin, i
     return 1;
 }
 
-/* --- longer pieces: nodes are bytes, node 0 is the dummy prefix, node k is byte k - 1; `next` 0 ends the list -------- */
+/* --- longer pieces: nodes are bytes, node 0 is the dummy prefix, node k is byte k - 1; `next` 0 ends the list --------
+ *
+ * A warp takes a piece. Above the priorities of the nodes lies a tree of minima: one for each FAN nodes, and one for each
+ * FAN of those. So the lowest merge is found, and what it changes is told, in a few looks of the lanes, whatever the length:
+ * n merges take n log n work. Lanes agree by warp_least(); what one of them wrote the others see behind a barrier. */
 
-typedef struct { u32* symbol; u32* priority; i32* next; i32* before; } List;
+#define FAN 32       /* lanes of a warp */
+#define NODES 32768  /* of a piece at most: FAN * FAN * FAN */
 
-static __device__ List list_in(i32* memory, i64 nodes) {
-    List list = {(u32*)memory, (u32*)memory + nodes, memory + 2 * nodes, memory + 3 * nodes};
+typedef struct { u32* symbol; u32* priority; i32* next; i32* before; u32* least; u32* top; i64 nodes; } List;
+
+static __device__ u32 warp_least(u32 mine); /* of encode.cu: the smallest of the warp's values, to all of its lanes */
+
+static __device__ List list_in(i32* memory, i64 nodes, u32* least, u32* top) {
+    List list = {(u32*)memory, (u32*)memory + nodes, memory + 2 * nodes, memory + 3 * nodes, least, top, nodes};
     return list;
 }
 
@@ -142,31 +151,47 @@ static __device__ i32 long_link(const u8* model, const u8* text, i64 begin, i64 
     return first;
 }
 
-static __device__ void long_rank(const u8* model, List list, i32 node) {
+static __device__ void long_rank(const u8* model, List list, i64 node) {
     u32 made;
     i32 right = list.next[node];
     list.priority[node] = right ? merge_of(model, list.symbol[node], list.symbol[right], &made) : NO_SYMBOL;
 }
 
-/* The smallest (priority, node) of this lane's share, NO_SLOT without one. Dead nodes hold NO_SYMBOL. */
-static __device__ u64 long_best(List list, i64 nodes, int lane, int lanes) {
-    u64 best = NO_SLOT;
-    for (i64 node = lane; node < nodes; node += lanes) {
-        u64 here = list.priority[node] == NO_SYMBOL ? NO_SLOT : (u64)list.priority[node] << 32 | (u64)node;
-        if (here < best) best = here;
-    }
-    return best;
+static __device__ i64 above(i64 count) { return (count + FAN - 1) / FAN; }
+
+/* The lanes' value of group `group` of `values`: NO_SYMBOL beyond the end. */
+static __device__ u32 long_look(const u32* values, i64 count, i64 group, int lane) {
+    i64 at = FAN * group + lane;
+    return at < count ? values[at] : NO_SYMBOL;
 }
 
-/* One lane merges a node with the one behind it. */
-static __device__ void long_merge(const u8* model, List list, i32 node) {
-    i32 right = list.next[node], behind = list.next[right];
+/* The minimum of a group goes to the level above. */
+static __device__ void long_sum(const u32* values, i64 count, i64 group, int lane, u32* over) {
+    u32 least = warp_least(long_look(values, count, group, lane));
+    if (lane == 0) over[group] = least;
+}
+
+/* Where in a group the value `least` stands first. */
+static __device__ i64 long_find(const u32* values, i64 count, i64 group, int lane, u32 least) {
+    return FAN * group + warp_least(long_look(values, count, group, lane) == least ? (u32)lane : FAN);
+}
+
+/* The first of the nodes with the lowest merge, NO_PLACE where none is left. */
+static __device__ i64 long_lowest(List list, int lane) {
+    i64 groups = above(list.nodes), tops = above(groups);
+    u32 least = warp_least(long_look(list.top, tops, 0, lane));
+    if (least == NO_SYMBOL) return NO_PLACE;
+    i64 top = long_find(list.top, tops, 0, lane, least);
+    return long_find(list.priority, list.nodes, long_find(list.least, groups, top, lane, least), lane, least);
+}
+
+/* One lane joins a node with `right`, the one behind it. */
+static __device__ void long_join(const u8* model, List list, i64 node, i32 right) {
+    i32 behind = list.next[right];
     merge_of(model, list.symbol[node], list.symbol[right], &list.symbol[node]);
     list.priority[right] = NO_SYMBOL;
     list.next[node] = behind;
-    if (behind) list.before[behind] = node;
-    long_rank(model, list, node);
-    if (list.before[node] != NO_PLACE) long_rank(model, list, list.before[node]);
+    if (behind) list.before[behind] = (i32)node;
 }
 
 static __device__ i32 long_emit(const u8* model, const u8* text, i64 begin, i64 end, List list, i32 node, i32* out) {

@@ -36,7 +36,8 @@ static __device__ __noinline__ u32 decode_wide(const u8* text, i64 at, i64 end, 
         if ((text[at + k] & 0xC0) != 0x80) return INVALID;
         code = code << 6 | (text[at + k] & 0x3F);
     }
-    if (code > 0x10FFFF) return INVALID;
+    if (more == 2 && (code < 0x800 || code >> 11 == 0x1B)) return INVALID; /* longer than need be; a surrogate */
+    if (more == 3 && (code < 0x10000 || code > 0x10FFFF)) return INVALID;
     *length = more + 1;
     return code;
 }
@@ -46,6 +47,8 @@ static __device__ u32 decode(const u8* text, i64 at, i64 end, int* length) {
     *length = 1;
     return text[at] < 0x80 ? text[at] : decode_wide(text, at, end, length);
 }
+
+static __device__ int is_inner(u8 byte) { return (byte & 0xC0) == 0x80; } /* of a character, behind its first byte */
 
 static __device__ u32 class_of(const u8* model, u32 code) {
     if (code < CODE_BLOCK) return ((const u8*)table_of(model, M_CLASSES))[code]; /* ASCII is the first block */

@@ -11,8 +11,18 @@ static __device__ u32 appended(u32* count) { return atomicAdd(count, 1u); }
 
 static __device__ void set_bit(u32* bits, i64 at) { atomicOr(bits + (at >> 5), 1u << (at & 31)); }
 
+static __device__ void raised(u64* cell, u64 value) { atomicMax(cell, value); }
+
+static __device__ u32 warp_least(u32 mine) { return __reduce_min_sync(0xFFFFFFFFu, mine); }
+
 extern "C" __global__ void firsts(i64 count, const i64* offsets, u32* firsts) {
     if (ITEM < count) pass_firsts(offsets, firsts, ITEM);
+}
+
+extern "C" __global__ void check(
+    i64 count, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts, u64* broken
+) {
+    if (ITEM < count) pass_check(text, size, firsts, broken, ITEM);
 }
 
 extern "C" __global__ void heads(
@@ -59,38 +69,57 @@ extern "C" __global__ void merge_left(
     if (ITEM < count) pass_left(model, text, begins, firsts, left, rooms, scratch, left_counts, ITEM);
 }
 
-/* A block for each left piece that is longer than SHORT: `which` are their numbers, `places` their lists in `memory`. */
+/* The tree of minima hears of a change of `node`. */
+static __device__ void long_tell(List list, i64 node, int lane) {
+    long_sum(list.priority, list.nodes, node / FAN, lane, list.least);
+    __syncthreads();
+    long_sum(list.least, above(list.nodes), node / FAN / FAN, lane, list.top);
+    __syncthreads();
+}
+
+/* All merges of a piece: the lanes find a node, one of them joins it, two of them rank what is new. */
+static __device__ void merge_all(const u8* model, List list, int lane) {
+    for (;;) {
+        i64 node = long_lowest(list, lane);
+        if (node == NO_PLACE) return;
+        i32 right = list.next[node], before = list.before[node];
+        __syncthreads();
+        if (lane == 0) long_join(model, list, node, right);
+        __syncthreads();
+        if (lane == 0) long_rank(model, list, node);
+        if (lane == 1 && before != NO_PLACE) long_rank(model, list, before);
+        __syncthreads();
+        long_tell(list, node, lane);
+        if (right / FAN != node / FAN) long_tell(list, right, lane);
+        if (before != NO_PLACE && before / FAN != node / FAN) long_tell(list, before, lane);
+    }
+}
+
+/* A warp for each left piece that is longer than SHORT: `which` are their numbers, `places` their lists in `memory`. */
 extern "C" __global__ void merge_long(
     i64 count, const u8* model, const u8* text, const i64* which, const i64* places, i32* memory, const u32* begins,
     const u32* firsts, const u32* left, const i64* rooms, i32* scratch, i32* left_counts
 ) {
-    __shared__ u64 best[2];
+    __shared__ u32 least[NODES / FAN], top[NODES / FAN / FAN];
     __shared__ i32 first;
-    int lane = threadIdx.x, lanes = blockDim.x;
+    int lane = threadIdx.x;
     for (i64 item = blockIdx.x; item < count; item += gridDim.x) {
         i64 k = which[item], begin = begins[left[k]], end = begins[left[k] + 1], nodes = end - begin + 1;
-        int dummy = leads_text(model, firsts, begin);
-        List list = list_in(memory + places[item], nodes);
         i32 whole = whole_piece(model, text, begin, end); /* every lane asks the same */
-        for (i64 node = lane; node < nodes; node += lanes) list.priority[node] = NO_SYMBOL, list.next[node] = NO_PLACE;
-        __syncthreads();
-        if (lane == 0) {
-            first = long_link(model, text, begin, end, dummy, list);
-            best[0] = best[1] = NO_SLOT;
-        }
-        __syncthreads();
-        for (i64 node = lane; node < nodes && whole < 0; node += lanes)
-            if (list.next[node] != NO_PLACE) long_rank(model, list, (i32)node);
-        __syncthreads();
-        for (int round = 0; whole < 0; round ^= 1) { /* best[round] is for this merge, the other one for the next */
-            u64 mine = long_best(list, nodes, lane, lanes);
-            if (lane == 0) best[round ^ 1] = NO_SLOT;
-            if (mine != NO_SLOT) atomicMin(best + round, mine);
+        List list = list_in(memory + places[item], nodes, least, top);
+        if (whole < 0) {
+            for (i64 node = lane; node < nodes; node += FAN) list.priority[node] = NO_SYMBOL, list.next[node] = NO_PLACE;
             __syncthreads();
-            u64 now = best[round];
-            if (now == NO_SLOT) break;
-            if (lane == 0) long_merge(model, list, (i32)(now & 0xFFFFFFFF));
+            if (lane == 0) first = long_link(model, text, begin, end, leads_text(model, firsts, begin), list);
             __syncthreads();
+            for (i64 node = lane; node < nodes; node += FAN)
+                if (list.next[node] != NO_PLACE) long_rank(model, list, node);
+            __syncthreads();
+            for (i64 group = 0; group < above(nodes); group++) long_sum(list.priority, nodes, group, lane, least);
+            __syncthreads();
+            for (i64 group = 0; group < above(above(nodes)); group++) long_sum(least, above(nodes), group, lane, top);
+            __syncthreads();
+            merge_all(model, list, lane);
         }
         if (lane == 0) {
             i32* out = scratch + rooms[k];

@@ -17,6 +17,34 @@ static __device__ void pass_heads(const u8* model, const u8* text, i64 size, con
     heads[word] = heads_between(model, text, size, firsts, begin, stop);
 }
 
+/* Whether the byte at `at`, which begins no character, belongs to one that begins before it. */
+static __device__ int is_covered(const u8* text, i64 size, i64 at) {
+    int length, back = 1;
+    while (back < 3 && back < at && is_inner(text[at - back])) back++;
+    if (back > at) return 0;
+    decode(text, at - back, size, &length);
+    return length > back;
+}
+
+/* The first byte that is no UTF-8, or ends a document amid a character, as its distance from the end of the text: the
+ * largest one goes to `broken`, which begins as 0. Reads eight bytes at a time: the text has 32 spare bytes behind it. */
+static __device__ void pass_check(const u8* text, i64 size, const u32* firsts, u64* broken, i64 word) {
+    i64 at = 32 * word, stop = at + 32 < size ? at + 32 : size;
+    const u64* eight = (const u64*)text + 4 * word;
+    if (!((eight[0] | eight[1] | eight[2] | eight[3]) & 0x8080808080808080ull)) return;
+    while (at < stop) {
+        int length = 1, is_broken;
+        if (is_inner(text[at])) is_broken = !is_covered(text, size, at);
+        else is_broken = decode(text, at, size, &length) == INVALID && length == 1;
+        for (int k = 1; k < length; k++) is_broken |= bit_at(firsts, at + k);
+        if (is_broken) {
+            raised(broken, (u64)(size - at));
+            return;
+        }
+        at += length;
+    }
+}
+
 /* The document that byte `at` is in: the last one that begins at or before it. */
 static __device__ i64 row_at(const i64* offsets, const i32* tile_rows, i64 at) {
     i64 low = tile_rows[at / TILE], high = tile_rows[at / TILE + 1];

@@ -173,7 +173,7 @@ static __device__ int is_segment_head(int pattern, Char before, Char here, Char 
 /* The character that ends at `at`, which is not the first of the text. */
 static __device__ Char char_before(const u8* model, const u8* text, i64 at) {
     i64 lead = at - 1, least = at > 4 ? at - 4 : 0;
-    while (lead > least && (text[lead] & 0xC0) == 0x80) lead--;
+    while (lead > least && is_inner(text[lead])) lead--;
     return char_at(model, text, lead, at);
 }
 
@@ -190,7 +190,7 @@ static __device__ u32 heads_between(const u8* model, const u8* text, i64 size, c
     if (pattern == PATTERN_UNITS) return unit_heads(text, size, begin, stop) | firsts[begin >> 5];
     u32 heads = 0;
     i64 at = begin;
-    while (at < stop && (text[at] & 0xC0) == 0x80) at++;
+    while (at < stop && is_inner(text[at])) at++;
     if (at >= stop) return firsts[begin >> 5];
     Char here = char_at(model, text, at, size), before = here;
     if (at > 0) before = char_before(model, text, at);

@@ -21,6 +21,7 @@ typedef struct { Key key; u64 ids[6]; } Slot; /* three ids of 21 bits in each wo
 static __device__ u64 claimed(u64* claim, u64 mine); /* 0 for the first to ask, who gets it; else whose it is */
 static __device__ u32 appended(u32* count);          /* a number of its own for each caller */
 static __device__ void set_bit(u32* bits, i64 at);
+static __device__ void raised(u64* cell, u64 value); /* the larger of both, whoever comes first */
 
 /* Reads the aligned words around: the text lies on 8 bytes and has 32 spare bytes behind it. */
 static __device__ Key key_of(const u8* text, i64 begin, i64 size, int dummy) {

@@ -1,5 +1,6 @@
 """The GPU encoder without a GPU: compiled for it, and every pass of it run on the host against the reference."""
 
+import functools
 import itertools
 import os
 import random
@@ -14,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_passes
-from dataforge.kernels.buffers import strings_of
+from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.encode import open_encoder, strings_from
 from dataforge.kernels.encoder_tables import two_stage
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.split_rules import PATTERNS, starts
 from dataforge.kernels.tokenizer_folder import Folder
-from tests.kernels.cuda_host import compiler, nvrtc
+from tests.kernels.cuda_host import COUNTING, compiler, nvrtc
 from tests.kernels.cuda_host.encoders import (
     KINDS,
     TEXT,
@@ -33,6 +34,7 @@ from tests.kernels.cuda_host.encoders import (
     same,
     train,
 )
+from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 
 @pytest.fixture(params=KINDS)
@@ -219,6 +221,94 @@ def test_random_bytes_under_sanitizers(tmp_path):
     command = [sys.executable, "-m", "tests.kernels.cuda_host.sanitized", *folders]
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "clean" in done.stdout, done.stderr[-4000:]
+
+
+# --- texts that are not UTF-8 -----------------------------------------------------------------------------------------
+
+BROKEN = {
+    "no lead": b"\x80",
+    "no lead of two": b"ab\x80\x80",
+    "more than the lead says": "é".encode() + b"\x80",
+    "a lead alone": b"\xc3",
+    "three of four": b"\xf0\x9f\x98",
+    "a letter for the last byte": b"\xe4\xb8a",
+    "longer than need be": b"\xe0\x80\xaf",
+    "two for one": b"\xc1\xbf",
+    "four for three": b"\xf0\x8f\xbf\xbf",
+    "a surrogate": b"\xed\xa0\x80",
+    "beyond the last": b"\xf4\x90\x80\x80",
+    "no lead byte at all": b"\xff",
+}
+
+
+def of_bytes(parts):
+    return Strings(np.cumsum([0, *map(len, parts)], dtype=np.int64), np.frombuffer(b"".join(parts), np.uint8))
+
+
+@pytest.mark.parametrize("part", BROKEN.values(), ids=BROKEN)
+def test_a_text_that_is_not_utf8_is_named(bytes_encoder, part):
+    """At every place of a word of 32 bytes, with valid characters of any length around it."""
+    for shift in range(34):
+        for before, after in ((b"x" * shift, b""), ("é".encode() * (shift // 2), b"abc"), ("漢".encode() * shift, "漢".encode())):
+            with pytest.raises(ValueError, match="^row 2 is not valid UTF-8$"):
+                bytes_encoder.encode(of_bytes([b"the cat", "é漢😀".encode(), before + part + after, b"\xff"]))
+
+
+def test_a_character_that_two_texts_share_breaks_the_first_of_them(bytes_encoder):
+    for char in ("é", "漢", "😀"):
+        whole = char.encode()
+        for cut in range(1, len(whole)):
+            with pytest.raises(ValueError, match="^row 1 is not valid UTF-8$"):
+                bytes_encoder.encode(of_bytes([b"", b"x" * 30 + whole[:cut], whole[cut:] + b"y"]))
+
+
+@pytest.mark.parametrize("size", [8, 64, 1 << 20])
+def test_the_first_broken_text_is_named_whatever_the_batches(bytes_encoder, monkeypatch, size):
+    monkeypatch.setattr(bytes_encoder, "batch_bytes", size)
+    monkeypatch.setattr(gpu_passes, "LONG", 40)
+    parts = ["the cat".encode()] * 9 + [b"a" * 50 + b"\xe2\x82"] + [b"the mat"] * 9 + [b"\xff"] * 3
+    with pytest.raises(ValueError, match="^row 9 is not valid UTF-8$"):
+        bytes_encoder.encode(of_bytes(parts))
+
+
+# --- work, counted by the compiler ------------------------------------------------------------------------------------
+
+
+@functools.cache
+def counted(kind):
+    encoder = on_host(folder_of(kind), where=gpu.Gpu(gpu_passes.SOURCES, FakeCupy(*COUNTING)))
+    same(encoder, ["the cat", "a" * 100])
+    return encoder
+
+
+def work(kind, text):
+    """Basic blocks that run for one text."""
+    encoder = counted(kind)
+    encoder.table._open = True  # begins empty
+    before = encoder.gpu.xp.built.work_done()
+    encoder.encode(strings_from([text]))
+    return encoder.gpu.xp.built.work_done() - before
+
+
+LONG_WORDS = {"one letter": "a", "merges of two": "ab", "mixed": "thecatsatonthemat", "other letters": "中文"}
+
+
+@pytest.mark.parametrize("word", LONG_WORDS.values(), ids=LONG_WORDS)
+@pytest.mark.parametrize("kind", ["bytes-llama3", "units-True"])
+def test_a_long_piece_takes_work_in_proportion(kind, word):
+    """Eight times the length: eight times the work, and what a third level of minima adds. Searching them all: 64."""
+    few, many = ((word * size)[: size // len(word.encode()) * len(word)] for size in (2000, 16_000))
+    assert work(kind, many) < 12 * work(kind, few)
+
+
+RUNS = [" ", "\n", " \n", "'", "a'", "'s ", "1", "A", "Aa", "aA'LL", "/\n", "\u0301", "\u2003x", "ǅ", ".\r\n  "]
+
+
+@pytest.mark.parametrize("run", RUNS, ids=map(ascii, RUNS))
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "o200k"])
+def test_no_run_of_characters_takes_more_than_work_in_proportion(pattern, run):
+    few, many = (run * (size // len(run.encode())) for size in (2000, 16_000))
+    assert work(f"bytes-{pattern}", many) < 12 * work(f"bytes-{pattern}", few)
 
 
 # --- proof by compilation for GPUs ------------------------------------------------------------------------------------

@@ -138,7 +138,8 @@ def test_device_memory_is_left_alone_until_the_passes_have_read_it():
 def test_a_download_waits_for_what_is_computed():
     where = host_gpu()
     download = gpu.Download(where)
-    array = where.xp.zeros(3, np.int64)
+    with where.stream:
+        array = where.xp.zeros(3, np.int64)
     where.stream.later(lambda: array._on_host.fill(5))
     download.start(array)
     assert download.wait().tolist() == [5, 5, 5]
@@ -172,3 +173,37 @@ def test_without_memory_batches_are_halved_and_single_texts_go_to_the_host(monke
     monkeypatch.setattr(fake_cupy.MEMORY, "limit", fake_cupy.MEMORY.held)
     same(encoder, ["the cat", "the mat"])
     assert encoder.by_host == 3
+
+
+def test_without_pinned_memory_batches_are_halved_and_single_texts_go_to_the_host(monkeypatch):
+    """cupy's error for it is none of memory; any other error of the driver goes through."""
+    encoder = on_host(folder_of("bytes-llama3"))
+    texts = ["the cat sat on the mat. " * 40] * 60
+    monkeypatch.setattr(fake_cupy.PinnedMemory, "limit", 1 << 13)
+    same(encoder, texts)
+    assert encoder.by_host == 0
+    monkeypatch.setattr(fake_cupy.PinnedMemory, "limit", 0)
+    encoder = on_host(folder_of("bytes-llama3"))
+    same(encoder, ["the cat", "the mat"])
+    assert encoder.by_host == 2
+    monkeypatch.setattr(fake_cupy.DriverError, "status", 700)
+    with pytest.raises(fake_cupy.DriverError):
+        on_host(folder_of("bytes-llama3")).encode(strings_from(["the cat"]))
+
+
+# --- rules of the stand-in --------------------------------------------------------------------------------------------
+
+
+def test_nothing_may_happen_on_the_default_stream():
+    with pytest.raises(AssertionError, match="default stream"):
+        host_gpu().xp.zeros(3, np.int64)
+
+
+def test_a_kernel_takes_numbers_of_its_types_alone():
+    where = host_gpu()
+    with where.stream:
+        bits = where.xp.zeros(4, np.uint32)
+        with pytest.raises(AssertionError, match="int64 for i32"):
+            where.launch("tally", 4, bits, where.xp.zeros(4, np.int64))
+        with pytest.raises(AssertionError, match="int for i64"):
+            where.launch("check", 1, where.xp.zeros(64, np.uint8), 4, bits, where.xp.zeros(1, np.uint64))

@@ -22,6 +22,7 @@ FLAGS = ("-x", "c", "-std=gnu99", "-O2", *WARNINGS)
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 TYPES = {"u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "i32": np.int32, "i64": np.int64, "u64": np.uint64}
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-DSLOW_SWITCH")
+COUNTING = ("-fsanitize-coverage=trace-pc", "-DCOUNT_WORK")
 
 
 def compiler() -> str:
@@ -42,11 +43,9 @@ class Kernel:
 
 def kernels(code: str) -> list[Kernel]:
     """["extern C __global__ void f(i64 count, const u8* text) {…}"] -> f, ((i64, False), (u8, True)), False"""
-    found = list(KERNEL.finditer(code))
-    ends = [match.start() for match in found[1:]] + [len(code)]
     return [
-        Kernel(match[1], _parameters(match[2]), "__syncthreads" in code[match.end() : end])
-        for match, end in zip(found, ends, strict=True)
+        Kernel(match[1], _parameters(match[2]), "__syncthreads" in code[match.end() : code.index("\n}", match.end())])
+        for match in KERNEL.finditer(code)
     ]
 
 
@@ -65,7 +64,10 @@ def library(code: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         given.write_text(text)
         command = [compiler(), *FLAGS, *flags, "-shared", "-fPIC", "-pthread", f"-I{HERE}", str(given), "-o", str(out)]
         subprocess.run(command, check=True)
-        return ctypes.CDLL(str(out))  # loaded: the files may go
+        found = ctypes.CDLL(str(out))  # loaded: the files may go
+    if COUNTING[1] in flags:
+        found.work_done.restype = ctypes.c_uint64
+    return found
 
 
 def _launcher(kernel: Kernel) -> str:

@@ -1,8 +1,9 @@
 """An array library that takes cupy's place in a test: its arrays are no numpy arrays, its copies happen late.
 
 Stricter than cupy where a GPU would fail silently: an array and a numpy array never mix, `empty` is full of rubbish, a
-sum names its dtype, a kernel's arguments have the parameters' types. A copy on a stream happens when somebody waits for
-it and not before, so that a wait that is missing gives wrong results.
+sum names its dtype, a kernel's arguments have the parameters' types, nothing happens on the default stream, which the
+streams in use do not wait for. A copy on a stream happens when somebody waits for it and not before, so that a wait that
+is missing gives wrong results.
 """
 
 from __future__ import annotations
@@ -38,6 +39,24 @@ class Memory:
 MEMORY = Memory()
 
 
+class DriverError(RuntimeError):
+    """What cupy raises where pinned memory is missing: no MemoryError."""
+
+    status = 2
+
+
+class PinnedMemory:
+    """How much one request may ask for."""
+
+    limit = 1 << 50
+
+    @classmethod
+    def take(cls, size: int) -> bytearray:
+        if size > cls.limit:
+            raise DriverError("cudaErrorMemoryAllocation: out of memory")
+        return bytearray(size)
+
+
 class Array:
     """Device memory."""
 
@@ -67,7 +86,8 @@ class Array:
         return int(self._on_host)
 
     def __getitem__(self, at: Any) -> Array:
-        _now()
+        if isinstance(at, Array):  # else a view: nothing runs
+            _now()
         return Array(self._on_host[_index(at)])
 
     def __setitem__(self, at: Any, value: Any) -> None:
@@ -144,10 +164,12 @@ def _index(at: Any) -> Any:
 
 
 def zeros(count: Any, dtype: Any) -> Array:
+    _now()
     return Array(np.zeros(count, dtype))
 
 
 def empty(count: Any, dtype: Any) -> Array:
+    _now()
     found = np.empty(count, dtype)
     found.reshape(-1).view(np.uint8)[:] = RUBBISH
     return Array(found)
@@ -222,11 +244,9 @@ class Event:
         self.reached()()
 
 
-DEFAULT = Stream()
-
-
 def _current() -> Stream:
-    return Stream.active[-1] if Stream.active else DEFAULT
+    assert Stream.active, "on the default stream: no non-blocking stream waits for it"
+    return Stream.active[-1]
 
 
 def _now() -> None:
@@ -247,9 +267,8 @@ class FakeCupy:
         self.flags, self.workers = flags, workers
         self.launches: list[str] = []
         runtime = SimpleNamespace(memGetInfo=lambda: (MEMORY.limit - MEMORY.held, MEMORY.limit))
-        pinned = lambda size: bytearray(size)  # noqa: E731
         elapsed = lambda begin, end: 1.0  # noqa: E731
-        parts = {"alloc_pinned_memory": pinned, "get_elapsed_time": elapsed, "runtime": runtime}
+        parts = {"alloc_pinned_memory": PinnedMemory.take, "get_elapsed_time": elapsed, "runtime": runtime}
         self.cuda = SimpleNamespace(Stream=Stream, Event=Event, **parts)
 
     def get_default_memory_pool(self) -> Any:
@@ -257,7 +276,7 @@ class FakeCupy:
 
     def RawModule(self, *, code: str, options: tuple[str, ...]) -> Any:
         assert options == ("--std=c++17",)
-        built = cuda_host.library(code, self.flags)
+        built = self.built = cuda_host.library(code, self.flags)
         known = {kernel.name: kernel for kernel in cuda_host.kernels(code)}
         return SimpleNamespace(get_function=lambda name: lambda *given: self._launch(built, known[name], *given))
 

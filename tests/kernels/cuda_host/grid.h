@@ -10,6 +10,12 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
+#ifdef COUNT_WORK /* with -fsanitize-coverage=trace-pc: how many basic blocks ran so far, loops included */
+static unsigned long long blocks_run;
+__attribute__((no_sanitize_coverage)) void __sanitizer_cov_trace_pc(void) { blocks_run++; }
+unsigned long long work_done(void) { return blocks_run; }
+#endif
+
 #define __device__
 #define __noinline__
 #define __shared__ static
@@ -21,7 +27,8 @@ typedef void (*Kernel)(void**);
 #define atomicAdd(at, value) __atomic_fetch_add(at, value, __ATOMIC_RELAXED)
 #define atomicOr(at, value) __atomic_fetch_or(at, value, __ATOMIC_RELAXED)
 #define atomicCAS(at, expected, value) compared(at, expected, value)
-#define atomicMin(at, value) lowered(at, value)
+#define atomicMax(at, value) heightened(at, value)
+#define __reduce_min_sync(mask, value) least_of_warp(value)
 
 static int racing; /* several host threads: after a look at memory that others change, they get their turn */
 
@@ -36,7 +43,10 @@ static unsigned long long compared(unsigned long long* at, unsigned long long ex
     return expected;
 }
 
-#define lowered(at, value) do { if ((value) < *(at)) *(at) = (value); } while (0) /* coroutines do not race */
+static void heightened(unsigned long long* at, unsigned long long value) {
+    unsigned long long found = looked_at(at);
+    while (found < value && !__atomic_compare_exchange_n(at, &found, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
+}
 
 /* --- coroutines ------------------------------------------------------------------------------------------------------- */
 
@@ -72,6 +82,17 @@ static void __syncthreads(void) {
     if (!_setjmp(parked[lane])) _longjmp(home, 1);
 #endif
     threadIdx.x = (unsigned)lane;
+}
+
+/* A warp is a whole block here: lanes that do not come to the same place together are seen as at a barrier. */
+static unsigned least_of_warp(unsigned mine) {
+    static unsigned values[32];
+    if (blockDim.x != 32) abort();
+    values[threadIdx.x] = mine;
+    __syncthreads();
+    for (int lane = 0; lane < 32; lane++) mine = values[lane] < mine ? values[lane] : mine;
+    __syncthreads();
+    return mine;
 }
 
 static void resume(int lane) {

@@ -1,6 +1,7 @@
 """Runs as a program of its own, under the address and undefined-behaviour sanitizers: hostile and broken bytes."""
 
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -31,18 +32,45 @@ def strings(parts: list[bytes]) -> Strings:
     return Strings(np.cumsum([0, *map(len, parts)], dtype=np.int64), np.frombuffer(b"".join(parts), np.uint8).copy())
 
 
+def first_broken(parts: list[bytes]) -> int:
+    """By Python's decoder: -1 where all are UTF-8."""
+    for row, part in enumerate(parts):
+        try:
+            part.decode()
+        except UnicodeDecodeError:
+            return row
+    return -1
+
+
+def refused_row(encoder: gpu_encode.GpuEncoder, parts: list[bytes]) -> int:
+    try:
+        assert len(encoder.encode(strings(parts)).offsets) == len(parts) + 1
+    except ValueError as error:
+        return int(re.fullmatch(r"row (\d+) is not valid UTF-8", str(error))[1])
+    return -1
+
+
+def without_check(encoding: gpu.Gpu) -> None:
+    """No pass may read beyond the text, whatever the one that looks for broken characters says."""
+    launch = encoding.launch
+    encoding.launch = lambda kernel, *rest, **more: None if kernel == "check" else launch(kernel, *rest, **more)
+
+
 def main(folders: list[str]) -> None:
     rng = random.Random(2)
     xp = FakeCupy(*SANITIZERS)
     gpu._grown = lambda count: count  # memory of the exact size, so that a byte too far is seen
-    encoding = gpu.Gpu(gpu_passes.SOURCES, xp)
+    checking, blind = gpu.Gpu(gpu_passes.SOURCES, xp), gpu.Gpu(gpu_passes.SOURCES, xp)
+    without_check(blind)
     for folder in folders:
         host = open_encoder(open_folder(Path(folder)), lane="reference")
         tables = gpu_encode.tables_of(host.folder)
         for count in (1, 1, 1, 2, 40, 400):
-            encoder = gpu_encode.GpuEncoder(host, encoding, tables, slots=64)
             parts = [hostile_bytes(rng)[:299] for _ in range(count)]
-            assert len(encoder.encode(strings(parts)).offsets) == count + 1
+            encoder = gpu_encode.GpuEncoder(host, checking, tables, slots=64)
+            assert refused_row(encoder, parts) == first_broken(parts)
+            encoder = gpu_encode.GpuEncoder(host, blind, tables, slots=64)
+            assert refused_row(encoder, parts) == -1
             assert encoder.by_host == 0  # the host encoder needs valid text: give it none
     print("clean")
 
