@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 Choice = Literal["auto", "cpu", "cuda"]
+LEAST_COMPUTE = 80  # Ampere: warps find a minimum by themselves
 
 
 class DeviceMissing(Exception):
@@ -75,9 +76,27 @@ def why_no_cuda() -> DeviceMissing | None:
     try:
         count = int(module.cuda.runtime.getDeviceCount())
     except module.cuda.runtime.CUDARuntimeError as error:
-        return DeviceMissing(f"no usable CUDA driver ({error})", "use device: cpu, or check nvidia-smi")
+        hint = "use device: cpu, or check nvidia-smi; a driver older than 580 needs dataforge[gpu-cuda12] instead"
+        return DeviceMissing(f"no usable CUDA driver ({error})", hint)
     if count == 0:
         return DeviceMissing("no CUDA device is visible", "use device: cpu, or set CUDA_VISIBLE_DEVICES")
+    return _why_useless(module)
+
+
+def _why_useless(module: Any) -> DeviceMissing | None:
+    """A GPU that is too old, or a cupy that cannot compile: its own wheel brings neither the compiler nor its headers."""
+    try:
+        compute = cuda().compute
+        if int(compute) < LEAST_COMPUTE:
+            return DeviceMissing(f"the GPU is sm_{compute}, and sm_{LEAST_COMPUTE} is needed", "use device: cpu")
+        if int((module.zeros(1, "int32") + 1).get()[0]) != 1:
+            return DeviceMissing("the GPU does not add 1 and 0", "use device: cpu, or check nvidia-smi")
+    except MemoryError:
+        return DeviceMissing("the GPU has no memory left", "use device: cpu, or fewer workers")
+    except Exception as error:  # libraries that are missing or do not fit have errors of many kinds
+        why = str(error).strip().splitlines() or [""]
+        hint = "install dataforge[gpu], which brings the CUDA libraries (cupy-cuda13x[ctk]), or use device: cpu"
+        return DeviceMissing(f"cupy cannot run a kernel ({type(error).__name__}: {why[0][:200]})", hint)
     return None
 
 
@@ -87,5 +106,5 @@ def cupy() -> ModuleType:
     try:
         return importlib.import_module("cupy")
     except ImportError as error:
-        hint = "install dataforge[gpu] (cupy-cuda13x), or use device: cpu"
+        hint = "install dataforge[gpu] (cupy-cuda13x[ctk]), or use device: cpu"
         raise DeviceMissing(f"cupy cannot be imported ({type(error).__name__})", hint) from None
