@@ -7,6 +7,7 @@ look suspicious are read a second time, and then just to name the place.
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
@@ -80,6 +81,8 @@ def _find_loss(raw: bytes) -> None:
 
 
 def _syntax_fault(raw: bytes, error: orjson.JSONDecodeError) -> RowFault:
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"{\0", b"\0{")):
+        return RowFault("ENCODING", "the row is UTF-16; convert the file to UTF-8")
     try:
         utf8(raw, "the row")
     except RowFault as fault:

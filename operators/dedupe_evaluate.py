@@ -18,6 +18,7 @@ from dataforge.kernels.minhash import MinHashSpec, shingle_hashes, signatures
 from dataforge.operators.labelled import read_labelled, read_lines
 
 Pair = tuple[str, str]
+HEADER = ("id_a", "id_b", "jaccard")
 
 
 def evaluate(docs: Path, pairs: Path, *, threshold: float = 0.8, margin: float = 0.05) -> dict[str, Any]:
@@ -98,7 +99,10 @@ def read_pairs(path: Path, ids: set[str]) -> dict[Pair, float]:
 def _tsv(path: Path) -> Iterator[dict[str, str]]:
     try:
         lines = (line.decode() for line in read_lines(path))
-        yield from csv.DictReader(lines, delimiter="\t")
+        rows = csv.DictReader(lines, delimiter="\t")
+        if not set(HEADER) <= set(rows.fieldnames or ()):
+            raise InputError("has no header line", file=path.name, row=1, hint=f"begin it with {'<TAB>'.join(HEADER)}")
+        yield from rows
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8", file=path.name) from error
 

@@ -9,10 +9,11 @@ import codecs
 import re
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dataforge.errors import DataforgeError, InputError
@@ -65,21 +66,33 @@ def sniff(path: str) -> tuple[Sniffed, ...]:
         kind = _kind_of(file, by_bytes=alone)
         if kind:
             groups.setdefault(kind, []).append(file)
+    lines = {} if alone else _json_lines(path, found)
     described = [_describe(kind, path, files) for kind, files in sorted(groups.items())]
-    described += [] if alone else _json_lines(path, found)
+    described += [_describe("jsonl", glob, files) for glob, files in lines.items()]
     if not described and not exports:
         hint = "dataforge reads Slack exports, WARC, JSONL, Parquet, CSV and text files"
         raise InputError(f"{len(found)} files, none of a known kind", file=path, hint=hint)
-    return (*described, *map(_export, exports))
+    read = {file.location for files in (*groups.values(), *lines.values()) for file in files}.union(exports)
+    sources = [*described, *map(_export, exports)]
+    sources[-1] = replace(sources[-1], notes=(*sources[-1].notes, *_left_out([f for f in found if f.location not in read])))
+    return tuple(sources)
 
 
-def _json_lines(path: str, found: Sequence[InputFile]) -> Iterator[Sniffed]:
+def _json_lines(path: str, found: Sequence[InputFile]) -> dict[str, list[InputFile]]:
     """Files named .json that hold an object a line, as dolma and C4 ship them; a glob names those of a folder."""
+    lines = {}
     for suffix in (".json", *(f".json{packed}" for packed in PACKED)):
         files = [file for file in found if file.name.lower().endswith(suffix)]
         if files and _is_object(_stream(files[0]).read(_HEAD_BYTES).split(b"\n", 1)[0]):
-            whole = split_root(path)[1] == ""
-            yield _describe("jsonl", f"{path.rstrip('/')}/**/*{suffix}" if whole else path, files)
+            lines[path if split_root(path)[1] else f"{path.rstrip('/')}/**/*{suffix}"] = files
+    return lines
+
+
+def _left_out(files: Sequence[InputFile]) -> tuple[str, ...]:
+    """What lies beside the sources and no source reads, by suffix: nobody should find out from the figures."""
+    suffixes = Counter(PurePosixPath(file.name.lower()).suffix or "no suffix" for file in files)
+    told = ", ".join(f"{suffix} {count}" for suffix, count in sorted(suffixes.items())[:8])
+    return (f"{len(files)} file(s) here are of no known kind and are not read: {told}",) if files else ()
 
 
 def _export(path: str) -> Sniffed:

@@ -46,6 +46,13 @@ def test_no_pairs_at_all_is_no_figure(tmp_path: Path) -> None:
     assert document["recall"] is None and document["precision"] is None
 
 
+def test_pairs_without_their_header_are_refused_not_read_short(tmp_path: Path) -> None:
+    docs, known = write(tmp_path, [("a", "b", 1.0)])
+    known.write_text("a\tb\t1.0\n")
+    with pytest.raises(InputError, match="no header"):
+        evaluate(docs, known)
+
+
 def test_unknown_ids_and_broken_rows_name_their_line(tmp_path: Path) -> None:
     docs, known = write(tmp_path, [("a", "b", 1.0), ("a", "zz", 1.0)])
     with pytest.raises(InputError) as unknown:

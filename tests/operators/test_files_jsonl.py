@@ -48,6 +48,8 @@ def test_a_row_becomes_a_document(tmp_path):
     [
         (b'{"text": "a\xff"}', "ENCODING", "the row is not UTF-8 at byte 11 of 14"),
         (b'{"text": "\\ud800"}', "ENCODING", "lone surrogate escape"),
+        ('{"text": "a"}'.encode("utf-16"), "ENCODING", "UTF-16; convert the file"),
+        ('{"text": "a"}'.encode("utf-16-le"), "ENCODING", "UTF-16; convert the file"),
         (b'\xef\xbb\xbf{"text": "a"}', "ENCODING", "byte order mark inside the file"),
         (b'{"text": "a"', "SCHEMA", "not JSON at character 12"),
         (b'{"text": NaN}', "SCHEMA", "not JSON"),

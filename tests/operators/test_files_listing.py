@@ -230,6 +230,16 @@ def test_sniff_takes_slack_exports_that_lie_in_a_folder_of_other_files(tmp_path)
     assert found == [("jsonl", tmp_path.name, 1), ("slack_export", "export", 1), ("slack_export", "old.zip", 1)]
 
 
+def test_sniff_names_what_no_source_reads(tmp_path):
+    (tmp_path / "export/general").mkdir(parents=True)
+    (tmp_path / "export/general/2024-01-31.json").write_bytes(b"[]")
+    write(tmp_path, a_dot_jsonl=b'{"text": "x"}\n', b_dot_json=b'{"text": "x"}\n')
+    assert [source.notes for source in sniff(str(tmp_path))] == [(), (), ()]
+    write(tmp_path, c_dot_pdf=b"%PDF", d_dot_PDF=b"%PDF", e=b"\0")
+    told = "3 file(s) here are of no known kind and are not read: .pdf 2, no suffix 1"
+    assert [source.notes for source in sniff(str(tmp_path))] == [(), (), (told,)]
+
+
 def test_sniff_reads_tables_of_other_encodings(tmp_path):
     row = "1;Was kostet die Prüfung? Fünfzig Euro, für Schüler die Hälfte.;2024-01-02\n"
     rows = "Nummer;Frage_und_Antwort;Datum\n" + row * 9
