@@ -14,6 +14,9 @@ from dataforge.review.problems import Invalid
 from dataforge.review.queue import Answer, submit_in, undo_in
 from dataforge.review.search import Filters
 from dataforge.review.search import search as find
+from dataforge.review.statement import Statement
+
+BATCH_OF = Statement("select batch_id from item where id = :item")
 
 
 def list_batches(call: Call) -> dict[str, Any]:
@@ -24,14 +27,23 @@ def list_batches(call: Call) -> dict[str, Any]:
 def claim(call: Call, c: sa.Connection) -> dict[str, Any]:
     batch_id = call.id("batch")
     got = claim_in(c, call.database, batch_id, call.user.id, call.body.get("n", 3))
-    done, items = call.page.progress(c, batch_id)
     return {
         "items": views.items_for(c, got.item_ids, call.user),
         "expires_at": got.expires_at,
         "with_others": got.with_others,
         "back_at": got.back_at,
-        "progress": {"done": done, "items": items},
+        "progress": _progress(call, c, batch_id),
     }
+
+
+def get_progress(call: Call) -> dict[str, int]:
+    with call.database.read() as c:
+        return _progress(call, c, call.id("batch"))
+
+
+def _progress(call: Call, c: sa.Connection, batch_id: int) -> dict[str, int]:
+    done, items = call.page.progress(c, batch_id)
+    return {"done": done, "items": items}
 
 
 def renew(call: Call, c: sa.Connection) -> dict[str, Any]:
@@ -67,7 +79,9 @@ def add_answer(call: Call, c: sa.Connection) -> dict[str, Any]:
     if not all(isinstance(x, str) for x in [*labels, *(instruct or {}).values()]):
         raise Invalid("labels and the triple are texts")
     answer = Answer(labels=tuple(labels), **{"client_key": "", **body})
-    return asdict(submit_in(c, call.database, call.id("item"), call.user.id, answer))
+    saved = submit_in(c, call.database, call.id("item"), call.user.id, answer)
+    batch_id = int(BATCH_OF.scalar(c, {"item": saved.item_id}))
+    return {**asdict(saved), "progress": _progress(call, c, batch_id)}
 
 
 def undo(call: Call, c: sa.Connection) -> dict[str, Any]:
@@ -109,6 +123,7 @@ ROUTES = [  # the busiest first: they are tried one after another
     busy_route("/answers/{answer:int}", undo, "DELETE"),
     route("/leases/{item:int}/release", release, "POST"),
     route("/items/{item:int}", get_item, "GET"),
+    route("/batches/{batch:int}/progress", get_progress, "GET"),
     route("/batches/{batch:int}/history", get_history, "GET"),
     route("/batches/{batch:int}/search", search, "POST", SEARCH_FIELDS),
     route("/batches", list_batches, "GET"),

@@ -29,7 +29,7 @@ from dataforge.review.stats import progress_of
 MAX_ID = 2**31 - 1
 MAX_NUMBER = 2.0**53  # what a browser's number holds exactly
 NOT_TEXT = re.compile("[\ud800-\udfff\0]")
-METER_S = 2.0
+METER_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Page:
     _meters: dict[int, tuple[float, tuple[int, int]]] = field(default_factory=dict)
 
     def progress(self, c: sa.Connection, batch_id: int) -> tuple[int, int]:
-        """(done, items) for the bar at the top, up to 2 s old: counting a large batch costs more than a claim."""
+        """(done, items) for the bar at the top, up to half a second old: counting a large batch costs more than a claim."""
         at, counts = self._meters.get(batch_id, (-9.0, (0, 0)))
         if time.monotonic() - at > METER_S:
             counts = progress_of(c, batch_id)

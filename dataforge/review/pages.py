@@ -55,11 +55,11 @@ def templates() -> Environment:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{100 * value:.1f}\u00a0%"
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def when(value: float | None) -> str:
@@ -77,8 +77,8 @@ def measure(m: dict[str, Any]) -> str:
     """0.71 (0.63 to 0.78), or the reason why there is no number."""
     if m["value"] is None:
         return str(m["why"])
-    bounds = f" ({m['low']:.2f} to {m['high']:.2f})" if m["low"] is not None else ""
-    return f"{m['value']:.2f}{bounds}"
+    bounds = f" ({number(m['low'])} to {number(m['high'])})" if m["low"] is not None else ""
+    return number(m["value"]) + bounds
 
 
 @lru_cache(maxsize=32)
@@ -167,11 +167,11 @@ def item_page(page: Page, user: User, request: Request) -> Response:
         else:
             batch_id, open_at = _id(request, "batch"), None
         batch, setup, guideline = _setup(page, c, user, batch_id)
-        mine = views.answered_by(c, batch_id, user)
+        mine, suggests = views.answered_by(c, batch_id, user), views.suggests(c, batch)
     return html(
         "item.html",
         user,
-        setup={**setup, "open": open_at, "mine": mine},
+        setup={**setup, "open": open_at, "mine": mine, "suggests": suggests},
         batch=batch,
         question=setup["question"],
         labels=setup["labels"],

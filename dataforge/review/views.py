@@ -114,6 +114,13 @@ def history(c: sa.Connection, batch_id: int, user: User) -> list[dict[str, Any]]
     ]
 
 
+def suggests(c: sa.Connection, batch: Any) -> bool:
+    """Whether some item of the batch shows a suggestion before it is answered."""
+    found = sa.select(t.suggestion.c.item_id).join(t.item, t.item.c.id == t.suggestion.c.item_id)
+    given = found.where(t.item.c.batch_id == batch.id, t.item.c.is_random.is_(False)).limit(1)
+    return batch.show_suggestions == "always" and c.execute(given).first() is not None
+
+
 def answered_by(c: sa.Connection, batch_id: int, user: User) -> int:
     """My live answers in a batch, skips not counted."""
     a = t.annotation

@@ -120,12 +120,14 @@ def take(folder: Path, names: set[str]) -> None:
         try:
             for name, who, path, width, scheme in shots(batches):
                 if not names or name in names:
-                    page = chrome.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+                    size = {"width": width, "height": 800 if width > 360 else 740}
+                    page = chrome.new_context(viewport=size, color_scheme=scheme).new_page()
                     if who:
                         page.goto(f"{server.base}/login#{auth.new_link(database, who)}")
                         page.wait_for_url(server.base + "/")
                     page.goto(server.base + path, wait_until="networkidle")
-                    page.screenshot(path=folder / f"{name}.png", full_page=width == 360)
+                    desk = path.endswith(("/next", "/adjudicate"))  # buttons stay at the window's end: no longer picture
+                    page.screenshot(path=folder / f"{name}.png", full_page=width == 360 and not desk)
                     page.context.close()
         finally:
             server.stop()

@@ -1,6 +1,7 @@
 // A lead decides what the answers leave open: lowest agreement first, names hidden until asked for.
 import { $, api, clock, el, inTextBox, notice, said, setup, show, showThread } from "./page.js";
 import { showDiff } from "./diff.js";
+import { bringIntoView } from "./sizes.js";
 
 const waiting = setup.waiting;
 const state = { place: 0, item: null, kind: "label", labels: [], instruct: null, busy: false };
@@ -29,7 +30,7 @@ async function open(place) {
   triples();
   paint();
   $("target").focus({ preventScroll: true });
-  scrollTo({ top: 0 });
+  bringIntoView($("target"));
 }
 
 function answers() {
@@ -61,7 +62,7 @@ function paint() {
     const votes = state.item.answers.filter((a) => a.labels.includes(label.name)).length;
     return el("button", { type: "button", "aria-pressed": String(state.kind === "label" && state.labels.includes(label.name)), "aria-keyshortcuts": `${label.key} ${label.letter.toUpperCase()}`,
       onclick: (event) => choose(label.name, event.shiftKey) },
-      el("kbd", {}, label.key), el("span", { class: "name" }, label.singular), el("kbd", { class: "letter" }, label.letter), el("small", {}, votes ? `${votes} of ${state.item.answers.length} answers` : ""));
+      el("kbd", {}, label.key), el("span", { class: "name" }, label.singular), votes ? el("span", { class: "votes", "aria-label": `${votes} of ${state.item.answers.length} answers` }, `${votes}/${state.item.answers.length}`) : null);
   }));
   $("reject").setAttribute("aria-pressed", String(state.kind === "reject"));
 }

@@ -38,7 +38,7 @@ function row(item) {
   const answers = item.answers.map((a) => el("div", {}, el("bdi", {}, a.name), ": " + said(a) + (a.flagged ? " ⚑" : "")));
   const tick = el("td", { class: "tick" }, el("input", { type: "checkbox", value: item.id, "aria-label": "Tick item " + item.id }));
   const decision = item.decision.source === "unresolved" ? (item.answers.length ? "open" : "–") : `${item.decision.labels.map(labelOf).join(" + ") || "reject"} (${item.decision.source})`;
-  return el("tr", { class: "lead" }, tick, ...cells, el("td", {}, ...(answers.length ? answers : ["–"])), el("td", { "data-name": "decided" }, decision));
+  return el("tr", { class: "lead" }, tick, ...cells, el("td", { class: "said-by" }, ...(answers.length ? answers : ["–"])), el("td", { "data-name": "decided" }, decision));
 }
 
 $("filters").addEventListener("submit", (event) => { event.preventDefault(); page = 0; search(); });

@@ -83,8 +83,9 @@ export const inTextBox = (event) => event.target instanceof Element && event.tar
 
 // Thread: messages before, the item itself, messages after.
 export function showThread(item) {
-  const words = Object.entries(item.meta).filter(([, value]) => value).map(([key, value]) => `${key}: ${value}`);
+  const words = Object.entries(item.meta).filter(([key, value]) => value && key !== "speaker").map(([key, value]) => `${key}: ${value}`);
   show($("meta"), words.join(" · "));
+  show($("speaker"), item.meta.speaker || "");
   const message = (m) => {
     const line = el("li", {}, m.speaker ? el("b", {}, el("bdi", {}, m.speaker)) : null, el("span"));
     show(line.lastChild, m.text);

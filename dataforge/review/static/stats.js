@@ -1,9 +1,14 @@
 // Closing a batch, and bringing answers in from files.
 import { $, api, notice, setup } from "./page.js";
 
-$("close")?.addEventListener("submit", async (event) => {
+$("close")?.addEventListener("submit", (event) => {
   event.preventDefault();
-  const form = new FormData(event.target);
+  $("sure").showModal();
+});
+
+$("sure").addEventListener("close", async () => {
+  if ($("sure").returnValue !== "yes") return undefined;
+  const form = new FormData($("close"));
   try {
     const got = await api("POST", `/batches/${setup.batch}/close`, { allow_unresolved: form.get("allow_unresolved") === "on", now: form.get("now") === "on" });
     if (got.state === "closed") return location.reload();
@@ -11,6 +16,7 @@ $("close")?.addEventListener("submit", async (event) => {
   } catch (problem) {
     notice(problem.body?.hint ? `${problem.message}; ${problem.body.hint}` : problem.message);
   }
+  return undefined;
 });
 
 $("import")?.addEventListener("submit", async (event) => {
