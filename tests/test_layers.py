@@ -22,7 +22,7 @@ LAYERS = {
 }
 # third party → the files (or folders) that may name it
 FENCES = {
-    "apache_beam": {"dataforge/engine/beam.py"},
+    "apache_beam": {"dataforge/engine/beam.py", "dataforge/engine/beam_pool.py"},
     "prefect": {"flows/orchestrate.py"},
     "cupy": {"kernels/device.py"},
     "datasets": {

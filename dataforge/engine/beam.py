@@ -1,9 +1,9 @@
 """The Beam engine: the same tasks as elements of a Beam pipeline; rows travel only through `GroupByKey`.
 
-By default the pipeline runs in this process by `FnApiRunner` (named, because `DirectRunner` may try to fetch a binary);
-other runners come by ordinary Beam options. The workers must see the store: a shared file system, or one machine.
-Beam delivers grouped rows in any order, so each batch carries (input, part, sequence) and is sorted before use.
-A task that fails leaves its typed error beside the table, because Beam hands back only text.
+By default the pipeline runs in this process by `FnApiRunner` (named, because `DirectRunner` may try to fetch a binary), or
+in several that stay for the whole run (beam_pool). Other runners come by ordinary Beam options; their workers must see the
+store: a shared file system, or one machine. Beam delivers grouped rows in any order, so each batch carries (input, part,
+sequence) and is sorted before use. A task that fails leaves its typed error beside the table: Beam hands back only text.
 """
 
 from __future__ import annotations
@@ -11,15 +11,31 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from queue import Empty, Queue
 from typing import Any
 
 import pyarrow as pa
 
 from dataforge import errors
 from dataforge.engine import work_fold, work_keyed
+from dataforge.engine.beam_pool import Workers
+from dataforge.engine.local import ends_of
 from dataforge.engine.work import Spec, Task, typed
 from dataforge.errors import DataforgeError, MissingExtraError, WorkerError
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What Beam misses at import (clients of clouds) concerns nobody here."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class Beam:
@@ -28,41 +44,62 @@ class Beam:
     name = "beam"
 
     def __init__(self, options: Sequence[str] = (), *, workers: int = 1) -> None:
-        logging.disable(logging.WARNING)  # what Beam misses at import concerns nobody here
         try:
-            import apache_beam
+            with _quietly():
+                import apache_beam
+                from apache_beam.runners.portability import fn_api_runner
         except ImportError as error:
             raise MissingExtraError(
                 "the Beam engine needs apache-beam", hint="pip install 'dataforge[beam]'"
             ) from error
-        finally:
-            logging.disable(logging.NOTSET)
-        logging.getLogger("apache_beam").setLevel(logging.ERROR)
-        self._beam = apache_beam
-        self.options = list(options) or _in_process(workers)
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what fails comes as an exception, with Beam's text
+        self._beam, self._runner = apache_beam, fn_api_runner.FnApiRunner  # type: ignore[attr-defined]
+        self.options, self._count = list(options), max(1, workers)
+        self._workers: Workers | None = None
 
     def __enter__(self) -> Beam:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        return None
+        if self._workers is not None:
+            self._workers.stop()
+            self._workers = None
 
     def _run(self, build: Any, tasks: Sequence[Task]) -> None:
+        """Runs a pipeline in a thread of its own, so that a signal or the death of a worker ends the wait at once."""
+        done: Queue[BaseException | None] = Queue()
+        pipeline = self._pipeline()
+        build(pipeline)
+        threading.Thread(target=_outcome, args=(pipeline, done), daemon=True).start()
+        while True:
+            try:
+                error = done.get(timeout=0.2)
+                break
+            except Empty:
+                if self._workers is not None and self._workers.failure is not None:
+                    error = self._workers.failure
+                    break
+        if isinstance(error, DataforgeError):
+            raise error
+        if isinstance(error, BrokenProcessPool):
+            what = f"a worker process died{ends_of(self._workers.pool) if self._workers else ''}"
+            hint = "run the same command again, with fewer --workers if memory ran out"
+            raise WorkerError(what, step=tasks[0].specs[0].name, hint=hint)
+        if error is not None:
+            raise _typed(error, tasks) from error
+
+    def _pipeline(self) -> Any:
+        """A pipeline on the runner that the options name, or in this process, or in several of this machine."""
         from apache_beam.options.pipeline_options import PipelineOptions
 
-        options = PipelineOptions(self.options, save_main_session=False)
-        named = any(o.startswith("--runner") for o in self.options)
-        pipeline = self._beam.Pipeline(
-            runner=None if named else "apache_beam.runners.portability.fn_api_runner.FnApiRunner", options=options
-        )
-        try:
-            build(pipeline)
-            running: Any = pipeline.run()
-            running.wait_until_finish()
-        except DataforgeError:
-            raise
-        except Exception as error:
-            raise _typed(error, tasks) from error
+        options = list(self.options)
+        runner = None if any(o.startswith("--runner") for o in options) else self._runner()
+        if not options and self._count > 1:
+            if self._workers is None:
+                self._workers, threading.excepthook = Workers(self._count), _quiet(threading.excepthook)
+            options.append(f"--direct_num_workers={self._count}")
+            runner = self._runner(self._workers.environment)
+        return self._beam.Pipeline(runner=runner, options=PipelineOptions(options, save_main_session=False))
 
     def each(self, tasks: Sequence[Task]) -> None:
         if not tasks:
@@ -99,10 +136,24 @@ class Beam:
         self._run(build, list(observes) or [Task(work_fold.observe, (spec,), 0)])
 
 
-def _in_process(workers: int) -> list[str]:
-    if workers <= 1:
-        return []
-    return [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
+def _quiet(before: Any) -> Any:
+    """Threads of a runner whose worker is gone say so by traces; what there is to say of it the run says itself."""
+    import grpc
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, grpc.RpcError):
+            before(failed)
+
+    return hook
+
+
+def _outcome(pipeline: Any, done: Queue[BaseException | None]) -> None:
+    try:
+        pipeline.run().wait_until_finish()
+    except BaseException as error:
+        done.put(error)
+    else:
+        done.put(None)
 
 
 def _guard(task: Task, function: Any) -> Any:
@@ -118,7 +169,7 @@ def _guard(task: Task, function: Any) -> Any:
         raise
 
 
-def _typed(error: Exception, tasks: Sequence[Task]) -> Exception:
+def _typed(error: BaseException, tasks: Sequence[Task]) -> Exception:
     for path in sorted({task.specs[0].path for task in tasks}):
         for file in sorted((path / ".tmp" / "errors").glob("*")):
             found = json.loads(file.read_text())
@@ -173,7 +224,8 @@ def _bytes(rows: pa.RecordBatch) -> bytes:
 
 def _combine_class() -> Any:
     try:
-        from apache_beam import CombineFn
+        with _quietly():
+            from apache_beam import CombineFn
     except ImportError:
         return object
     return CombineFn

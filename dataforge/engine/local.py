@@ -51,7 +51,7 @@ class Local:
         if self._pool is None:
             context = get_context("spawn")  # forking a process with Arrow's threads in it hangs
             self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+                self.workers, mp_context=context, initializer=start_worker, initargs=(os.getpid(),)
             )
         futures: list[Future[None]] = []
         try:
@@ -64,7 +64,7 @@ class Local:
                 future.result()
         except BrokenProcessPool as error:
             left = [str(task) for task, f in zip(tasks, futures, strict=False) if not f.done() or f.exception()]
-            how, self._pool = _ends_of(self._pool), None
+            how, self._pool = ends_of(self._pool), None
             raise WorkerError(  # tasks start in order, so the first that are left were in work
                 f"a worker process died{how} while working on one of: {', '.join(left[: self.workers])}",
                 step=tasks[0].specs[0].name,
@@ -97,7 +97,7 @@ class Local:
         self.each([Task(work_fold.finish_observed, (spec,), 0)])  # where the kernels are loaded, so not in this process
 
 
-def _ends_of(pool: ProcessPoolExecutor) -> str:
+def ends_of(pool: ProcessPoolExecutor) -> str:
     """` (SIGKILL)`: how workers of a broken pool ended; the pool itself ends the others by SIGTERM."""
     codes: set[int | None] = set()
     for _attempt in range(100):  # the pool's own thread may just be collecting the exit code
@@ -109,7 +109,7 @@ def _ends_of(pool: ProcessPoolExecutor) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
-def _start_worker(parent: int) -> None:
+def start_worker(parent: int) -> None:
     """A worker ignores Ctrl-C (the parent decides), ends with its parent, and uses one thread."""
     import ctypes
 

@@ -455,13 +455,14 @@ def start(config: Path, trouble: str, *options: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["local", "beam"])
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_stop_a_run_within_seconds_and_it_goes_on(
-    sign: signal.Signals, code: int, tmp_path: Path, dataforge: Call
+    sign: signal.Signals, code: int, engine: str, tmp_path: Path, dataforge: Call
 ) -> None:
     rows = [line(i) for i in range(60)]
     config = small_config(tmp_path / "data", rows, **CHEAP)
-    process = start(config, "sleep")
+    process = start(config, "sleep", "--engine", engine, "-q")
     assert process.stderr is not None and process.stdout is not None
     before = []
     for text in process.stderr:
@@ -476,20 +477,23 @@ def test_signals_stop_a_run_within_seconds_and_it_goes_on(
     assert time.monotonic() - began < 5
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code and json.loads(out)["status"] == "partial"
-    assert "Traceback" not in err and "error[INTERRUPTED]" in err
+    noise = {*before, *err.splitlines(True)} - {"working\n"}
+    assert [text[:19] for text in noise] == ["error[INTERRUPTED]:"], "no trace, and nothing of the engine's own"
     goes_on_to_the_same_bytes(config, rows, tmp_path, dataforge)
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_in_six_naming_step_and_part(tmp_path: Path, dataforge: Call) -> None:
+@pytest.mark.parametrize("engine", ["local", "beam"])
+def test_a_killed_worker_ends_in_six_naming_the_step(engine: str, tmp_path: Path, dataforge: Call) -> None:
     rows = [line(i) for i in range(60)]
     config = small_config(tmp_path / "data", rows, **CHEAP)
-    process = start(config, "kill")
+    process = start(config, "kill", "--engine", engine)
     out, err = process.communicate(timeout=250)
     assert process.returncode == 6, err
     error = json.loads(out)["error"]
     assert error["code"] == "WORKER" and json.loads(out)["status"] == "partial"
-    assert "corpus/language" in error["what"] and "part 3" in error["what"] and "SIGKILL" in error["what"]
+    assert "SIGKILL" in error["what"] and "Traceback" not in err
+    assert "corpus/language" in error["what"] and "part 3" in error["what"] if engine == "local" else error["step"]
     goes_on_to_the_same_bytes(config, rows, tmp_path, dataforge)
 
 
