@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import hashlib
 import json
 from collections.abc import Iterable
@@ -40,6 +41,11 @@ def part_of(ids: pa.Array | pa.ChunkedArray, parts: int) -> np.ndarray:
     return (hex_prefix(ids) >> np.int32(17 - parts.bit_length())).astype(np.int32)
 
 
+_NIBBLES = np.zeros(256, np.uint8)
+_NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
+
+
 def hex_prefix(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """int32[n]: the value of the first four hex digits of each id."""
     if isinstance(ids, pa.ChunkedArray):
@@ -49,21 +55,16 @@ def hex_prefix(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     start = np.frombuffer(ids.buffers()[1], np.int64 if pa.types.is_large_string(ids.type) else np.int32)
     start = start[ids.offset : ids.offset + len(ids)]
     data = np.frombuffer(ids.buffers()[2], np.uint8)
-    digits = np.stack([data[start + i] for i in range(4)]).astype(np.int32)
-    values = np.where(digits >= 97, digits - 87, digits - 48)
-    prefix: np.ndarray = (values[0] << 12 | values[1] << 8 | values[2] << 4 | values[3]).astype(np.int32)
+    digits = [_NIBBLES[data[start + i]].astype(np.int32) for i in range(4)]
+    prefix: np.ndarray = digits[0] << 12 | digits[1] << 8 | digits[2] << 4 | digits[3]
     return prefix
-
-
-_NIBBLES = np.zeros(256, np.uint8)
-_NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
-_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
 
 
 def pack_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Ids of 32 hex digits as fixed_size_binary(16), half the bytes and in the same order: what shuffles and states hold."""
     column = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    _, offsets, data = column.cast(pa.large_string()).buffers()
+    column = column.cast(pa.large_string())  # of a slice: its offset is another now
+    _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
     if len(column) and (column.null_count or (np.diff(ends) != 32).any()):
         raise ValueError("an id is not 32 hex digits")
@@ -101,20 +102,10 @@ def packed_bytes(packed: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def id_sum(ids: pa.Array | pa.ChunkedArray) -> int:
     """Sum of the 128-bit ids modulo 2^128: closes over `in = kept + dropped` only if no id was lost and none doubled."""
-    chunks = ids.chunks if isinstance(ids, pa.ChunkedArray) else [ids]
+    words = packed_bytes(pack_ids(ids)).view(">u2").reshape(-1, 8)  # 16 bits: no overflow in 2^48 rows
     total = 0
-    for chunk in chunks:
-        if len(chunk) == 0:
-            continue
-        offsets = np.frombuffer(chunk.buffers()[1], np.int64 if pa.types.is_large_string(chunk.type) else np.int32)
-        start, end = int(offsets[chunk.offset]), int(offsets[chunk.offset + len(chunk)])
-        raw = np.frombuffer(chunk.buffers()[2], np.uint8)[start:end].reshape(-1, 8, 4)
-        digits = np.where(raw >= 97, raw - 87, raw - 48).astype(np.uint64)
-        words = digits[:, :, 0] << 12 | digits[:, :, 1] << 8 | digits[:, :, 2] << 4 | digits[:, :, 3]
-        for i, column in enumerate(
-            words.sum(axis=0, dtype=np.uint64).tolist()
-        ):  # 16-bit words: no overflow < 2^48 rows
-            total += column << (16 * (7 - i))
+    for word in words.sum(axis=0, dtype=np.uint64).tolist():
+        total = (total << 16) + word
     return total % (1 << 128)
 
 
@@ -129,7 +120,7 @@ def canonical(value: Any) -> Any:
         return [canonical(v) for v in value]
     if isinstance(value, (set, frozenset)):
         return sorted((canonical(v) for v in value), key=str)
-    if hasattr(value, "value") and type(value).__mro__[-2].__name__ == "Enum":
+    if isinstance(value, enum.Enum):
         return canonical(value.value)
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
