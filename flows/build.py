@@ -42,6 +42,7 @@ class Graph:
     corpus: Step | None
     slack: SlackSteps | None
     tokens: TokenSteps
+    input_bytes: int = 0  # of all sources, decompressed
     audit: Step | None = None  # what people said about dropped rows: for the report alone
 
     def targets(self) -> tuple[Step, ...]:
@@ -89,7 +90,7 @@ def build(config: Config, *, device: str = "auto") -> Graph:
     slack = read_slack(messages, config, parts) if messages else None
     tokens = make_tokens(corpus, slack.pairs if slack else None, config, power_of_two(total, PACK_BYTES), device)
     audit = audit_drops([step for step in (corpus, slack.pairs if slack else None) if step is not None], config, parts)
-    return Graph(config, parts, sources, tuple(documents), corpus, slack, tokens, audit)
+    return Graph(config, parts, sources, tuple(documents), corpus, slack, tokens, total, audit)
 
 
 def look(graph: Graph) -> State:

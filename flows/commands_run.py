@@ -129,4 +129,4 @@ def status(config: ConfigArgument, as_json: Json = False) -> None:
     from dataforge.flows.plan import status_document, status_text
 
     document = status_document(load_config(config))
-    respond(document, status_text(document), as_json=as_json)
+    respond(document, status_text(document, str(config)), as_json=as_json)

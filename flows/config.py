@@ -29,7 +29,7 @@ class Config(Section):
     version: Annotated[str, AfterValidator(plain_name)] = "auto"
     """auto: 12 digits of a hash of everything that made it; or a name of your own."""
     store: str = "store"
-    """Folder of tables, pulls, review database and run reports. Several configs may share one."""
+    """Folder of tables, pulls, review database and run reports (the newest 200). Several configs may share one."""
     out: str = "out"
     """Folder of published versions: `out/name/version`."""
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]

@@ -17,12 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataforge.commit import write_json
 from dataforge.engine.run import Engine, Scan, State, run
-from dataforge.errors import BudgetError, DataforgeError, GateError, InputError, NotReady
+from dataforge.errors import BudgetError, DataforgeError, GateError, InputError, NotReady, PartialError
 from dataforge.flows.build import Graph, build
 from dataforge.flows.config import Config
 from dataforge.flows.gates import check_gates, findings
+from dataforge.flows.runs import begin
 from dataforge.funnel import funnel
 from dataforge.identity import digest_of
 from dataforge.operators.publish import Publish, check_out, publish
@@ -46,6 +46,7 @@ class Outcome:
     findings: list[str] = field(default_factory=list)  # targets of the config that the data misses
     seconds: float = 0.0
     scans: list[dict[str, Any]] = field(default_factory=list)
+    publish_seconds: float | None = None  # None: nothing was published, or it was there
 
     @property
     def status(self) -> str:
@@ -107,9 +108,10 @@ def execute(
     with store.lock():
         began = time.monotonic()
         outcome = Outcome(build(config, device=device), State())
+        running = begin(store, config.name, outcome.graph.input_bytes)
         try:
             with engine() as opened:
-                _fill(outcome, store, opened, around, say)
+                _fill(outcome, store, opened, around, say, lambda: running.write(outcome.scans, datetime.now(UTC)))
             outcome.warnings = warnings_of(outcome)
             if strict and outcome.warnings:
                 raise GateError(outcome.warnings[0], hint="run without --strict to accept it")
@@ -118,15 +120,28 @@ def execute(
                 if strict and outcome.findings:
                     raise GateError(outcome.findings[0], hint="run without --strict to accept it")
                 check_gates(outcome.graph, outcome.tables(), outcome.findings)
-                outcome.out = publish_version(outcome, say)
+                outcome.out = _timed_publishing(outcome, say)
         except DataforgeError as error:
             outcome.error = error
         outcome.seconds = time.monotonic() - began
-        _write_report(store, outcome, ended=datetime.now(UTC))
+        more = {"scans": outcome.scans, "publish_seconds": outcome.publish_seconds}
+        try:
+            running.end({**outcome.document(), **more}, datetime.now(UTC))
+        except PartialError as error:  # a full disk was met before, by the table that matters
+            outcome.error = outcome.error or error
     return outcome
 
 
-def _fill(outcome: Outcome, store: Store, engine: Engine, around: Around, say: Callable[[str], None]) -> None:
+def _timed_publishing(outcome: Outcome, say: Callable[[str], None]) -> Path:
+    began = time.monotonic()
+    out = publish_version(outcome, say)
+    outcome.publish_seconds = None if outcome.was_there else round(time.monotonic() - began, 3)
+    return out
+
+
+def _fill(
+    outcome: Outcome, store: Store, engine: Engine, around: Around, say: Callable[[str], None], note: Callable[[], None]
+) -> None:
     graph, state = outcome.graph, outcome.state
 
     def timed(scan: Scan, fill_scan: Callable[[], None]) -> None:
@@ -134,6 +149,7 @@ def _fill(outcome: Outcome, store: Store, engine: Engine, around: Around, say: C
         around(scan, fill_scan)
         tables = [state.tables[step] for step in scan.steps if step in state.tables]
         outcome.scans.append(_scan_figures(scan, tables, time.monotonic() - began))
+        note()
         say(_progress(scan, tables, time.monotonic() - began))
 
     sources = tuple(graph.sources.values())
@@ -306,14 +322,3 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     tokenizer = state.tables[graph.tokens.tokenizer].checked_files()
     found = facts(outcome.tables(), configs, tokenizer=tokenizer, config=plain, findings=outcome.findings)
     return publish(spec, configs, tokenizer=tokenizer, out=out, version=version, facts=found)
-
-
-def _write_report(store: Store, outcome: Outcome, *, ended: datetime) -> None:
-    """Timings and memory stay in the store: published files never hold a clock or a machine."""
-    more = {"name": outcome.graph.config.name, "ended": ended.isoformat(timespec="seconds"), "scans": outcome.scans}
-    document = {**outcome.document(), **more}
-    (store.root / "runs").mkdir(exist_ok=True)
-    name = ended.strftime("%Y%m%dT%H%M%S.%fZ")
-    write_json(store.root / "runs" / f"{name}.json", document)
-    if outcome.out is not None:
-        write_json(store.root / "runs" / "latest.json", document)

@@ -12,7 +12,7 @@ from dataforge.engine.run import survey
 from dataforge.errors import ConfigError
 from dataforge.flows.build import build
 from dataforge.flows.config import Config
-from dataforge.flows.plan import runs
+from dataforge.flows.runs import runs
 from dataforge.store import Store
 
 

@@ -6,7 +6,7 @@ first input that is new. Times are estimates from the last runs of this store (r
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 from dataforge.engine.run import State
 from dataforge.flows.build import Graph, build, decompressed_bytes, look
 from dataforge.flows.config import Config
+from dataforge.flows.estimate import estimate, estimate_text
 from dataforge.flows.index import info as index_info
 from dataforge.flows.plan_names import config_key
+from dataforge.flows.runs import is_running, runs, unfinished
 from dataforge.identity import canonical
 from dataforge.kernels.bands import s_curve
 from dataforge.operator import Source
@@ -34,6 +36,7 @@ def plan_document(config: Config) -> dict[str, Any]:
     state = look(graph)
     steps = [_step(store, step, state) for step in graph.steps()]
     inputs = [_input(step, store) for step in graph.sources.values()]
+    todo = [step["step"] for step in steps if step["state"] == "run"]
     return {
         "schema": 1,
         "name": config.name,
@@ -43,8 +46,14 @@ def plan_document(config: Config) -> dict[str, Any]:
         "steps": steps,
         "dedupe": _curve(config),
         "index": _index(config),
-        "estimate": _estimate(store, steps, sum(entry["decompressed_bytes"] for entry in inputs)),
+        "estimate": estimate(todo, _history(store, config.name), sum(entry["decompressed_bytes"] for entry in inputs)),
     }
+
+
+def _history(store: Store, name: str) -> Iterator[dict[str, Any]]:
+    """Its own runs, then those of other datasets of the store."""
+    yield from runs(store, name)
+    yield from (report for report in runs(store) if report.get("name") != name)
 
 
 def _input(step: Step, store: Store) -> dict[str, Any]:
@@ -129,38 +138,6 @@ def _index(config: Config) -> dict[str, Any] | None:
     return {name: told.get(name) for name in ("index", "there", "documents", "matches_config")}
 
 
-def runs(store: Store, name: str = "") -> Iterator[dict[str, Any]]:
-    """Reports of earlier runs of the dataset of that name (or of all of the store), newest first."""
-    for path in sorted((store.root / "runs").glob("2*.json"), reverse=True):
-        try:
-            report = json.loads(path.read_bytes())
-        except ValueError:
-            continue
-        if name in ("", report.get("name")):
-            yield report
-
-
-def _estimate(store: Store, steps: list[dict[str, Any]], input_bytes: int) -> dict[str, Any]:
-    """Seconds and memory from the newest full run of this store, scaled by input; null where there was none."""
-    todo = [step["step"] for step in steps if step["state"] == "run"]
-    for report in runs(store):
-        scans = {name: scan["seconds"] for scan in report.get("scans", []) for name in scan["scan"].split(" + ")}
-        if todo and all(name in scans for name in todo):
-            seconds = sum(
-                {
-                    scan["scan"]: scan["seconds"] for scan in report["scans"] if set(scan["scan"].split(" + ")) & set(todo)
-                }.values()
-            )
-            return {
-                "steps": len(todo),
-                "seconds": round(seconds, 1),
-                "peak_rss_bytes": report["peak_rss_bytes"],
-                "from": "the last run",
-            }
-    guess = 10 + input_bytes / 1e6 if todo else 0.0  # about 1 MB/s through everything on two cores, measured on mixed text
-    return {"steps": len(todo), "seconds": round(guess, 1), "peak_rss_bytes": None, "from": "1 MB/s of input after 10 s"}
-
-
 def plan_text(document: dict[str, Any], *, every_step: bool = False) -> str:
     """Inputs, then the steps; neighbours in the same state for the same reason share a line unless all are asked for."""
     lines = [f"{document['name']}: {document['parts']} parts, {size(document['input_bytes'])} of input"]
@@ -182,7 +159,8 @@ def plan_text(document: dict[str, Any], *, every_step: bool = False) -> str:
         held = f"{index['documents']:,} documents" if index["there"] else "not there yet: `dataforge index add` makes it"
         fits = "" if index["matches_config"] else "; of other bands or shingles than dedupe says: a run would refuse it"
         lines += ["", f"living index {index['index']}: {held}{fits}; pairs of chats are not compared with it"]
-    return "\n".join([*lines, "", _todo(document)])
+    waiting = sum(step["state"] == "waiting" for step in document["steps"])
+    return "\n".join([*lines, "", estimate_text(document["estimate"], waiting)])
 
 
 def _grouped(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -206,17 +184,8 @@ def _span(names: list[str]) -> str:
     return ", ".join(names) if len(names) < 3 else f"{names[0]} … {names[-1]} ({len(names)} steps)"
 
 
-def _todo(document: dict[str, Any]) -> str:
-    e = document["estimate"]
-    behind = sum(step["state"] == "waiting" for step in document["steps"])
-    more = f", {behind} wait behind them" if behind else ""
-    if not e["steps"]:
-        return f"nothing to run{more.replace('behind them', 'for people or for each other')}"
-    return f"{e['steps']} step(s) to run{more}; about {e['seconds']:.0f} s (estimate from {e['from']})"
-
-
 def status_document(config: Config) -> dict[str, Any]:
-    """`{"schema", "name", "done", "to_run", "waiting", "published", "last_run"}`."""
+    """`{"schema", "name", "done", "to_run", "waiting", "published", "unfinished", "last_run"}`."""
     graph: Graph = build(config)
     store = Store(config.path(config.store))
     state = look(graph)
@@ -231,17 +200,31 @@ def status_document(config: Config) -> dict[str, Any]:
         "to_run": [s.name for s in steps if s in state.ids and s not in state.tables],
         "waiting": {s.name: _behind(s, state) for s in steps if s in state.waiting},
         "published": [str(out / version) for version in versions],
+        "unfinished": _unfinished(store, config.name),
         "last_run": {k: last.get(k) for k in ("status", "ended", "seconds", "out", "error")} if last else None,
     }
 
 
-def status_text(document: dict[str, Any]) -> str:
+def _unfinished(store: Store, name: str) -> dict[str, Any] | None:
+    """A run that was begun and has not ended: when, whether it goes on, which steps it filled."""
+    report = unfinished(store, name)
+    if report is None:
+        return None
+    steps = [step for scan in report["scans"] for step in scan["scan"].split(" + ")]
+    return {"began": report["began"], "running": is_running(store), "steps": steps}
+
+
+def status_text(document: dict[str, Any], config: str) -> str:
     counts = {"done": len(document["done"]), "to run": len(document["to_run"]), "waiting": len(document["waiting"])}
     lines = [f"{document['name']}: " + ", ".join(f"{n} steps {name}" for name, n in counts.items() if n)]
     people = {name: why for name, why in document["waiting"].items() if not why.startswith("after ")}
     lines += [f"  waiting    {name}: {why}" for name, why in people.items()]
     if document["to_run"]:
         lines.append(f"  to run     {_span(document['to_run'])}")
+    if begun := document["unfinished"]:
+        did = f"it did {_span(begun['steps'])}" if begun["steps"] else "no step was done"
+        end = f"goes on; {did}" if begun["running"] else f"did not end; {did}; go on: dataforge run {shlex.quote(config)}"
+        lines.append(f"  a run      was begun {begun['began']} and {end}")
     last = document["last_run"]
     given = (last or {}).get("out")
     note = {folder: "  (of the last run)" for folder in document["published"] if folder == given and given is not None}

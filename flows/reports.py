@@ -7,7 +7,8 @@ from typing import Any
 from dataforge.commit import committed, write_json
 from dataforge.flows.build import Graph
 from dataforge.flows.gates import findings
-from dataforge.flows.plan import latest_version, runs
+from dataforge.flows.plan import latest_version
+from dataforge.flows.runs import runs
 from dataforge.report import complete, facts, html
 from dataforge.store import Store
 from dataforge.table import Table

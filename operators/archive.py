@@ -116,7 +116,7 @@ def _folder_entries(root: Path, limits: Limits) -> Iterator[tuple[Entry, bool]]:
     waiting, count = [""], 0
     while waiting:
         folder = waiting.pop()
-        for item in os.scandir(root / folder):
+        for item in _listed(root, folder):
             raw = f"{folder}{item.name}"
             mode = item.stat(follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
@@ -129,6 +129,15 @@ def _folder_entries(root: Path, limits: Limits) -> Iterator[tuple[Entry, bool]]:
                 raise ArchiveError(f"more than {limits.entries} files", file=root.name)
             name, size = clean_name(raw), item.stat(follow_symlinks=False).st_size
             yield Entry(name, size, size, str(root / raw)), name != raw
+
+
+def _listed(root: Path, folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(root / folder) as items:
+            return list(items)
+    except OSError as error:
+        what = f"a folder cannot be listed: {error.strerror}"
+        raise InputError(what, file=folder or root.name, hint="check its permissions") from None
 
 
 def _file_chunks(entry: Entry) -> Iterator[bytes]:

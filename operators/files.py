@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from dataforge.errors import CorruptError, InputError, PartialError
 from dataforge.operator import Source, SourceFile, Split
+from dataforge.operators.files_glob import glob, is_there, refuse
 from dataforge.operators.files_stream import ByteStream
 from dataforge.schemas.document import DOCUMENT
 
@@ -180,8 +181,11 @@ def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
 def _local_files(root: str, rest: str) -> tuple[InputFile, ...] | None:
     if not os.path.isdir(root):
         return None
-    paths = _walk(root) if not rest else [Path(root, rest)] if os.path.exists(f"{root}/{rest}") else Path(root).glob(rest)
-    return tuple(_local_file(path, root) for path in paths if path.is_file() or _leads_nowhere(path))
+    paths = _walk(root) if not rest else [Path(root, rest)] if is_there(f"{root}/{rest}") else glob(root, rest)
+    try:
+        return tuple(_local_file(path, root) for path in paths if path.is_file() or _leads_nowhere(path))
+    except PermissionError as error:  # a folder whose files have names and nothing else
+        refuse(error)
 
 
 def _leads_nowhere(path: Path) -> bool:
@@ -193,7 +197,7 @@ def _walk(root: str) -> Iterator[Path]:
     met: set[str] = set()
     waiting = [root]
     while waiting:
-        for folder, folders, names in os.walk(waiting.pop(0), onerror=_refuse):
+        for folder, folders, names in os.walk(waiting.pop(0), onerror=refuse):
             if (place := os.path.realpath(folder)) in met:
                 folders.clear()
                 continue
@@ -201,10 +205,6 @@ def _walk(root: str) -> Iterator[Path]:
             folders.sort()  # so that the same name of a folder that has two is met first everywhere
             waiting += [path for name in folders if os.path.islink(path := os.path.join(folder, name))]
             yield from (Path(folder, name) for name in names)
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"cannot be listed: {error.strerror}", file=str(error.filename), hint="check its permissions")
 
 
 def _local_file(path: Path, root: str) -> InputFile:
