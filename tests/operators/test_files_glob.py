@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(pattern, tree, m
 def test_an_export_folder_that_cannot_be_read_is_an_input_error(tree, monkeypatch):
     (tree / "b/link").unlink()
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: scandir(path if not str(path).endswith("/b/") else "/nothing"))
+    monkeypatch.setattr(os, "scandir", lambda path: scandir(path if not str(path).endswith("/b") else "/nothing"))
     with pytest.raises(InputError, match="a folder cannot be listed") as refused:
         open_archive(str(tree))
     assert not isinstance(refused.value, ArchiveError)
