@@ -2,7 +2,7 @@
 
 Arrow hides three traps that no kernel shall know: `buffers()` ignores slices, offsets are 32 or 64 bits wide, a null
 row may own bytes. After `strings_of` there are only offsets and bytes. The bytes are taken to be UTF-8 (checked at
-ingest); `check_utf8` checks them again where text comes from elsewhere.
+ingest); `refuse_broken` checks them again where text comes from elsewhere.
 """
 
 from __future__ import annotations
@@ -50,19 +50,13 @@ class Strings:
 def strings_of(texts: pa.Array | pa.ChunkedArray) -> Strings:
     """Offsets and bytes of a string, large_string, binary or large_binary array; a null row becomes an empty text.
 
-    A single chunk is not copied (32-bit offsets are widened). Several chunks are joined: `chunks_of` avoids it.
+    A single chunk is not copied (32-bit offsets are widened), several are joined.
     Raises TypeError for arrays of another type.
     """
     if isinstance(texts, pa.ChunkedArray):
         _check_type(texts.type)
         return _join([_strings_of_chunk(chunk) for chunk in texts.chunks])
     return _strings_of_chunk(texts)
-
-
-def chunks_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[Strings]:
-    """`Strings` chunk by chunk, so that nothing is copied."""
-    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
-    return (_strings_of_chunk(chunk) for chunk in chunks)
 
 
 def _check_type(kind: pa.DataType) -> bool:
@@ -110,17 +104,6 @@ def null_mask(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
     found: npt.NDArray[np.bool_] = mask.to_numpy(zero_copy_only=False)
     return found
-
-
-def check_utf8(texts: pa.Array | pa.ChunkedArray) -> None:
-    """Raises ValueError with the number of the first row that is not valid UTF-8 (never with its text)."""
-    row = 0
-    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
-        try:
-            chunk.validate(full=True)
-        except pa.ArrowInvalid:
-            raise ValueError(f"row {row + _first_invalid(_strings_of_chunk(chunk))} is not valid UTF-8") from None
-        row += len(chunk)
 
 
 def first_broken(strings: Strings) -> int:

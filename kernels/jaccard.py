@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from dataforge.kernels.minhash import I64, U32, U64
+from dataforge.kernels.minhash import I64, U64
 
 
 def overlaps(left: tuple[I64, U64], right: tuple[I64, U64], pairs: I64) -> tuple[I64, I64]:
@@ -46,9 +46,3 @@ def at_least(common: I64, union: I64, threshold: float) -> npt.NDArray[np.bool_]
     ratio = Fraction(str(threshold))
     found: npt.NDArray[np.bool_] = (common * ratio.denominator >= union * ratio.numerator) & (union > 0)
     return found
-
-
-def estimates(left: U32, right: U32) -> npt.NDArray[np.float64]:
-    """Share of equal values of signature rows: an estimate with a deviation of sqrt(J (1 - J) / k), a filter only."""
-    share: npt.NDArray[np.float64] = (left == right).mean(axis=1)
-    return share

@@ -8,13 +8,12 @@ O(n log N). `gathered` copies the tokens, for as many sequences at a time as the
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from dataforge.kernels.loops import compiled
 
 IGNORED = -100  # the label that every trainer leaves out of the loss
 Longs = npt.NDArray[np.int64]
@@ -56,7 +55,7 @@ def best_fit(lengths: Longs, size: int, *, rows: Longs | None = None, starts: Lo
     """Best-fit decreasing. Every length must be 1..size. `rows` and `starts` say what each length is a piece of."""
     order = np.argsort(-lengths, kind="stable")
     sequences = np.empty(len(lengths), np.int64)
-    count = int(_filler()(lengths[order], size, sequences))
+    count = int(compiled(_fill)(lengths[order], size, sequences))
     by_sequence = np.argsort(sequences, kind="stable")
     chosen = order[by_sequence]
     first = np.zeros(len(lengths), np.int64) if starts is None else starts
@@ -87,15 +86,6 @@ def wrapped(lengths: Longs, size: int) -> Plan:
     begin, length = edges[:-1], np.diff(edges)
     rows = np.searchsorted(ends, begin, side="right")
     return Plan(rows, begin - (ends[rows] - lengths[rows]), length, begin // size, -(-total // size))
-
-
-@functools.cache
-def _filler() -> Callable[..., Any]:
-    try:
-        import numba
-    except ImportError:
-        return _fill
-    return numba.njit(nogil=True, cache=True)(_fill)
 
 
 def _fill(lengths: Longs, size: int, sequences: Longs) -> int:
@@ -153,16 +143,7 @@ def _fill(lengths: Longs, size: int, sequences: Longs) -> int:
 
 def gathered(begins: Longs, lengths: Longs, targets: Longs, values: Ints, out: Ints) -> None:
     """Copies runs of tokens: `out[targets[j]:][:lengths[j]] = values[begins[j]:][:lengths[j]]`."""
-    _gatherer()(begins, lengths, targets, values, out)
-
-
-@functools.cache
-def _gatherer() -> Callable[..., Any]:
-    try:
-        import numba
-    except ImportError:
-        return _gather
-    return numba.njit(nogil=True, cache=True)(_gather)
+    compiled(_gather)(begins, lengths, targets, values, out)
 
 
 def _gather(begins: Longs, lengths: Longs, targets: Longs, values: Ints, out: Ints) -> None:
@@ -174,17 +155,8 @@ def _gather(begins: Longs, lengths: Longs, targets: Longs, values: Ints, out: In
 def learned(offsets: Longs, labels: Ints, limit: int) -> Longs:
     """How many labels of each row count once its first is ignored, within the first `limit` tokens (0: all)."""
     counts = np.zeros(len(offsets) - 1, np.int64)
-    _counter()(offsets, labels, limit or 2**62, counts)
+    compiled(_count)(offsets, labels, limit or 2**62, counts)
     return counts
-
-
-@functools.cache
-def _counter() -> Callable[..., Any]:
-    try:
-        import numba
-    except ImportError:
-        return _count
-    return numba.njit(nogil=True, cache=True)(_count)
 
 
 def _count(offsets: Longs, labels: Ints, limit: int, counts: Longs) -> None:

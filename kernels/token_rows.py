@@ -7,10 +7,8 @@ the edge of a span is not learned (and is counted). BOS is never learned, EOS al
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +17,7 @@ import pyarrow as pa
 from dataforge.kernels import sentencepiece_model as spm
 from dataforge.kernels.buffers import Strings
 from dataforge.kernels.encode import Encoder, Ids
+from dataforge.kernels.loops import compiled
 
 IGNORED = -100  # the label that every trainer leaves out of the loss
 Longs = npt.NDArray[np.int64]
@@ -203,17 +202,9 @@ class _Shape:
             return values  # nothing to add and nothing to leave out: the encoder's own buffer
         # Arrow's pool hands out the pages of the batch before; new ones would cost as much as the copy
         out = np.frombuffer(pa.allocate_buffer(4 * int(self.target[-1])), np.int32)
-        _copier()(self.source, values, self.kept, self.cut, self.target, (first, last), (has_first, has_last), out)
+        has, ends = (has_first, has_last), (first, last)
+        compiled(_copy_rows)(self.source, values, self.kept, self.cut, self.target, ends, has, out)
         return out
-
-
-@functools.cache
-def _copier() -> Callable[..., Any]:
-    try:
-        import numba
-    except ImportError:
-        return _copy_rows
-    return numba.njit(nogil=True, cache=True)(_copy_rows)
 
 
 def _copy_rows(

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+settings.register_profile("any machine", deadline=None)  # the first example of a law may meet a compiler
+settings.load_profile("any machine")
 
 
 @pytest.fixture(params=["local-1", "local-2", "beam"])

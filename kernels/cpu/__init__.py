@@ -1,7 +1,6 @@
 """The numba faces of the kernels. Imported inside functions only, so that importing a kernel does not load numba.
 
-They are compiled once and cached beside this file. numba notices a change of the file that a kernel stands in, not of
-one that it calls or takes constants from: after editing one of those, delete `__pycache__/*.nb*` here.
+They are compiled once and cached beside this file, and anew once a file of the kernels has another content.
 """
 
 from __future__ import annotations

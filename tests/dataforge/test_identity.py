@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataforge.identity import canonical, hex_prefix, id_sum, pack_ids, part_of, rank_ids, row_id, row_ids, unpack_ids
@@ -25,14 +25,12 @@ def arrays(numbers: list[int], cut: tuple[int, int, pa.DataType]) -> tuple[list[
     return numbers[first : first + len(part)], [part, pa.chunked_array([part.slice(0, 2), part.slice(2)], kind)]
 
 
-@settings(deadline=None)
 @given(NUMBERS, CUTS)
 def test_the_sum_of_ids_is_that_of_their_numbers(numbers: list[int], cut: tuple[int, int, pa.DataType]) -> None:
     wanted, given_as = arrays(numbers, cut)
     assert [id_sum(ids) for ids in given_as] == [sum(wanted) % 2**128] * 2
 
 
-@settings(deadline=None)
 @given(NUMBERS, CUTS)
 def test_packed_ids_come_back_and_keep_their_order(numbers: list[int], cut: tuple[int, int, pa.DataType]) -> None:
     wanted, given_as = arrays(numbers, cut)
@@ -45,7 +43,6 @@ def test_packed_ids_come_back_and_keep_their_order(numbers: list[int], cut: tupl
         assert [sorted(set(wanted))[place] for place in places] == wanted
 
 
-@settings(deadline=None)
 @given(NUMBERS, CUTS, st.sampled_from([1, 2, 8, 65536]))
 def test_parts_are_cut_out_of_the_first_bits(numbers: list[int], cut: tuple[int, int, pa.DataType], parts: int) -> None:
     wanted, given_as = arrays(numbers, cut)

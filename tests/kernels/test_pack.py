@@ -1,10 +1,13 @@
 """Packing plans: nothing lost, nothing longer than N, best fit as a slow loop would choose it."""
 
+import sys
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataforge.kernels import pack
+from dataforge.kernels.loops import compiled
 
 lengths_of = st.lists(st.integers(1, 12), max_size=40).map(lambda values: np.array(values, np.int64))
 
@@ -96,5 +99,10 @@ def test_the_compiled_and_the_plain_loop_agree():
     for size in (1, 7, 64, 100):
         lengths = -np.sort(-rng.integers(1, size + 1, 500))
         one, other = np.empty(500, np.int64), np.empty(500, np.int64)
-        assert pack._fill(lengths, size, one) == pack._filler()(lengths, size, other)
+        assert pack._fill(lengths, size, one) == compiled(pack._fill)(lengths, size, other)
         assert np.array_equal(one, other)
+
+
+def test_without_numba_a_loop_is_itself(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dataforge.kernels.cpu.compiled", None)
+    assert compiled.__wrapped__(pack._fill) is pack._fill
