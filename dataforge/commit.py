@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,3 +174,20 @@ def write_json(path: Path, value: Any, *, replace_step: str = "write_record", fs
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+REST_NS = 10**9  # a file younger than this may change again within one tick of its file system's clock
+_proven: dict[Path, tuple[str, int, int, int]] = {}  # in this process: what a file was when its sha256 was found right
+
+
+def proven(path: Path, sha256: str) -> bool:
+    """Whether the file has that sha256. A process reads it for that only once, as long as nobody touched it since."""
+    state = path.stat()
+    seen = sha256, state.st_ino, state.st_size, state.st_ctime_ns
+    if _proven.get(path) == seen:
+        return True
+    if file_sha256(path) != sha256:
+        return False
+    if time.time_ns() - state.st_ctime_ns > REST_NS:
+        _proven[path] = seen
+    return True

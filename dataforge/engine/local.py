@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -120,3 +121,24 @@ def start_worker(parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     pa.set_cpu_count(1)
+    _spare_pandas()
+
+
+def _spare_pandas() -> None:
+    """Arrow imports pandas (0.4 s) at the first Python list, to see whether it is a Series: not where it seems missing.
+
+    Whoever asks Arrow for pandas, or imports it, still gets it.
+    """
+    sys.meta_path.insert(0, _NoPandas())
+    try:
+        pa.array([0])
+    finally:
+        del sys.meta_path[0]
+
+
+class _NoPandas:
+    """Says to `import pandas` that there is none."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dataforge import Step, Store, Table
+from dataforge import Step, Store, Table, commit
+from dataforge.commit import file_sha256
 from dataforge.engine import work_source
 from dataforge.engine.local import Local
 from dataforge.engine.run import run, survey
@@ -178,6 +181,37 @@ def test_files_of_a_fold_are_checked_before_anything_reads_them(tmp_path: Path) 
     with pytest.raises(VerifyError) as damaged:
         table.checked_files()
     assert damaged.value.exit_code == 7
+
+
+def test_a_part_is_hashed_once_a_process_until_somebody_touches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = graph(write_words(tmp_path / "words"))["lines"]
+    store, hashed = Store(tmp_path / "store"), []
+    with store.lock(), Local(1) as local:
+        table = run(store, [step], local).tables[step]
+    part = table.path / "data" / "part-00000.parquet"
+    monkeypatch.setattr(commit, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
+    list(table.read(0))
+    list(table.read(0))
+    assert hashed == [part, part]  # written a moment ago: it might change unseen
+    monkeypatch.setattr(commit, "REST_NS", -(10**12))
+    for _ in range(3):
+        list(table.read(0))
+    assert hashed == [part, part, part]
+    part.write_bytes(part.read_bytes() + b"\0")
+    with pytest.raises(VerifyError, match="sha256 differs"):
+        list(table.read(0))
+
+
+def test_workers_do_not_load_pandas_for_arrow_and_still_get_it() -> None:
+    code = """
+import sys, pyarrow as pa
+from dataforge.engine.local import _spare_pandas
+_spare_pandas()
+pa.array(["a"]), pa.table([pa.array([1])], ["a"])
+print("pandas" in sys.modules, len(pa.table({"a": [1]}).to_pandas()))
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "1"]
 
 
 @pytest.mark.parametrize("damage", ['{"format": 1}', "[]", "{"])

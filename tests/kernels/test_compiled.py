@@ -63,6 +63,23 @@ def test_a_kernel_is_compiled_anew_when_a_helper_of_another_file_changed(tmp_pat
     assert told == ["2 1\n", "2 0\n", "3 1\n"]
 
 
+def test_what_other_packages_add_to_numba_is_not_loaded_for_kernels_but_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba import njit
+    from numba.core import entrypoints
+
+    asked: list[int] = []
+    monkeypatch.setattr(entrypoints, "_already_initialized", False)
+    monkeypatch.setattr(entrypoints.importlib_metadata, "entry_points", lambda: asked.append(1) or {})
+    assert kernel(_doubled)(2) == 4
+    assert not asked
+    assert njit(_doubled)(2) == 4
+    assert asked
+
+
+def _doubled(value):  # type: ignore[no-untyped-def]
+    return 2 * value
+
+
 def test_python_cannot_jump_into_a_helper() -> None:
     @helper
     def doubled(value: int) -> int:
