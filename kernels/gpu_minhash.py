@@ -1,4 +1,4 @@
-"""MinHash signatures on a GPU: words by a thread for each text, minima by a block for each text.
+"""MinHash signatures on a GPU: words by a thread for each kilobyte of a text, minima by a block for each text.
 
 The values are those of `minhash.signatures`, so the device enters no identity; one text in 1,000 is signed again on the
 host and compared. Texts go in batches; one that is larger than a batch, or than the memory left, is signed on the host.
@@ -19,16 +19,15 @@ from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
 from dataforge.kernels.gpu import Gpu, gpu_of
-from dataforge.kernels.minhash import MinHashSpec, Signatures, permutations, refuse
+from dataforge.kernels.minhash import EMPTY, MinHashSpec, Signatures, permutations, refuse
 from dataforge.kernels.minhash import signatures as signatures_on_host
 
 SOURCES = ("common.cuh", "minhash.cuh", "minhash.cu")
 STAGED = 128  # minhash.cu
+STRETCH = 1024  # minhash.cuh
 BATCH_BYTES = 128 << 20
 MEMORY_PER_BYTE = 16  # on the device: the text, its words, bounds of their units
 VALUES_BYTES = 256 << 20  # of signatures at a time
-
-
 CHECK_EVERY = 1000
 
 
@@ -104,17 +103,34 @@ class GpuMinHash:
     def _launch(self, texts: Strings) -> Signatures:
         xp, spec, count = self.gpu.xp, self.spec, len(texts)
         base, size = int(texts.offsets[0]), texts.size_bytes
+        if size == 0:
+            return Signatures(np.full((count, spec.k), EMPTY), np.zeros(count, np.int64))
         text: Any = xp.asarray(texts.data[base : base + size])
         offsets = xp.asarray(texts.offsets - base)
-        out = xp.empty(2 * size, np.uint8)
-        begins, ends = (xp.empty(size, np.int32) for _ in range(2))
-        units, words = (xp.empty(count, np.int64) for _ in range(2))
-        by_characters = np.int64(spec.shingle == "characters")
-        self.gpu.launch("words", count, self._tables, text, offsets, by_characters, out, begins, ends, units, words)
+        out, begins, ends, units, words = self._words(texts, text, offsets)
         values = xp.empty((count, spec.k), np.uint32)
         shape = (np.int64(spec.n), *self._numbers, np.int64(spec.k), values)
         self.gpu.launch("minima", count, out, begins, ends, units, offsets, *shape, blocks=True, threads=STAGED)
         return Signatures(values.get(), words.get())
+
+    def _words(self, texts: Strings, text: Any, offsets: Any) -> tuple[Any, ...]:
+        """The words of all texts, bounds of their units, and how many units and words each text has."""
+        xp, by_characters = self.gpu.xp, np.int64(self.spec.shingle == "characters")
+        stretches = -(-np.diff(texts.offsets) // STRETCH)
+        of_rows = np.concatenate([np.zeros(1, np.int64), np.cumsum(stretches, dtype=np.int64)])
+        firsts, number = xp.asarray(of_rows), int(of_rows[-1])
+        rows = xp.asarray(np.repeat(np.arange(len(texts), dtype=np.int32), stretches))
+        given = (self._tables, text, offsets, firsts, rows, by_characters)
+        sizes, units, words = (xp.empty(number, np.int32) for _ in range(3))
+        broken = xp.zeros(len(texts), np.int32)
+        self.gpu.launch("measure", number, *given, sizes, units, words, broken)
+        sizes, units, words = (xp.cumsum(column, dtype=np.int64) for column in (sizes, units, words))
+        out = xp.empty(2 * texts.size_bytes, np.uint8)
+        begins, ends = (xp.empty(texts.size_bytes, np.int32) for _ in range(2))
+        self.gpu.launch("words", number, *given, sizes, units, out, begins, ends)
+        in_all = tuple(xp.empty(len(texts), np.int64) for _ in range(2))
+        self.gpu.launch("totals", len(texts), firsts, by_characters, units, words, broken, *in_all)
+        return out, begins, ends, *in_all
 
 
 def _edges(texts: Strings, limit: int, rows: int) -> list[int]:

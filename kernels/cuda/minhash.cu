@@ -2,16 +2,50 @@
 
 #define STAGED 128 /* threads of a block, and hashes that it makes before it looks for minima */
 
+#define ITEM ((i64)blockIdx.x * blockDim.x + threadIdx.x)
+
+/* What the words of each stretch take. */
+extern "C" __global__ void measure(
+    i64 count, const u8* __restrict__ tables, const u8* __restrict__ text, const i64* __restrict__ offsets,
+    const i64* __restrict__ firsts, const i32* __restrict__ rows, i64 characters, i32* __restrict__ sizes,
+    i32* __restrict__ units, i32* __restrict__ words, i32* __restrict__ broken
+) {
+    if (ITEM >= count) return;
+    Stretch s = stretch_of(offsets, firsts, rows, ITEM);
+    Filled none = {0, 0, 0, 0};
+    Filled found = pass_stretch(tables, text, s.begin, s.end, s.from, s.stop, (int)characters, none, 0, 0, 0);
+    sizes[ITEM] = found.size;
+    units[ITEM] = found.units;
+    words[ITEM] = found.words;
+    if (found.is_broken) broken[s.row] = 1;
+}
+
+/* Written behind the stretches before: `sizes` and `units` are sums up to and with each stretch. */
 extern "C" __global__ void words(
     i64 count, const u8* __restrict__ tables, const u8* __restrict__ text, const i64* __restrict__ offsets,
-    i64 characters, u8* __restrict__ out, i32* __restrict__ begins, i32* __restrict__ ends, i64* __restrict__ units,
-    i64* __restrict__ words
+    const i64* __restrict__ firsts, const i32* __restrict__ rows, i64 characters, const i64* __restrict__ sizes,
+    const i64* __restrict__ units, u8* __restrict__ out, i32* __restrict__ begins, i32* __restrict__ ends
 ) {
-    i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (ITEM >= count) return;
+    Stretch s = stretch_of(offsets, firsts, rows, ITEM);
+    Filled before = {
+        (i32)(sum_before(sizes, ITEM) - sum_before(sizes, firsts[s.row])),
+        (i32)(sum_before(units, ITEM) - sum_before(units, firsts[s.row]) - (characters != 0)), 0, 0};
+    pass_stretch(
+        tables, text, s.begin, s.end, s.from, s.stop, (int)characters, before, out + 2 * s.begin, begins + s.begin,
+        ends + s.begin);
+}
+
+/* Units and words of each text; -1 words where it is not UTF-8. */
+extern "C" __global__ void totals(
+    i64 count, const i64* __restrict__ firsts, i64 characters, const i64* __restrict__ unit_sums,
+    const i64* __restrict__ word_sums, const i32* __restrict__ broken, i64* __restrict__ units, i64* __restrict__ words
+) {
+    i64 row = ITEM;
     if (row >= count) return;
-    i64 at = offsets[row];
-    words[row] = pass_words(
-        tables, text, at, offsets[row + 1], (int)characters, out + 2 * at, begins + at, ends + at, units + row);
+    i64 all = sum_before(unit_sums, firsts[row + 1]) - sum_before(unit_sums, firsts[row]);
+    units[row] = broken[row] || !all ? 0 : all - (characters != 0);
+    words[row] = broken[row] ? -1 : sum_before(word_sums, firsts[row + 1]) - sum_before(word_sums, firsts[row]);
 }
 
 /* A block for each text: its threads hash a shingle each, then each of them looks for the minima of its own slots. */

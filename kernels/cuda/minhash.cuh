@@ -6,6 +6,7 @@
 enum { T_CLASS_INDEX, T_CLASSES, T_LOWER_INDEX, T_LOWER };
 enum { WORD_BITS = 7, SINGLE_BIT = 256 }; /* letter | number | mark, and scripts whose characters are words */
 #define EMPTY_SLOT 0xFFFFFFFFu
+#define STRETCH 1024 /* bytes of a text that one thread turns into words */
 
 static __device__ u32 looked_up(const u8* tables, int index, int blocks, u32 code, int wide) {
     u32 block = ((const u16*)(tables + ((const i64*)tables)[index]))[code / CODE_BLOCK];
@@ -25,44 +26,82 @@ static __device__ int encode_utf8(u32 code, u8* out) {
     return more + 1;
 }
 
-/* One text: its words into `out` (room for twice its bytes), bounds of its units (one for each byte at most), of which
- * there are `*found`; returns the number of words, or -1 where the text is not UTF-8. */
-static __device__ i64 pass_words(
-    const u8* tables, const u8* text, i64 begin, i64 end, int characters, u8* out, i32* begins, i32* ends,
-    i64* found
-) {
-    i32 size = 0, units = 0;
-    i64 words = 0;
-    int inside = 0;
-    *found = 0;
-    for (i64 at = begin; at < end;) {
-        int length;
-        u32 code = decode(text, at, end, &length), bits = looked_up(tables, T_CLASS_INDEX, T_CLASSES, code, 0);
-        if (code == INVALID && length == 1) return -1;
-        at += length;
-        int in_word = (bits & WORD_BITS) != 0, single = (bits & SINGLE_BIT) != 0;
-        if (in_word) {
-            int opens = single || !inside;
-            if (opens && words++ > 0) {
-                if (characters) {
-                    begins[units] = size;
-                    ends[units++] = size + 1;
-                }
-                out[size++] = ' ';
-            }
-            if (opens || characters) begins[units++] = size;
-            size += encode_utf8(looked_up(tables, T_LOWER_INDEX, T_LOWER, code, 1), out + size);
-            ends[units - 1] = size;
-        }
-        inside = in_word && !single;
-    }
-    *found = units;
-    return words;
+static __device__ u32 bits_at(const u8* tables, const u8* text, i64 at, i64 end, int* length, u32* code) {
+    *code = decode(text, at, end, length);
+    return looked_up(tables, T_CLASS_INDEX, T_CLASSES, *code, 0);
 }
+
+static __device__ int goes_on(u32 bits) { return (bits & WORD_BITS) != 0 && !(bits & SINGLE_BIT); } /* a word, if one is open */
+
+/* How far the words of a text are written. A blank leads each of them, the first one too. */
+typedef struct { i32 size, units; i32 words; int is_broken; } Filled;
+
+/* Where the first character of a stretch begins, and whether a word is open there: told by the character before. */
+static __device__ i64 entered(const u8* tables, const u8* text, i64 begin, i64 from, i64 end, int* inside) {
+    int length;
+    u32 code;
+    i64 lead = from - 1;
+    *inside = 0;
+    if (from == begin) return from;
+    while (lead > begin && from - lead < 4 && is_inner(text[lead])) lead--;
+    *inside = goes_on(bits_at(tables, text, lead, end, &length, &code));
+    return lead + length > from ? lead + length : from;
+}
+
+static __device__ void bound(i32* bounds, i32 unit, i32 size) { if (bounds && unit >= 0) bounds[unit] = size; }
+
+/* The characters of a text from `begin` to `end` that begin between `from` and `stop`: counted, or with `out` written behind
+ * `filled`. By characters the units are those of the words and of the blanks between them: the very first blank, unit -1,
+ * is none. By words, the stretch that has a word's last character writes where the word ends. */
+static __device__ Filled pass_stretch(
+    const u8* tables, const u8* text, i64 begin, i64 end, i64 from, i64 stop, int characters, Filled filled, u8* out,
+    i32* begins, i32* ends
+) {
+    int inside, is_open = 0, length;
+    u32 code;
+    i64 at = entered(tables, text, begin, from, end, &inside);
+    while (at < stop) {
+        u32 bits = bits_at(tables, text, at, end, &length, &code);
+        int in_word = (bits & WORD_BITS) != 0, opens = in_word && !(inside && goes_on(bits));
+        if (code == INVALID && length == 1) filled.is_broken = 1;
+        if (is_open && (opens || !in_word)) bound(ends, filled.units - 1, filled.size);
+        is_open = in_word && !characters;
+        if (opens) {
+            filled.words++;
+            if (characters) bound(begins, filled.units, filled.size), bound(ends, filled.units++, filled.size + 1);
+            if (out) out[filled.size] = ' ';
+            filled.size++;
+        }
+        if (in_word) {
+            u8 bytes[4];
+            int more = encode_utf8(looked_up(tables, T_LOWER_INDEX, T_LOWER, code, 1), bytes);
+            if (opens || characters) bound(begins, filled.units++, filled.size);
+            for (int k = 0; k < more && out; k++) out[filled.size + k] = bytes[k];
+            filled.size += more;
+            if (characters) bound(ends, filled.units - 1, filled.size);
+        }
+        inside = goes_on(bits);
+        at += length;
+    }
+    if (is_open && !(inside && at < end && goes_on(bits_at(tables, text, at, end, &length, &code))))
+        bound(ends, filled.units - 1, filled.size);
+    return filled;
+}
+
+/* Stretch i of all: its text, and its place in it. `firsts` are the texts' first stretches. */
+typedef struct { i64 row, begin, end, from, stop; } Stretch;
+
+static __device__ Stretch stretch_of(const i64* offsets, const i64* firsts, const i32* rows, i64 i) {
+    i64 row = rows[i], begin = offsets[row], end = offsets[row + 1], from = begin + STRETCH * (i - firsts[row]);
+    Stretch found = {row, begin, end, from, from + STRETCH < end ? from + STRETCH : end};
+    return found;
+}
+
+static __device__ i64 sum_before(const i64* sums, i64 i) { return i ? sums[i - 1] : 0; }
 
 static __device__ u64 turned(u64 value, int bits) { return value << bits | value >> (64 - bits); }
 
-static __device__ u64 bytes_at(const u8* data, int size) {
+static __device__ u64 word_at(const u8* data, int size) {
     u64 value = 0;
     for (int k = size - 1; k >= 0; k--) value = value << 8 | data[k];
     return value;
@@ -83,10 +122,10 @@ static __device__ u64 xxh64(const u8* data, i64 size) {
     if (size >= 32) {
         u64 a = P1 + P2, b = P2, c = 0, d = 0 - P1;
         for (; at + 32 <= size; at += 32) {
-            a = xxh64_round(a, bytes_at(data + at, 8));
-            b = xxh64_round(b, bytes_at(data + at + 8, 8));
-            c = xxh64_round(c, bytes_at(data + at + 16, 8));
-            d = xxh64_round(d, bytes_at(data + at + 24, 8));
+            a = xxh64_round(a, word_at(data + at, 8));
+            b = xxh64_round(b, word_at(data + at + 8, 8));
+            c = xxh64_round(c, word_at(data + at + 16, 8));
+            d = xxh64_round(d, word_at(data + at + 24, 8));
         }
         value = turned(a, 1) + turned(b, 7) + turned(c, 12) + turned(d, 18);
         value = (value ^ xxh64_round(0, a)) * P1 + P4;
@@ -95,9 +134,9 @@ static __device__ u64 xxh64(const u8* data, i64 size) {
         value = (value ^ xxh64_round(0, d)) * P1 + P4;
     }
     value += (u64)size;
-    for (; at + 8 <= size; at += 8) value = turned(value ^ xxh64_round(0, bytes_at(data + at, 8)), 27) * P1 + P4;
+    for (; at + 8 <= size; at += 8) value = turned(value ^ xxh64_round(0, word_at(data + at, 8)), 27) * P1 + P4;
     if (at + 4 <= size) {
-        value = turned(value ^ bytes_at(data + at, 4) * P1, 23) * P2 + P3;
+        value = turned(value ^ word_at(data + at, 4) * P1, 23) * P2 + P3;
         at += 4;
     }
     for (; at < size; at++) value = turned(value ^ data[at] * P5, 11) * P1;

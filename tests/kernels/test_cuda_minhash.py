@@ -37,6 +37,24 @@ def test_the_passes_give_the_values_of_the_definition(spec):
     assert np.array_equal(found.values, right.values)
 
 
+def long_texts():
+    """Words, blanks and single characters over the edges between stretches, at every place of a character."""
+    rng, size = random.Random(7), gpu_minhash.STRETCH
+    units = ["a", "É", "漢", "𝒜", " ", "\u0301", "ก", ". ", "İ", "Ⱥ"]
+    found = ["x" * shift + "漢字 ab" * 600 for shift in range(9)] + ["x" * (size + shift) for shift in (-1, 0, 1)]
+    found += ["é" * (size // 2 - 1) + "x" * shift + "𝒜é" * 900 for shift in range(5)]
+    found += ["x" * (size - shift) + " " * shift + "y z" for shift in range(4)] + [" " * 3000, " " * 3000 + "end"]
+    return found + ["".join(rng.choices(units, k=rng.randint(900, 4000))) for _ in range(30)]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_where_a_long_text_is_cut_for_threads_is_invisible(spec):
+    right = reference_signatures(long_texts(), spec)
+    found = gpu_minhash.GpuMinHash(spec, host_gpu()).signatures(pa.array(long_texts()))
+    assert np.array_equal(found.words, right.words)
+    assert np.array_equal(found.values, right.values)
+
+
 @pytest.mark.parametrize("size", [20, 300, 5000])
 def test_batching_is_invisible_and_large_texts_are_signed_on_the_host(monkeypatch, size):
     signer = gpu_minhash.GpuMinHash(SPECS[0], host_gpu())
@@ -58,6 +76,12 @@ def test_a_text_that_is_not_utf8_is_named():
     broken = pa.array([b"the cat", b"a \xff b", b"\xe2\x82"], pa.binary())
     with pytest.raises(ValueError, match="row 1 is not valid UTF-8"):
         gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(broken)
+    for shift in range(-4, 5):  # where one thread ends and the next begins
+        text = b"x" * (gpu_minhash.STRETCH + shift)
+        for part in (b"\x80", b"\xc3", b"\xe6\xbc", b"\xed\xa0\x80", "é".encode() + b"\x80"):
+            cut = pa.array([b"a", text + part + b"y" * 9], pa.binary())
+            with pytest.raises(ValueError, match="row 1 is not valid UTF-8"):
+                gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(cut)
     kept = gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(pa.array(["a \ufffd b"]))
     assert np.array_equal(kept.values, reference_signatures(["a \ufffd b"], SPECS[0]).values)
 
@@ -81,5 +105,6 @@ def test_a_gpu_gives_the_same_values():
     if missing is not None:
         pytest.skip(f"never run on a GPU here: {missing}")
     for spec in SPECS:
-        found = gpu_minhash.GpuMinHash(spec).signatures(pa.array(texts()))
-        assert np.array_equal(found.values, reference_signatures(texts(), spec).values)
+        for given in (texts(), long_texts()):
+            found = gpu_minhash.GpuMinHash(spec).signatures(pa.array(given))
+            assert np.array_equal(found.values, reference_signatures(given, spec).values)
