@@ -106,12 +106,17 @@ class GpuMinHash:
         if size == 0:
             return Signatures(np.full((count, spec.k), EMPTY), np.zeros(count, np.int64))
         text: Any = xp.asarray(texts.data[base : base + size])
-        offsets = xp.asarray(texts.offsets - base)
+        values, words = self.on_device(texts, text, xp.asarray(texts.offsets - base))
+        return Signatures(values.get(), words.get())
+
+    def on_device(self, texts: Strings, text: Any, offsets: Any) -> tuple[Any, Any]:
+        """Values and words of texts that are there, and stay there; of one byte at least, on the computing stream."""
+        spec, count = self.spec, len(texts)
         out, begins, ends, units, words = self._words(texts, text, offsets)
-        values = xp.empty((count, spec.k), np.uint32)
+        values = self.gpu.xp.empty((count, spec.k), np.uint32)
         shape = (np.int64(spec.n), *self._numbers, np.int64(spec.k), values)
         self.gpu.launch("minima", count, out, begins, ends, units, offsets, *shape, blocks=True, threads=STAGED)
-        return Signatures(values.get(), words.get())
+        return values, words
 
     def _words(self, texts: Strings, text: Any, offsets: Any) -> tuple[Any, ...]:
         """The words of all texts, bounds of their units, and how many units and words each text has."""

@@ -101,7 +101,7 @@ def _rows(setup: Setup, name: str, options: argparse.Namespace, xp: Any) -> Iter
                 yield from run.rows(corpus, f"{tokenizer}, {name}")
         signing = Gpu(MINHASH_SOURCES, xp)
         for corpus in options.corpora:
-            yield _minhash(signing, setup.texts(corpus, min(CHECKED_BYTES, size)), size, corpus, name)
+            yield from _minhash(signing, setup.texts(corpus, min(CHECKED_BYTES, size)), size, corpus, name)
 
 
 def _folders(setup: Setup, scratch: Path, size: int) -> Iterator[tuple[str, Path]]:
@@ -139,9 +139,9 @@ class Encoding:
     def rows(self, corpus: str, variant: str) -> Iterator[Row]:
         """Cold and warm on the device, host to host, the peer, then each kernel's share."""
         print(f"-- {variant}, {corpus}: {self.texts.size_bytes} bytes, {self.distinct} of them differ, {self.ids} ids")
-        resident = Resident(self.encoder, self.texts)
-        for state, empty in (("cold", True), ("warm", False)):
-            seconds = statistics.median(resident.seconds(empty) for _ in range(TURNS))
+        resident = ResidentEncoding(self.encoder, self.texts)
+        for state, timed in (("cold", resident.cold_seconds), ("warm", resident.seconds)):
+            seconds = statistics.median(timed() for _ in range(TURNS))
             yield self._row(corpus, f"{variant}, device-resident, {state}", seconds)
             yield _row(corpus, self.ids / seconds / 1e9, "Gids/s", f"{variant}, device-resident, {state}")
         seconds = statistics.median(_wall(lambda: self.encoder.encode(self.texts)) for _ in range(TURNS))
@@ -183,27 +183,28 @@ def repeated(texts: list[str], size: int) -> Strings:
 
 
 class Resident:
-    """A batch that lies on the device; the passes over it, timed by CUDA events."""
+    """Texts that lie on the device; what is done with them there, timed by CUDA events."""
 
-    def __init__(self, encoder: GpuEncoder, texts: Strings) -> None:
-        self.encoder, self.gpu = encoder, encoder.gpu
-        self._text, self._offsets = Upload(self.gpu, np.uint8), Upload(self.gpu, np.int64)
-        self._text.send(texts.data, gpu_passes.SPARE)
-        self._offsets.send(texts.offsets)
-        with self.gpu.stream:
-            arrays = self._text.array(texts.size_bytes), self._offsets.array(len(texts.offsets))
-            self._batch = gpu_passes.Batch(*arrays, texts.offsets)
-        self._run()  # memory and kernels are there from now on
+    def __init__(self, gpu: Gpu, texts: Strings) -> None:
+        self.gpu = gpu
+        self._uploads = Upload(gpu, np.uint8), Upload(gpu, np.int64)
+        self._uploads[0].send(texts.data, gpu_passes.SPARE)
+        self._uploads[1].send(texts.offsets)
+        with gpu.stream:
+            self.text, self.offsets = (
+                upload.array(size) for upload, size in zip(self._uploads, (texts.size_bytes, len(texts) + 1), strict=True)
+            )
+
+    def work(self) -> None:
+        """On the computing stream."""
+        raise NotImplementedError
 
     def _run(self) -> None:
         with self.gpu.stream:
-            gpu_passes.encode_batch(self.gpu, self.encoder.model, self.encoder.table, self._batch)
+            self.work()
 
-    def seconds(self, empty: bool = False) -> float:
+    def seconds(self) -> float:
         """Seconds of all passes, the host's part between them included."""
-        if empty:
-            with self.gpu.stream:
-                self.encoder.table = gpu_passes.WordTable(self.gpu, self.encoder.table.capacity)
         return self._timed(self._run)
 
     def _timed(self, work: Callable[[], object]) -> float:
@@ -233,19 +234,53 @@ class Resident:
         yield f"   {'the rest':11} {1e3 * (whole - sum(spent.values())):9.3f} ms, of {1e3 * whole:.3f} ms in all"
 
 
+class ResidentEncoding(Resident):
+    def __init__(self, encoder: GpuEncoder, texts: Strings) -> None:
+        super().__init__(encoder.gpu, texts)
+        self.encoder, self._batch = encoder, gpu_passes.Batch(self.text, self.offsets, texts.offsets)
+        self._run()  # memory and kernels are there from now on
+
+    def work(self) -> None:
+        gpu_passes.encode_batch(self.gpu, self.encoder.model, self.encoder.table, self._batch)
+
+    def cold_seconds(self) -> float:
+        """With an empty word table."""
+        with self.gpu.stream:
+            self.encoder.table = gpu_passes.WordTable(self.gpu, self.encoder.table.capacity)
+        return self.seconds()
+
+
+class ResidentSigning(Resident):
+    def __init__(self, signer: GpuMinHash, texts: Strings) -> None:
+        super().__init__(signer.gpu, texts)
+        self.signer, self._texts = signer, texts
+        self._run()
+
+    def work(self) -> None:
+        self.signer.on_device(self._texts, self.text, self.offsets)
+
+
 def _wall(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def _minhash(gpu: Gpu, texts: list[str], size: int, corpus: str, name: str) -> Row:
+def _minhash(gpu: Gpu, texts: list[str], size: int, corpus: str, name: str) -> Iterator[Row]:
+    """Proven equal, then on the device, and from host arrays to host arrays."""
     signer, few = GpuMinHash(MinHashSpec(), gpu), strings_from(texts)
     if not np.array_equal(signer.signatures(few).values, signatures(few, MinHashSpec()).values):
         raise NotEqual("MinHash")
-    many = repeated(texts, size)
-    seconds = statistics.median(_wall(lambda: signer.signatures(many)) for _ in range(TURNS))
-    return _row(corpus, many.size_bytes / seconds / 1e9, "GB/s", f"MinHash affine32, 128, host to host, {name}")
+    many, variant = repeated(texts, min(size, signer.batch_bytes)), f"MinHash affine32, 128, {name}"
+    resident = ResidentSigning(signer, many)
+    for state, timed in (
+        ("device-resident", resident.seconds),
+        ("host to host", lambda: _wall(lambda: signer.signatures(many))),
+    ):
+        seconds = statistics.median(timed() for _ in range(TURNS))
+        yield _row(corpus, many.size_bytes / seconds / 1e9, "GB/s", f"{variant}, {state}")
+    for line in resident.breakdown():
+        print(line)
 
 
 if __name__ == "__main__":
