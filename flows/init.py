@@ -33,7 +33,10 @@ def write_config(folder: Path, inputs: Sequence[str], *, name: str = "") -> dict
     if not all(inputs):
         raise ConfigError("an input without a name", key="--input", hint="name a file, folder, glob or URL")
     found = [sniffed for place in inputs for sniffed in sniff(place)]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot be made: {error.strerror}", file=str(folder), hint="name another folder") from None
     slack = any(sniffed.kind == "slack_export" for sniffed in found)
     notes = [_make_key(folder)] if slack else []
     title = name or clean_name(folder.absolute().name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError
@@ -32,8 +33,9 @@ def source_steps(config: Config) -> dict[str, Step]:
 
 
 def check_places(config: Config) -> None:
-    """Raises ConfigError where what a run writes would be read as input by the next one, or store and out are one."""
-    made = {"store": config.path(config.store), "out": config.path(config.out)}
+    """Raises ConfigError where what a run writes would be read as input by the next one, or store and out are one.
+    Whatever the names: links are followed."""
+    made = {"store": config.path(config.store).resolve(), "out": config.path(config.out).resolve()}
     if made["out"] == made["store"]:
         raise ConfigError("`store` and `out` are the same folder", key="out", hint="name two folders")
     for source in config.sources:
@@ -43,7 +45,7 @@ def check_places(config: Config) -> None:
         if pattern and "**" not in pattern:
             continue
         for key, place in made.items():
-            if place.is_relative_to(root):
+            if place.is_relative_to(Path(root).resolve()):
                 what = f"`{key}` lies in the folder of source {source.name}, which would read it as input"
                 raise ConfigError(what, key=key, hint=f"set `{key}:` to a folder elsewhere, or name the files by a glob")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dataforge.operators.labelled import read_labelled, read_lines
 
 Pair = tuple[str, str]
 HEADER = ("id_a", "id_b", "jaccard")
+LINE = "<TAB>".join(HEADER)
 
 
 def evaluate(docs: Path, pairs: Path, *, threshold: float = 0.8, margin: float = 0.05) -> dict[str, Any]:
@@ -86,14 +88,21 @@ def read_pairs(path: Path, ids: set[str]) -> dict[Pair, float]:
     """{(id_a, id_b) sorted: jaccard} of a TSV with that header."""
     known: dict[Pair, float] = {}
     for number, row in enumerate(_tsv(path), 2):
-        try:
-            a, b, jaccard = row["id_a"], row["id_b"], float(row["jaccard"])
-        except (KeyError, TypeError, ValueError):
-            raise InputError("expected id_a, id_b, jaccard separated by tabs", file=path.name, row=number) from None
+        a, b, jaccard = row["id_a"], row["id_b"], _share(row["jaccard"])
+        if jaccard is None:
+            raise InputError("expected a number from 0 to 1 as jaccard", file=path.name, row=number)
         if missing := {a, b} - ids:
             raise InputError(f"{len(missing)} id(s) of the pair are not in DOCS", file=path.name, row=number)
         known[_sorted(a, b)] = jaccard
     return known
+
+
+def _share(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
 
 
 def _tsv(path: Path) -> Iterator[dict[str, str]]:
@@ -101,10 +110,20 @@ def _tsv(path: Path) -> Iterator[dict[str, str]]:
         lines = (line.decode() for line in read_lines(path))
         rows = csv.DictReader(lines, delimiter="\t")
         if not set(HEADER) <= set(rows.fieldnames or ()):
-            raise InputError("has no header line", file=path.name, row=1, hint=f"begin it with {'<TAB>'.join(HEADER)}")
+            raise InputError(_wrong_header(rows.fieldnames or ()), file=path.name, row=1, hint=f"begin it with {LINE}")
         yield from rows
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8", file=path.name) from error
+
+
+def _wrong_header(found: Sequence[str]) -> str:
+    """What stands there may be a pair: of its words only those of a header are said."""
+    lacking = [name for name in HEADER if name not in found]
+    if len(lacking) < len(HEADER):
+        return f"its header lacks {' and '.join(lacking)}"
+    if set(HEADER) <= set(re.split(r"[,; ]+", "".join(found[:1]))):
+        return "the names of its header are not separated by tabs"
+    return f"has no header line, or one of other names ({len(found)} column{'s' if len(found) != 1 else ''})"
 
 
 def _sorted(a: str, b: str) -> Pair:

@@ -140,7 +140,7 @@ def list_files(path: str, suffixes: tuple[str, ...]) -> tuple[InputFile, ...]:
             raise InputError(f"no file in the folder ends in {' '.join(suffixes)}", file=path, hint="name it by a glob")
         found = wanted
     if found is None or (rest and not found):
-        raise InputError("no such file or folder", file=path, hint="check sources[].path of the config")
+        raise InputError("no such file or folder", file=path, hint="check the path: --input, or `path` of the source")
     if lost := next((file for file in found if file.size_bytes < 0 and not file.name.startswith(".")), None):
         raise InputError("a link leads to no file", file=lost.name, hint="remove the link or bring its file back")
     return tuple(sorted((file for file in found if file.size_bytes >= 0), key=lambda file: file.name))

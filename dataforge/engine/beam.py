@@ -94,7 +94,7 @@ class Beam:
 
         options = list(self.options)
         runner = None if any(o.startswith("--runner") for o in options) else self._runner()
-        if not options and self._count > 1:
+        if self._count > 1 and not any(o.startswith(("--runner", "--direct_")) for o in options):
             if self._workers is None:
                 self._workers, threading.excepthook = Workers(self._count), _quiet(threading.excepthook)
             options.append(f"--direct_num_workers={self._count}")

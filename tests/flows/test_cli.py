@@ -292,6 +292,16 @@ def test_a_folder_that_cannot_be_used_ends_in_two_before_any_work(
     assert not list((tmp_path / "data").glob("store/*/*")) and not list(tmp_path.glob("elsewhere/*"))
 
 
+@pytest.mark.parametrize("place", ["store", "out"])
+def test_what_a_run_writes_is_not_its_input_whatever_links_call_it(place: str, tmp_path: Path, dataforge: Call) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "texts")
+    for source, made in (("texts", "link/made"), ("link", "texts/made")):
+        config = small_config(tmp_path, [], sources=f"[{{name: s, kind: text, path: {source}}}]", **{place: made})
+        said = dataforge("plan", config, "--json")
+        assert said.code == 2 and said.error["key"] == place and "would read it as input" in said.error["what"]
+
+
 def test_a_locked_store_ends_in_seventy_five_naming_the_holder(done: Path, dataforge: Call) -> None:
     with Store(done / "store").lock():
         began = time.monotonic()

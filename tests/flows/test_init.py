@@ -182,3 +182,9 @@ def test_a_slack_source_is_named_neither_after_workspace_nor_date(tmp_path: Path
 def test_an_empty_input_is_a_usage_error(tmp_path: Path, dataforge: Call) -> None:
     said = dataforge("init", tmp_path / "made", "--input", "", "--json")
     assert said.code == 2 and said.error["key"] == "--input" and not (tmp_path / "made").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path, dataforge: Call) -> None:
+    file = written(tmp_path / "in.jsonl", line(1))
+    said = dataforge("init", file, "--input", file, "--json")
+    assert said.code == 2 and said.error["file"] == str(file) and "cannot be made: File exists" in said.error["what"]

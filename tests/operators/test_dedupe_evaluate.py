@@ -92,3 +92,21 @@ def test_found_pairs_are_those_of_brute_force(spec: MinHashSpec) -> None:
     found = {tuple(pair) for pair in find_pairs(pa.array(texts), 0.8, spec).tolist()}
     assert found <= true and len(true) > 20
     assert len(found) >= 0.98 * len(true)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "what"),
+    [
+        ("a\tb\t1\n", "has no header line, or one of other names (3 columns)"),
+        ("id_a,id_b,jaccard\na,b,1\n", "the names of its header are not separated by tabs"),
+        ("id_a\tid_b\tscore\na\tb\t1\n", "its header lacks jaccard"),
+        ("id_a\tid_b\tjaccard\na\tb\t7\n", "expected a number from 0 to 1 as jaccard"),
+    ],
+    ids=["no header", "commas", "a name", "a number"],
+)
+def test_what_is_wrong_with_the_pairs_is_said(pairs: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "docs.jsonl").write_text('{"id": "a", "text": "x"}\n{"id": "b", "text": "x"}\n')
+    (tmp_path / "pairs.tsv").write_text(pairs)
+    with pytest.raises(InputError) as wrong:
+        evaluate(tmp_path / "docs.jsonl", tmp_path / "pairs.tsv")
+    assert wrong.value.what == what
