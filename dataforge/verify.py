@@ -46,7 +46,7 @@ def verify(out: Path) -> dict[str, Any]:
         problems = problems or _check_loads(out, manifest)
     if problems:
         raise _summed(problems)
-    return _report(out, manifest)
+    return _report(manifest)
 
 
 def _summed(problems: list[VerifyError]) -> VerifyError:
@@ -58,7 +58,7 @@ def _summed(problems: list[VerifyError]) -> VerifyError:
     return error
 
 
-def _report(out: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _report(manifest: Mapping[str, Any]) -> dict[str, Any]:
     rows: dict[str, dict[str, int]] = {}
     for entry in manifest["configs"]:
         rows.setdefault(entry["config"], {})[entry["split"]] = entry["rows"]

@@ -6,7 +6,7 @@ Every number comes from what was written or from the facts of the report, so a c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -80,24 +80,29 @@ def front_matter(spec: Any, document: Mapping[str, Any], facts: Mapping[str, Any
         ],
     }
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items() if value]
-    lines.append("configs:")
-    for config, entries in configs.items():
-        lines.append(f"  - config_name: {config}")
-        if config == document["default"]:
-            lines.append("    default: true")
-        lines.append("    data_files:")
-        lines += [f'      - {{split: {e["split"]}, path: "{config}/{e["split"]}-*.parquet"}}' for e in entries]
-    lines.append("dataset_info:")
-    for config, entries in configs.items():
-        lines.append(f"  - config_name: {config}")
-        lines.append("    splits:")
-        lines += [
-            f"      - {{name: {e['split']}, num_bytes: {e['bytes_in_memory']}, num_examples: {e['rows']}}}"
-            for e in entries
-        ]
-        lines.append(f"    download_size: {sum(e['bytes'] for e in entries)}")
-        lines.append(f"    dataset_size: {sum(e['bytes_in_memory'] for e in entries)}")
+    lines += ["configs:", *_data_files(configs, document["default"]), "dataset_info:", *_dataset_info(configs)]
     return "\n".join(lines) + "\n"
+
+
+def _data_files(configs: Mapping[str, Sequence[Mapping[str, Any]]], default: str) -> Iterator[str]:
+    for config, entries in configs.items():
+        yield f"  - config_name: {config}"
+        if config == default:
+            yield "    default: true"
+        yield "    data_files:"
+        for entry in entries:
+            yield f'      - {{split: {entry["split"]}, path: "{config}/{entry["split"]}-*.parquet"}}'
+
+
+def _dataset_info(configs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    for config, entries in configs.items():
+        yield f"  - config_name: {config}"
+        yield "    splits:"
+        for entry in entries:
+            sizes = f"num_bytes: {entry['bytes_in_memory']}, num_examples: {entry['rows']}"
+            yield f"      - {{name: {entry['split']}, {sizes}}}"
+        yield f"    download_size: {sum(entry['bytes'] for entry in entries)}"
+        yield f"    dataset_size: {sum(entry['bytes_in_memory'] for entry in entries)}"
 
 
 def _by_config(document: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -107,15 +112,8 @@ def _by_config(document: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]
 
 def _size_category(rows: int) -> str:
     """The Hub's words: 456 -> "n<1K", 45,600 -> "10K<n<100K"."""
-    edges = [
-        (10**3, "1K"),
-        (10**4, "10K"),
-        (10**5, "100K"),
-        (10**6, "1M"),
-        (10**7, "10M"),
-        (10**8, "100M"),
-        (10**9, "1B"),
-    ]
+    names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+    edges = [(10**power, name) for power, name in enumerate(names, 3)]
     if rows < edges[0][0]:
         return "n<1K"
     for (_, low), (high, name) in pairwise(edges):

@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -64,7 +63,6 @@ COLUMNS: dict[str, tuple[tuple[str, pa.DataType], ...]] = {
     ),
 }
 OPTIONAL = {"language", "licence", "provenance", "meta", "act", "source"}  # null where the Table has no such column
-DERIVED = {"labels", "attention_mask", "length"}  # of `tokenized`, made from input_ids where the Table lacks them
 
 _PACKED = re.compile(r"packed-[1-9][0-9]*")
 
@@ -102,7 +100,7 @@ def published_schema(
         fields = [pa.field(f.name, ACT) if f.name in classes else f for f in fields]
     else:
         fields = [pa.field(name, column) for name, column in COLUMNS[kind]]
-        missing = [f.name for f in fields if f.name not in {*table.names, *OPTIONAL, *DERIVED}]
+        missing = [f.name for f in fields if f.name not in {*table.names, *OPTIONAL}]
         if missing:
             raise SchemaError(f"config '{config}' needs column '{missing[0]}'; found {', '.join(table.names)}")
     if "split" not in table.names:
@@ -124,23 +122,11 @@ def published_rows(rows: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
 
 def _column(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
     if field.name not in rows.schema.names:
-        return _made(rows, field)
+        return pa.nulls(rows.num_rows, field.type)
     column = rows.column(field.name)
     if field.name in CLASSES and field.type == ACT:
         return _act_labels(column, field.name)
     return column if column.type == field.type else column.cast(field.type)
-
-
-def _made(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
-    """A column that the Table lacks: labels, mask and length follow from input_ids, the rest is null."""
-    if field.name not in DERIVED or "input_ids" not in rows.schema.names:
-        return pa.nulls(rows.num_rows, field.type)
-    ids = rows.column("input_ids")
-    if field.name == "labels":
-        return ids.cast(field.type)
-    if field.name == "length":
-        return pc.list_value_length(ids).cast(field.type)
-    return pa.ListArray.from_arrays(ids.offsets, np.ones(len(ids.values), np.int8))
 
 
 def _act_labels(column: pa.Array, name: str) -> pa.Array:

@@ -7,7 +7,7 @@ itself in the format of `sha256sum`. So no byte of the folder stands outside of 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,15 @@ def licence_text(licence: str, facts: Mapping[str, Any]) -> str:
 
 def croissant(spec: Any, document: dict[str, Any]) -> dict[str, Any]:
     """Croissant 1.0 JSON-LD: a file set and a record set per config."""
-    configs = list(dict.fromkeys(entry["config"] for entry in document["configs"]))
     columns = {entry["config"]: entry["columns"] for entry in document["configs"]}
+    folder = {
+        "@type": "cr:FileObject",
+        "@id": "folder",
+        "name": "folder",
+        "contentUrl": ".",
+        "encodingFormat": "application/x-directory",
+        "sha256": document["configs"][0]["files"][0]["sha256"],  # the format asks for one; a folder has none
+    }
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -108,37 +115,25 @@ def croissant(spec: Any, document: dict[str, Any]) -> dict[str, Any]:
         "description": spec.description or f"Training data {spec.name}.",
         "version": document["version"],
         "license": spec.licence,
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": "folder",
-                "name": "folder",
-                "contentUrl": ".",
-                "encodingFormat": "application/x-directory",
-                "sha256": document["configs"][0]["files"][0]["sha256"],
-            },
-            *(
-                {
-                    "@type": "cr:FileSet",
-                    "@id": f"files-{config}",
-                    "name": f"files-{config}",
-                    "containedIn": {"@id": "folder"},
-                    "encodingFormat": "application/x-parquet",
-                    "includes": f"{config}/*.parquet",
-                }
-                for config in configs
-            ),
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": config,
-                "name": config,
-                "field": [_croissant_field(config, column) for column in columns[config]],
-            }
-            for config in configs
-        ],
+        "distribution": [folder, *map(_croissant_files, columns)],
+        "recordSet": [_croissant_rows(config, fields) for config, fields in columns.items()],
     }
+
+
+def _croissant_files(config: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": f"files-{config}",
+        "name": f"files-{config}",
+        "containedIn": {"@id": "folder"},
+        "encodingFormat": "application/x-parquet",
+        "includes": f"{config}/*.parquet",
+    }
+
+
+def _croissant_rows(config: str, columns: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    fields = [_croissant_field(config, column) for column in columns]
+    return {"@type": "cr:RecordSet", "@id": config, "name": config, "field": fields}
 
 
 def _croissant_field(config: str, column: Mapping[str, str]) -> dict[str, Any]:

@@ -121,7 +121,6 @@ class Select(Map):
 
         return select
 
-
     def _with_personal(self, dropped: pa.Table, personal: pa.Array, spans: pa.Array) -> pa.Table:
         """The score is the number of spans in the text."""
         count, most = spans_a_row(spans).astype(np.float64), pa.scalar(float(self.treatment.drop_above))

@@ -94,7 +94,7 @@ class ImportTokenizer(Fold):
             return _json(main, data, out)
         if spm.looks_like_ranks(data):
             return _ranks(main, data, self.pattern, out)
-        return _sentencepiece(main, data, out)
+        return _sentencepiece(data, out)
 
 
 def _files(path: Path) -> list[Path]:
@@ -188,7 +188,7 @@ def _ranks(main: Path, data: bytes, pattern: str, out: Path) -> tuple[dict[str, 
     return {**report, "special_ids": special}, Roles(roles.bos or end, roles.eos or end, roles.pad, roles.unk)
 
 
-def _sentencepiece(main: Path, data: bytes, out: Path) -> tuple[dict[str, Any], Roles]:
+def _sentencepiece(data: bytes, out: Path) -> tuple[dict[str, Any], Roles]:
     model = spm.parse(data)
     named = {piece for piece, kind in zip(model.pieces, model.types, strict=True) if kind == spm.CONTROL}
     tokens: list[bytes | None] = [piece.replace(spm.SPACE, " ").encode() for piece in model.pieces]
