@@ -87,7 +87,8 @@ def build(config: Config, *, device: str = "auto") -> Graph:
     documents = [step for name, step in sources.items() if kinds[name] not in MESSAGES]
     messages = [step for name, step in sources.items() if kinds[name] in MESSAGES]
     corpus = clean_corpus(documents, config, parts, device) if documents else None
-    slack = read_slack(messages, config, parts) if messages else None
+    names = [step for step in in_order((corpus,) if corpus else ()) if step.name == "corpus/mail-names"]
+    slack = read_slack(messages, config, parts, names) if messages else None
     tokens = make_tokens(corpus, slack.pairs if slack else None, config, power_of_two(total, PACK_BYTES), device)
     audit = audit_drops([step for step in (corpus, slack.pairs if slack else None) if step is not None], config, parts)
     return Graph(config, parts, sources, tuple(documents), corpus, slack, tokens, total, audit)

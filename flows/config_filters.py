@@ -174,8 +174,9 @@ class PiiConfig(Section):
     ner: str = ""
     """Names of people, organisations, places: spacy:MODEL (a name or a folder) or presidio:LANGUAGE:MODEL; extra `ner`."""
     mail_names: bool = False
-    """Also, in all documents, the names of people that stand in mail headers of any of them (`From: Anna Berg <…>`): the
-    full name, and each word of it that is no plain English word. Needs `key`; the list is stored as keyed hashes."""
+    """Also, in all documents and messages, the names of people that stand in mail headers of any document
+    (`From: Anna Berg <…>`): the full name, and each word of it that is no plain English word. Needs `key`; the list is
+    stored as keyed hashes."""
 
     @model_validator(mode="after")
     def _needs_key(self) -> PiiConfig:

@@ -22,6 +22,7 @@ from dataforge.operators.instruct import Instruct
 from dataforge.operators.labels import Labels
 from dataforge.operators.language import iso639_3
 from dataforge.operators.mail_names import MailNames
+from dataforge.operators.pairs_review import ReviewedPairs
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.quality import QualityRules, Rule, rules_of
 from dataforge.operators.sample import Sample
@@ -237,6 +238,12 @@ def instruct(config: Config, sources: Sequence[Operator]) -> Instruct:
     chosen = config.instruct.model_dump()
     team = tuple(shown(user, "instruct.team") for user in config.instruct.team)
     return Instruct(**chosen | {"persona": shown(config.instruct.persona, "instruct.persona"), "team": team})
+
+
+def reviewed_pairs(config: Config, sources: Sequence[Operator]) -> ReviewedPairs:
+    """Edits pass everything that messages pass before people see them."""
+    workspaces = tuple(source for source in sources if isinstance(source, SlackSource))
+    return ReviewedPairs(config.instruct.template, clean(config).text, pii(config), treatment(config), workspaces)
 
 
 def tokenizer(config: Config, *, tables: int) -> Operator:

@@ -8,15 +8,26 @@ from dataclasses import dataclass
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.leaks import held_out_apart
-from dataforge.flows.parameters import clean, gold, instruct, labels, pair_labels, pii, retrain, sample, tagger, treatment
+from dataforge.flows.parameters import (
+    gold,
+    instruct,
+    labels,
+    pair_labels,
+    pii,
+    retrain,
+    reviewed_pairs,
+    sample,
+    tagger,
+    treatment,
+)
 from dataforge.operators.acts_retrained import RetaggedActs, Taught
 from dataforge.operators.annotated import Annotated
 from dataforge.operators.conversations import Conversations
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.neighbours import Neighbours
-from dataforge.operators.pairs_review import PairSample, ReviewedPairs
+from dataforge.operators.pairs_review import PairSample
 from dataforge.operators.sample import Candidates
-from dataforge.operators.select import Hashed, Mask, SelectPairs, WithActs
+from dataforge.operators.select import DropTwins, Hashed, Mask, SelectPairs, WithActs
 from dataforge.operators.split import SplitByCluster
 from dataforge.step import Step
 
@@ -32,10 +43,10 @@ class SlackSteps:
     retrained: Step | None
 
 
-def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackSteps:
-    """Personal data is masked before taggers or people see a message."""
+def read_slack(sources: Sequence[Step], config: Config, parts: int, names: Sequence[Step] = ()) -> SlackSteps:
+    """Personal data is masked before taggers or people see a message. `names`: lists of names found elsewhere."""
     raw = Step("slack/ingested", ByKey(parts, newest=("version",)), tuple(sources))
-    personal = Step("slack/pii", pii(config), (raw,))
+    personal = Step("slack/pii", pii(config), (raw, *names))
     messages = Step("slack/messages", Mask(treatment(config)), (raw, personal))
     loose_context = Step("slack/neighbours", Neighbours(parts, config.conversations.gap_s), (messages,))
     context = Step("slack/context", ByKey(parts), (loose_context,))
@@ -54,7 +65,8 @@ def read_slack(sources: Sequence[Step], config: Config, parts: int) -> SlackStep
     annotations = None
     if answered is not None:
         annotations = Step("review/annotations", Annotated(), (answered, messages, context))
-    pairs = _pairs(conversations, sources, config, parts)
+    selected = _looked_at(_pairs(conversations, sources, config, parts), sources, config, parts, names)
+    pairs = held_out_apart(selected, config, parts=parts, prefix="instruct")
     return SlackSteps(tagged, conversations, pairs, annotations, retrained)
 
 
@@ -74,16 +86,16 @@ def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: 
     rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
     twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
-    selected = Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
-    return held_out_apart(_looked_at(selected, config, parts), config, parts=parts, prefix="instruct")
+    return Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
 
 
-def _looked_at(selected: Step, config: Config, parts: int) -> Step:
-    """People see pairs that would be published; their edits then pass what is held out from training."""
+def _looked_at(selected: Step, sources: Sequence[Step], config: Config, parts: int, names: Sequence[Step]) -> Step:
+    """People see pairs that would be published; what they make of them is private, told apart and held out as before."""
     if not config.review.pairs.enabled:
         return selected
     sampled = Step("review/pairs-sample", PairSample(config.review.pairs.rows), (selected,))
     closed = Step("review/pairs-closed", pair_labels(config), (sampled,))
     said = Step("review/pairs", ByKey(parts), (closed,))
-    edits = ReviewedPairs(config.instruct.template, clean(config).text, pii(config), treatment(config))
-    return Step("instruct/reviewed", edits, (selected, said))
+    edits = Step("instruct/reviewed", reviewed_pairs(config, [s.operator for s in sources]), (selected, said, *names))
+    twins = find_duplicates(edits, config.dedupe, parts=parts, prefix="reviewed")  # of edits: the others have none left
+    return Step("instruct/different", DropTwins(config.dedupe.threshold), (edits, twins))

@@ -26,6 +26,7 @@ from dataforge.operators.instruct_render import chat, render
 from dataforge.operators.mask import spans_a_row
 from dataforge.operators.pii import FindPii
 from dataforge.operators.sample import lots
+from dataforge.operators.slack_source import SlackSource
 from dataforge.operators.treatment import Treating, Treatment
 from dataforge.schemas.label import TRIPLE
 from dataforge.schemas.verdict import DROPPED
@@ -87,15 +88,17 @@ class PairSample(Fold):
 
 @dataclass(frozen=True)
 class ReviewedPairs(Map):
-    """Inputs: pairs, and the labels of some of them. `template` renders an edited pair anew, `text` says how an edit is
-    cleaned, `pii` and `treatment` what becomes of personal data in it.
+    """Inputs: pairs, the labels of some of them, and files of known names. `template` renders an edited pair anew, `text`
+    says how an edit is cleaned, `pii` and `treatment` what becomes of personal data in it. Members and channels of the
+    `workspaces` are hidden in it as in their messages, which the pairs' own id already stands for.
     """
 
     template: str = "book"
     text: TextRules = field(default_factory=TextRules)
     pii: FindPii = field(default_factory=FindPii)
     treatment: Treatment = field(default_factory=Treatment)
-    VERSION: ClassVar[int] = 2
+    workspaces: tuple[SlackSource, ...] = field(default=(), metadata={"identity": False})
+    VERSION: ClassVar[int] = 3
     contract: ClassVar[Contract] = Contract.SUBSET
 
     def needs(self) -> Sequence[Sequence[str] | None]:
@@ -105,7 +108,7 @@ class ReviewedPairs(Map):
         return inputs[0].append(pa.field("reviewed", pa.string()))
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
-        wash = _Wash(self.text, self.pii.start(()), self.treatment.start())
+        wash = _Wash(self.text, tuple(x.private() for x in self.workspaces), self.pii.start(files), self.treatment.start())
         return lambda pairs, labels: self._apply(pairs, labels, wash)
 
     def _apply(self, pairs: pa.RecordBatch, labels: pa.RecordBatch, wash: _Wash) -> Rows:
@@ -166,6 +169,7 @@ class _Wash:
     """People type and paste freely: what they wrote passes the same repairs and finders as what they read."""
 
     rules: TextRules
+    hide: tuple[Callable[[str], str], ...]
     find: Callable[..., Rows]
     treat: Treating
 
@@ -177,7 +181,7 @@ class _Wash:
         return gone | {k: {"reason": "empty_edit"} for k in empty}
 
     def _treated(self, edits: dict[int, dict[str, str]], places: list[tuple[int, str]]) -> dict[int, dict[str, Any]]:
-        texts = pa.array([clean_text(edits[k][name], self.rules)[0] for k, name in places], pa.string())
+        texts = pa.array([self._hidden(edits[k][name]) for k, name in places], pa.string())
         batch = pa.RecordBatch.from_arrays([pa.array([str(n) for n in range(len(texts))]), texts], names=["id", "text"])
         spans = self.find(batch).kept.column("spans")
         treated, personal, _ = self.treat(texts, spans, pa.array(np.ones(len(texts), bool)))
@@ -189,3 +193,9 @@ class _Wash:
             for (k, _), count, much in zip(places, counts, personal.to_pylist(), strict=True)
             if much
         }
+
+    def _hidden(self, text: str) -> str:
+        text, _ = clean_text(text, self.rules)
+        for hide in self.hide:
+            text = hide(text)
+        return text

@@ -284,20 +284,40 @@ class SelectPairs(Map):
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
         def select(rows: pa.RecordBatch, twins: pa.RecordBatch, splits: pa.RecordBatch) -> Rows:
-            lost = pc.is_valid(twins.column("duplicate"))
             columns = [*rows.columns, splits.column("split")]
-            kept = pa.RecordBatch.from_arrays(columns, schema=self.gives([rows.schema])).filter(pc.invert(lost))
-            least = {"exact": 1.0, "near": self.near}
-            dropped = [
-                {
-                    "id": row["id"],
-                    "reason": f"{row['duplicate']}_duplicate",
-                    "score": row["jaccard"],
-                    "threshold": least[row["duplicate"]],
-                    "into": row["into"],
-                }
-                for row in twins.filter(lost).to_pylist()
-            ]
-            return Rows(kept, pa.Table.from_pylist(dropped, schema=DROPPED))
+            return _without_twins(pa.RecordBatch.from_arrays(columns, schema=self.gives([rows.schema])), twins, self.near)
 
         return select
+
+
+@dataclass(frozen=True)
+class DropTwins(Map):
+    """Inputs: rows, twins. Drops duplicates."""
+
+    near: float = 0.0  # as in SelectPairs
+    contract: ClassVar[Contract] = Contract.SUBSET
+
+    def needs(self) -> Sequence[Sequence[str] | None]:
+        return (None, ("id", "duplicate", "into", "jaccard"))
+
+    def gives(self, inputs: Sequence[pa.Schema]) -> pa.Schema:
+        return inputs[0]
+
+    def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
+        return lambda rows, twins: _without_twins(rows, twins, self.near)
+
+
+def _without_twins(rows: pa.RecordBatch, twins: pa.RecordBatch, near: float) -> Rows:
+    lost = pc.is_valid(twins.column("duplicate"))
+    least = {"exact": 1.0, "near": near}
+    dropped = [
+        {
+            "id": row["id"],
+            "reason": f"{row['duplicate']}_duplicate",
+            "score": row["jaccard"],
+            "threshold": least[row["duplicate"]],
+            "into": row["into"],
+        }
+        for row in twins.filter(lost).to_pylist()
+    ]
+    return Rows(rows.filter(pc.invert(lost)), pa.Table.from_pylist(dropped, schema=DROPPED))

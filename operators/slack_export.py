@@ -75,8 +75,9 @@ class SlackExport(SlackSource):
         for name in split.files:
             yield _source_file(workspace, reader, name)
 
-    def people(self) -> People:
-        return self._workspace().people
+    def known(self) -> tuple[People, Channels]:
+        workspace = self._workspace()
+        return workspace.people, workspace.channels
 
     def skipped(self) -> dict[str, int]:
         """What the run report names: channels by kind that were not opened, odd folders and names, missing lists."""

@@ -23,6 +23,7 @@ from dataforge.operators.slack_channel_names import LABEL
 from dataforge.operators.slack_channels import Channel, Channels
 from dataforge.operators.slack_decode import messages_of
 from dataforge.operators.slack_fields import Batch, Left, edited_ts, micros, reply_count, string_of, ts_of
+from dataforge.operators.slack_names import composed
 from dataforge.operators.slack_subtypes import (
     DISPUTED,
     DROPPED_BY_SUBTYPE,
@@ -38,6 +39,27 @@ SLACK_TOKEN = re.compile(r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{3,}")  # also th
 IDENTIFIER = re.compile(r"[a-z_]{1,32}")  # what a type of Slack's looks like; other text may be anybody's words
 BATCH_ROWS = 4096
 RAW_BYTES = 4096
+ESCAPES = re.compile(r'(?:\\u[0-9A-Fa-f]{4})+|\\["\\/bfnrt]')
+PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+JSON_LEVELS = 4
+
+
+def unescaped(text: str) -> str:
+    """JSON's escapes undone, those of JSON within JSON too: `J\\u00fcrgen` names a person as `Jürgen` does."""
+    for _ in range(JSON_LEVELS):
+        plain = ESCAPES.sub(_characters, text)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _characters(match: re.Match[str]) -> str:
+    escaped = match[0]
+    if escaped[1] != "u":
+        return PLAIN_ESCAPES.get(escaped[1], escaped[1])
+    units = bytes.fromhex("".join(escaped.split("\\u")))
+    return units.decode("utf-16-be", "replace")
 
 
 @dataclass(frozen=True)
@@ -158,41 +180,29 @@ class MessageReader:
     ) -> tuple[Any, ...] | Left:
         self._mentions.clear()
         text, text_source = self._text(message, subtype)
-        text = self._private(text) if text else ""
+        text = self.private(text) if text else ""
         files = message.get("files")
         n_files = len(files) if isinstance(files, list) else int(isinstance(message.get("file"), dict))
         if not text:
             return Left(ts, "empty", subtype or ("files" if n_files else "message"))
         if not is_bot and self.people.unknown(user):
             self._notes["unknown_members"] = self._notes.get("unknown_members", 0) + 1
-        thread_ts, edited = ts_of(message, "thread_ts"), edited_ts(message)
-        replies = reply_count(message) if thread_ts in (None, ts) else 0
-        parent = string_of(message, "parent_user_id")
-        reactions, resolved, disputed = self._reactions(message, parent)
+        shown = "bot_" + letters(self.people.key, user) if is_bot else self.people.pseudonym(user)
+        thread_ts, replies, parent, parent_shown = self._thread(message, ts)
+        is_broadcast = subtype in ("thread_broadcast", "reply_broadcast")
+        edited, reactions = edited_ts(message), self._reactions(message, parent)
         version = f"{micros(edited):016x}{replies:08x}{xxhash.xxh3_64_hexdigest(text.encode())}"
-        return (
-            f"{channel.key}/{ts}",
-            text,
-            channel.shown,
-            channel.kind,
-            ts,
-            micros(ts),
-            "bot_" + letters(self.people.key, user) if is_bot else self.people.pseudonym(user),
-            is_bot,
-            subtype or None,
-            thread_ts,
-            self.people.pseudonym(parent) if parent and thread_ts not in (None, ts) else None,
-            replies,
-            subtype in ("thread_broadcast", "reply_broadcast"),
-            text_source,
-            edited,
-            n_files,
-            reactions,
-            resolved,
-            disputed,
-            list(dict.fromkeys(self._mentions)),
-            version,
-        )
+        where = (f"{channel.key}/{ts}", text, channel.shown, channel.kind, ts, micros(ts))
+        who = (shown, is_bot, subtype or None, thread_ts, parent_shown, replies, is_broadcast)
+        what = (text_source, edited, n_files, *reactions, list(dict.fromkeys(self._mentions)), version)
+        return (*where, *who, *what)
+
+    def _thread(self, message: dict[str, Any], ts: str) -> tuple[str | None, int, str, str | None]:
+        """(thread, replies of its root, who began it, the same as it is shown)."""
+        thread_ts, parent = ts_of(message, "thread_ts"), string_of(message, "parent_user_id")
+        is_root = thread_ts in (None, ts)
+        shown = self.people.pseudonym(parent) if parent and not is_root else None
+        return thread_ts, reply_count(message) if is_root else 0, parent, shown
 
     def _text(self, message: dict[str, Any], subtype: str) -> tuple[str, str]:
         """The person's own words and where they stood: blocks, else text, else attachments. Never two of them."""
@@ -250,7 +260,7 @@ class MessageReader:
         name = f"element_{kind}" if re.fullmatch(r"[a-z_]{1,40}", kind) else "element_other"
         self._notes[name] = self._notes.get(name, 0) + 1
 
-    def _private(self, text: str) -> str:
+    def private(self, text: str) -> str:
         """Without secrets first, then without the names of channels and members: a name may be part of a secret."""
         text = self.mask_secrets(text)
         text = self.channels.hide_names(SLACK_TOKEN.sub("<SECRET>", text) if "xox" in text else text)
@@ -261,8 +271,11 @@ class MessageReader:
         import orjson
 
         raw = row if isinstance(row, bytes) else orjson.dumps(row)
-        text = raw[: 4 * RAW_BYTES].decode("utf-8", "replace")
-        return base64.b64encode(self._private(LABEL.sub(r"\1>", text)).encode()[:RAW_BYTES]).decode()
+        text = LABEL.sub(r"\1>", raw[: 4 * RAW_BYTES].decode("utf-8", "replace"))
+        plain = LABEL.sub(r"\1>", unescaped(text))
+        hidden = self.private(plain)
+        shown = hidden if hidden != composed(plain) else self.private(text)
+        return base64.b64encode(shown.encode("utf-8", "replace")[:RAW_BYTES]).decode()
 
     def _take_notes(self) -> dict[str, int]:
         notes, self._notes = self._notes, {}

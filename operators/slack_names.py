@@ -2,9 +2,10 @@
 
 Full names count everywhere, single names outside code; a name that is a plain word too (`Will`) counts only with a
 capital right after a word such as "ask" or "thanks". A display name counts bare where its letters give it away
-(`CanaryDisp`), a plain one (`Sparky`) only with a capital inside a sentence. A full name joined by underscores (a file
-name) is one too. A name that several people share becomes `<PERSON>`. Letters count composed (NFC), however they were
-typed; code changes only where a name stands in it.
+(`CanaryDisp`), a plain one (`Sparky`) only with a capital inside a sentence. A full name is one however it is joined
+(`Anna_Berg_2024`, `anna.berg`, `AnnaBerg`), a name with a capital also in the plural (`the Bergs`). One that several
+people share becomes `<PERSON>`. Letters count composed (NFC), however they were typed; code changes only where a name
+stands in it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ CONTEXT = frozenset(_CONTEXT.split())
 
 
 POSSESSIVE = ("'s", "’s")
+GLUED_LETTERS = 10  # a full name without joints is one in any case from here on; shorter, `markdown` might be Mark Down
+PLURAL_OF = 4  # letters of a name that may stand in the plural
+FORM = re.compile(r"[.-]|s\Z")  # what a word has that is a form of a name: a joint, or `s` at its end
+INNER_JOINT = re.compile(r"(?<=[^\W_])[.-](?=[^\W_])")
 TO_SPACES = bytes(byte if chr(byte).isalnum() or byte > 127 else 32 for byte in range(256))
 
 
@@ -72,6 +77,7 @@ class Names:
     handles: dict[str, str] = field(default_factory=dict)
     telling: set[str] = field(default_factory=set)  # handles made of a name (`zvantongeren`): hidden in code too
     capital: set[str] = field(default_factory=set)  # display names like any word: only `Sparky`, inside a sentence
+    camel: set[str] = field(default_factory=set)  # short full names without a joint: only `AnnaBerg`
     _longest: dict[str, int] = field(default_factory=dict)
     _first_runs: set[bytes] = field(default_factory=set)  # what first words begin with, up to a point or a hyphen
 
@@ -96,14 +102,27 @@ class Names:
         if not words or (len(words) == 1 and len(words[0]) < 3):
             return
         self._put(words, hidden)
+        self._glue(words, hidden)
         if len(words) > 1 and len(words[0]) > 2:
             self._put(words[:1], hidden)
+
+    def _glue(self, words: tuple[str, ...], hidden: str) -> None:
+        """`("anna", "berg")` -> `annaberg`: in code too; if short, only as `AnnaBerg`."""
+        glued = "".join(INNER_JOINT.sub("", word) for word in words)
+        if len(words) < 2 or len(glued) < 6 or COMMON_WORDS.issuperset(words):
+            return
+        if len(glued) < GLUED_LETTERS and (glued,) not in self.replies:
+            self.camel.add(glued)
+        elif len(glued) >= GLUED_LETTERS:
+            self.telling.add(glued)
+        self._put((glued,), hidden)
 
     def _put(self, words: tuple[str, ...], hidden: str) -> None:
         self.capital.discard(words[0] if len(words) == 1 else "")
         self.replies[words] = hidden if self.replies.get(words, hidden) == hidden else PERSON
         self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
-        self._first_runs.add(words[0].lstrip("@").encode().translate(TO_SPACES).split()[0])
+        run = words[0].lstrip("@").encode().translate(TO_SPACES).split()[0]
+        self._first_runs |= {run, run + b"s", run + b"es"}
 
     def _handle(self, name: str, hidden: str, parts: set[str]) -> None:
         """A handle counts after `@`; bare only where it is no plain word (`anna.k`, `b0b`, `zvantongeren`)."""
@@ -117,6 +136,7 @@ class Names:
                 self._put(words, hidden)
         elif words:
             self._put(words, hidden)
+            self._glue(words, hidden)
 
     def _display(self, name: str, hidden: str) -> None:
         """One word of five letters or more, with a capital inside or at least at its start."""
@@ -146,7 +166,7 @@ class Names:
         begins = [
             at
             for at, word in enumerate(WORD.findall(text))
-            if word[0] == "@" or (low := word.lower()) in longest or (low[-2:] in POSSESSIVE and low[:-2] in longest)
+            if word[0] == "@" or (low := word.lower()) in longest or (FORM.search(low) and self._base(word, low))
         ]
         if not begins:
             return text
@@ -185,17 +205,37 @@ class Names:
         if word.startswith("@"):
             hidden = self.handles.get(word[1:]) or self.replies.get((word[1:],))
             return (1, "@" + hidden.strip("<>").lower(), found[at].end()) if hidden else (0, "", 0)
-        first = word if word in self._longest else word[:-2]
+        first = word if word in self._longest else self._base(found[at][0], word)
         for count in range(min(self._longest.get(first, 0), len(found) - at), 0, -1):
             words = [m[0].lower() for m in found[at : at + count]]
-            words[0] = first if count == 1 else words[0]
-            last = words[-1][:-2] if words[-1].endswith(POSSESSIVE) else words[-1]
-            hidden = self.replies.get((*words[:-1], last)) or self.replies.get(tuple(words))
-            if hidden and (count > 1 or self._single(text, found, at, last, is_code)):
-                return count, hidden, found[at + count - 1].start() + len(last)
+            for last in self._bases(found[at + count - 1][0], words[-1]):
+                hidden = self.replies.get((*words[:-1], last))
+                if hidden and (count > 1 or self._single(text, found, at, last, is_code)):
+                    return count, hidden, self._end(found[at + count - 1])
         return 0, "", 0
 
+    def _base(self, word: str, low: str) -> str:
+        """The first word of a name under which `Berg's`, `Bergs` or `anna.berg` is known; "" if under none."""
+        return next((base for base in self._bases(word, low) if base in self._longest), "")
+
+    @staticmethod
+    def _bases(word: str, low: str) -> list[str]:
+        """What a word may be a form of, the word itself first."""
+        if low.endswith(POSSESSIVE):
+            return [low[:-2], low, *([INNER_JOINT.sub("", low[:-2])] if INNER_JOINT.search(low) else [])]
+        found = [low]
+        if low[-1] == "s" and word[0].isupper():
+            found += [low[:-n] for n in (1, 2) if len(low) - n >= PLURAL_OF and (n == 1 or low[-2] == "e")]
+        return [*found, INNER_JOINT.sub("", low)] if INNER_JOINT.search(low) else found
+
+    @staticmethod
+    def _end(match: re.Match[str]) -> int:
+        """Where the name ends: before `'s`, after the letters of a plural."""
+        return match.end() - 2 * match[0].endswith(POSSESSIVE)
+
     def _single(self, text: str, found: list[re.Match[str]], at: int, word: str, is_code: bool) -> bool:
+        if word in self.camel and not (INNER_CAPITAL.search(found[at][0]) or INNER_JOINT.search(found[at][0])):
+            return False
         if is_code:
             return word in self.telling or not word.isalpha()
         if word in self.capital:

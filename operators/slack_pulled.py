@@ -56,7 +56,7 @@ class SlackPull(SlackSource):
         return sum(split.size_bytes for split in self.splits())
 
     def read(self, split: Split) -> Iterator[SourceFile]:
-        people, channels = self._workspace()
+        people, channels = self.known()
         reader = self._reader(people, channels)
         key = split.files[0].rpartition("/")[0]
         channel = next(c for c in channels.by_id.values() if c.key == key)
@@ -66,14 +66,11 @@ class SlackPull(SlackSource):
             number = int(name[-11:-5])
             yield _page_file(reader, channel, folder, number, winners.get(number, []))
 
-    def people(self) -> People:
-        return self._workspace()[0]
-
     def _channels(self) -> list[Channel]:
-        _, channels = self._workspace()
+        _, channels = self.known()
         return sorted((c for c in channels.by_id.values() if self.who.wants(c, channels)), key=lambda c: c.key)
 
-    def _workspace(self) -> tuple[People, Channels]:
+    def known(self) -> tuple[People, Channels]:
         root, key = Path(self.path), read_key(self.key)
         users = decode_document(self._bytes(root / "users.json"), "users.json")
         listed = decode_document(self._bytes(root / "channels.json"), "channels.json")

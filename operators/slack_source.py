@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -49,7 +50,7 @@ EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
 class SlackSource(Source):
     """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
 
-    VERSION: ClassVar[int] = 9
+    VERSION: ClassVar[int] = 10
 
     name: str
     path: str = field(metadata={"identity": False})
@@ -61,7 +62,15 @@ class SlackSource(Source):
         return MESSAGE
 
     def people(self) -> People:
+        return self.known()[0]
+
+    def known(self) -> tuple[People, Channels]:
+        """Members and channels, as the lists of the workspace name them."""
         raise NotImplementedError
+
+    def private(self) -> Callable[[str], str]:
+        """Hides in any text what no message shows: secrets, names and ids of members, names of channels."""
+        return self._reader(*self.known()).private
 
     def _reader(self, people: People, channels: Channels) -> MessageReader:
         from dataforge.operators.secrets import mask_secrets

@@ -23,6 +23,7 @@ from dataforge.operators.slack_names import PERSON, Names
 # An id typed bare is one only if a member has it and no word looks like it; after `@` or in a link of Slack's any one is.
 USER_ID = re.compile(r"(@|/(?:team|files)/)?(?<![A-Za-z0-9])([UW][A-Z0-9]+)(?![A-Za-z0-9])")
 ID_LETTERS = 9  # of the shortest ids that Slack gives
+ANY_CASE_ID = re.compile(r"(?<![A-Za-z0-9])[UWuw](?=[A-Za-z]*[0-9])[A-Za-z0-9]{8,}(?![A-Za-z0-9])")  # a word has no digit
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,12 @@ class People:
 
     def hide_names(self, text: str) -> str:
         """Ids, full names, handles and e-mails of members in running text become pseudonyms; single names outside code."""
-        return self._names.hide(USER_ID.sub(self._id_hidden, text))
+        text = ANY_CASE_ID.sub(self._member_hidden, USER_ID.sub(self._id_hidden, text))
+        return self._names.hide(text)
+
+    def _member_hidden(self, match: re.Match[str]) -> str:
+        user = match[0].upper()
+        return self.mention(user) if user in self.members else match[0]
 
     def _id_hidden(self, match: re.Match[str]) -> str:
         before, user = match[1] or "", match[2]

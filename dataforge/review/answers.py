@@ -46,8 +46,9 @@ class Given:
 @dataclass(frozen=True)
 class Imported:
     answers: int
-    known: int  # stored by an earlier import, or the same answer already there
+    known: int  # the same answer is already there, from an earlier import or from the page
     decisions: int
+    different: int = 0  # the person's answer that is already there says something else: it stays
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,11 @@ def import_answers(database: Database, batch_id: int, batch: Batch, *, file: str
         )
         _check(batch, items, row.allow_multi, file)
         users = _accounts(c, {given.annotator for given in batch.answers}, database.now())
-        known = _store_answers(c, database, row, batch.answers, items, users)
-        store_decisions(
-            c, {items[row_id]: decision for row_id, decision in batch.decisions.items()}, None, database.now()
-        )
-    return Imported(len(batch.answers) - known, known, len(batch.decisions))
+        stored = _store_answers(c, database.now(), row, batch.answers, items, users)
+        decided = {items[row_id]: decision for row_id, decision in batch.decisions.items()}
+        store_decisions(c, decided, None, database.now())
+    new = len(batch.answers) - stored.known - stored.different
+    return Imported(new, stored.known, len(batch.decisions), stored.different)
 
 
 def _check(batch: Batch, items: dict[str, int], allow_multi: bool, file: str) -> None:
@@ -156,59 +157,69 @@ def _accounts(c: sa.Connection, names: Iterable[str], now: float) -> dict[str, i
     return found
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """What of the answers of a file was there before: the same one, or another of the same person."""
+
+    known: int
+    different: int
+
+
 def _store_answers(
-    c: sa.Connection,
-    database: Database,
-    row: Any,
-    answers: Iterable[Given],
-    items: dict[str, int],
-    users: dict[str, int],
-) -> int:
-    a = t.annotation
-    live = a.c.superseded_by.is_(None) & (a.c.kind != "skip") & (t.item.c.batch_id == row.id)
-    have = set(
-        c.execute(sa.select(a.c.item_id, a.c.user_id).join(t.item, t.item.c.id == a.c.item_id).where(live))
-        .tuples()
-        .all()
-    )
-    done = dict(c.execute(sa.select(t.item.c.id, t.item.c.done).where(t.item.c.batch_id == row.id)).tuples().all())
-    versions = {
-        "schema_version": labels_of(c, row.label_schema_id).version,
-        "guideline_version": c.scalar(sa.select(t.guideline.c.version).where(t.guideline.c.id == row.guideline_id)),
-    }
-    known, now, rows = 0, database.now(), []
+    c: sa.Connection, now: float, batch: Any, answers: Iterable[Given], items: dict[str, int], users: dict[str, int]
+) -> _Stored:
+    have, done, versions = _live(c, batch.id), _done(c, batch.id), _versions(c, batch)
+    known, different, rows = 0, 0, []
     for given in answers:
-        item_id, user_id = items[given.row_id], users[given.annotator]
-        if (item_id, user_id) in have:
-            known += 1
+        place = (items[given.row_id], users[given.annotator])
+        if place in have:
+            known, different = (known + 1, different) if have[place] == _content(given) else (known, different + 1)
             continue
-        have.add((item_id, user_id))
-        extra = done[item_id] >= row.need
-        done[item_id] += not extra and given.kind in COUNTED
-        rows.append(
-            {
-                "item_id": item_id,
-                "user_id": user_id,
-                "kind": given.kind,
-                "labels_json": json.dumps(sorted(given.labels)),
-                "instruct_json": json.dumps(given.instruct, ensure_ascii=False, sort_keys=True)
-                if given.instruct
-                else None,
-                "flagged": given.flagged or given.kind == "flag",
-                "seconds": given.seconds,
-                "extra": extra,
-                **versions,
-                "client_key": _client_key(row.id, given, now),
-                "created_at": now,
-            }
-        )
+        have[place] = _content(given)
+        extra = done[place[0]] >= batch.need
+        done[place[0]] += not extra and given.kind in COUNTED
+        key = _client_key(batch.id, given, now)
+        rows.append(_row(given, *place) | {**versions, "extra": extra, "client_key": key, "created_at": now})
+    _insert(c, rows, done)
+    return _Stored(known, different)
+
+
+def _content(given: Given) -> tuple[str, str, str | None]:
+    """(kind, labels, triple) as the database has them."""
+    triple = json.dumps(given.instruct, ensure_ascii=False, sort_keys=True) if given.instruct else None
+    return given.kind, json.dumps(sorted(given.labels)), triple
+
+
+def _live(c: sa.Connection, batch_id: int) -> dict[tuple[int, int], tuple[str, str, str | None]]:
+    """By item and person, what stands of their answers."""
+    a = t.annotation
+    live = a.c.superseded_by.is_(None) & (a.c.kind != "skip") & (t.item.c.batch_id == batch_id)
+    columns = (a.c.item_id, a.c.user_id, a.c.kind, a.c.labels_json, a.c.instruct_json)
+    rows = c.execute(sa.select(*columns).join(t.item, t.item.c.id == a.c.item_id).where(live))
+    return {(r.item_id, r.user_id): (r.kind, r.labels_json, r.instruct_json) for r in rows}
+
+
+def _done(c: sa.Connection, batch_id: int) -> dict[int, int]:
+    return dict(c.execute(sa.select(t.item.c.id, t.item.c.done).where(t.item.c.batch_id == batch_id)).tuples().all())
+
+
+def _versions(c: sa.Connection, batch: Any) -> dict[str, Any]:
+    guideline = sa.select(t.guideline.c.version).where(t.guideline.c.id == batch.guideline_id)
+    return {"schema_version": labels_of(c, batch.label_schema_id).version, "guideline_version": c.scalar(guideline)}
+
+
+def _row(given: Given, item_id: int, user_id: int) -> dict[str, Any]:
+    kind, labels, triple = _content(given)
+    said = {"kind": kind, "labels_json": labels, "instruct_json": triple, "seconds": given.seconds}
+    return {"item_id": item_id, "user_id": user_id, "flagged": given.flagged or kind == "flag", **said}
+
+
+def _insert(c: sa.Connection, rows: list[dict[str, Any]], done: dict[int, int]) -> None:
     for start in range(0, len(rows), 500):
-        c.execute(a.insert(), rows[start : start + 500])
-    touched = sorted({r["item_id"] for r in rows})
-    if touched:
+        c.execute(t.annotation.insert(), rows[start : start + 500])
+    if touched := sorted({row["item_id"] for row in rows}):
         update = t.item.update().where(t.item.c.id == sa.bindparam("touched")).values(done=sa.bindparam("so_far"))
         c.execute(update, [{"touched": i, "so_far": done[i]} for i in touched])
-    return known
 
 
 def _client_key(batch_id: int, given: Given, now: float) -> str:

@@ -111,32 +111,38 @@ def serve(
     """Runs the page until interrupted. On another address than loopback it wants `public_url`, and TLS in front."""
     import uvicorn
 
-    from dataforge.review.connections import HEAD_LIMIT, Connection
-
     if host not in ("127.0.0.1", "::1", "localhost") and not public_url:
         raise ConfigError(
             f"binding to {host} opens the page to others",
             key="--public-url",
             hint="name the https address that people type: --public-url https://review.example.org",
         )
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
+    _allow_many_sockets()
     os.umask(0o077)
     app = create_app(
         database, on_closed=on_closed, min_alpha=min_alpha, trusted_proxy=trusted_proxy, public_url=public_url
     )
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        http=Connection,
-        ws="none",
-        h11_max_incomplete_event_size=HEAD_LIMIT,
-        backlog=4096,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
-    )
+    uvicorn.run(app, host=host, port=port, **_server_settings())
+
+
+def _allow_many_sockets() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
+
+
+def _server_settings() -> dict[str, Any]:
+    """Says nothing about itself, logs no request, believes no proxy's headers."""
+    from dataforge.review.connections import HEAD_LIMIT, Connection
+
+    return {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "http": Connection,
+        "ws": "none",
+        "h11_max_incomplete_event_size": HEAD_LIMIT,
+        "backlog": 4096,
+        "timeout_keep_alive": KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": 5,
+    }

@@ -69,28 +69,38 @@ def close(
     changes nothing. `digest` gives the sha256 of the export (export.py), stored in the same transaction.
     """
     with database.write() as c:
-        select = sa.select(t.batch).where(t.batch.c.id == batch_id)
-        batch = c.execute(select if database.is_sqlite else select.with_for_update()).first()
-        if batch is None:
-            raise NotFound("there is no such batch")
+        batch = _held(c, database, batch_id)
         decisions = decisions_of(c, batch_id)
         plan = _closing(c, batch, decisions, database.now())
         if batch.state == "closed":
             return plan
-        if batch.state == "cancelled":
-            raise Conflict("this batch was replaced by a newer one", kind="batch-cancelled")
-        if (plan.counts["unresolved"] or plan.unanswered) and not allow_unresolved:
-            raise Conflict(
-                f"not closed yet: {plan.sentence()}; {plan.unanswered} still short of answers",
-                kind="unresolved",
-                code="REVIEW",
-                exit_code=EXIT_WAITING,
-                hint="label and adjudicate the rest, or leave the unresolved out of the data (--allow-unresolved)",
-            )
+        _may_close(batch, plan, allow_unresolved)
         if plan.leased and not now_at_once:
             c.execute(t.batch.update().where(t.batch.c.id == batch_id).values(state="closing"))
             return replace(plan, state="closing")
         return _finish(c, database, batch_id, user_id, decisions, plan, digest)
+
+
+def _held(c: sa.Connection, database: Database, batch_id: int) -> Any:
+    """The batch, kept from changing until this transaction ends."""
+    select = sa.select(t.batch).where(t.batch.c.id == batch_id)
+    batch = c.execute(select if database.is_sqlite else select.with_for_update()).first()
+    if batch is None:
+        raise NotFound("there is no such batch")
+    return batch
+
+
+def _may_close(batch: Any, plan: Closing, allow_unresolved: bool) -> None:
+    if batch.state == "cancelled":
+        raise Conflict("this batch was replaced by a newer one", kind="batch-cancelled")
+    if (plan.counts["unresolved"] or plan.unanswered) and not allow_unresolved:
+        raise Conflict(
+            f"not closed yet: {plan.sentence()}; {plan.unanswered} still short of answers",
+            kind="unresolved",
+            code="REVIEW",
+            exit_code=EXIT_WAITING,
+            hint="label and adjudicate the rest, or leave the unresolved out of the data (--allow-unresolved)",
+        )
 
 
 def _finish(

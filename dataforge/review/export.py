@@ -40,37 +40,39 @@ def export_sha256(c: sa.Connection, batch_id: int) -> str:
 def records(c: sa.Connection, batch_id: int) -> Iterator[dict[str, Any]]:
     """One dict per item, sorted by row id. `decided_by` is "unresolved" where there is no decision."""
     batch = batch_row(c, batch_id)
+    label_set, head = labels_of(c, batch.label_schema_id), _head(c, batch)
+    decisions, answers, suggestions = decisions_of(c, batch_id), answers_of(c, batch_id), suggestions_of(c, batch_id)
+    names = pseudonyms(a for given in answers.values() for a in given)
+    items = c.execute(sa.select(t.item).where(t.item.c.batch_id == batch_id)).all()
+    for item in sorted(items, key=lambda item: item.row_id):  # what people answered by hand: a loop is cheap
+        decided = _decided(decisions[item.id], label_set)
+        yield {**head, **decided, **suggestions.get(item.id, {}), **_item(item, answers.get(item.id, []), names, label_set)}
+
+
+def _head(c: sa.Connection, batch: Any) -> dict[str, Any]:
     label_set = labels_of(c, batch.label_schema_id)
-    guideline = c.scalar(sa.select(t.guideline.c.version).where(t.guideline.c.id == batch.guideline_id))
-    head = {
+    return {
         "kind": batch.kind,
         "label_schema": label_set.name,
         "label_schema_version": label_set.version,
-        "guideline_version": guideline,
+        "guideline_version": c.scalar(sa.select(t.guideline.c.version).where(t.guideline.c.id == batch.guideline_id)),
     }
-    decisions, answers, suggestions = decisions_of(c, batch_id), answers_of(c, batch_id), suggestions_of(c, batch_id)
-    names = pseudonyms(a for given in answers.values() for a in given)
-    items = sorted(
-        c.execute(sa.select(t.item).where(t.item.c.batch_id == batch_id)).all(), key=lambda item: item.row_id
-    )
-    for item in items:  # what people answered by hand: a loop is cheap
-        given = [
-            {"annotator": names[a.name], "kind": a.kind, "labels": in_order(a.labels_json, label_set)}
-            for a in answers.get(item.id, [])
-        ]
-        yield {
-            **head,
-            **_decided(decisions[item.id], label_set),
-            **suggestions.get(item.id, {}),
-            "id": item.row_id,
-            "item_key": item.item_key,
-            "answers": sorted(given, key=lambda x: x["annotator"]),
-            "flagged": any(a.flagged for a in answers.get(item.id, [])),
-            "gold": item.gold_json is not None,
-            "random": bool(item.is_random),
-            "p_selected": item.p_selected,
-            "filter": _filter(item.meta_json),
-        }
+
+
+def _item(item: Any, given: list[Any], names: dict[str, str], label_set: LabelSet) -> dict[str, Any]:
+    said = [
+        {"annotator": names[a.name], "kind": a.kind, "labels": in_order(a.labels_json, label_set)} for a in given
+    ]
+    return {
+        "id": item.row_id,
+        "item_key": item.item_key,
+        "answers": sorted(said, key=lambda x: x["annotator"]),
+        "flagged": any(a.flagged for a in given),
+        "gold": item.gold_json is not None,
+        "random": bool(item.is_random),
+        "p_selected": item.p_selected,
+        "filter": _filter(item.meta_json),
+    }
 
 
 def count_items(c: sa.Connection, batch_id: int) -> int:

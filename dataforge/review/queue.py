@@ -114,7 +114,7 @@ def undo_in(c: sa.Connection, database: Database, answer_id: int, user_id: int) 
         raise NotFound("no such answer of yours")
     item = item_settings(c, database, old.item_id, user_id, states=("open", "closing"))
     if old.superseded_by is None:
-        saved = _insert(c, item, user_id, Answer(f"undo:{answer_id}", kind="undo"), now, extra=bool(old.extra))
+        saved = _insert(c, item, user_id, Answer(f"undo:{answer_id}:{now!r}", kind="undo"), now, extra=bool(old.extra))
         _supersede(c, saved.answer_id, saved.answer_id)
         _supersede(c, answer_id, saved.answer_id)
         if not old.extra and old.kind in COUNTED:

@@ -63,6 +63,9 @@ def progress_of(c: sa.Connection, batch_id: int) -> tuple[int, int]:
     return items - int(c.scalar(OPEN, {"batch": batch_id}) or 0), items
 
 
+SHOWN = ("id", "title", "kind", "state", "need", "deadline", "closed_at", "export_sha256")  # of the batch
+
+
 def stats(database: Database, batch_id: int) -> dict[str, Any]:
     """Everything the stats page, the run report and `review stats --json` show, as plain values."""
     with database.read() as c:
@@ -71,41 +74,33 @@ def stats(database: Database, batch_id: int) -> dict[str, Any]:
         answers, decisions, suggested = answers_of(c, batch_id), decisions_of(c, batch_id), suggestions_of(c, batch_id)
         items = {row.id: row for row in c.execute(sa.select(t.item).where(t.item.c.batch_id == batch_id))}
         skips = _skips(c, batch_id)
-    votes = [
-        Vote(i, a.name, frozenset(json.loads(a.labels_json)))
-        for i, x in answers.items()
-        for a in x
-        if a.kind == "label"
-    ]
-    measured = agreement(votes, labels.names, multi=bool(batch.allow_multi))
-    full = sum(item.done >= item.need for item in items.values())
-    left = sum(max(0, item.need - item.done) for item in items.values())
+    measured = agreement(_votes(answers), labels.names, multi=bool(batch.allow_multi))
     everything = [a for given in answers.values() for a in given]
     return {
-        "batch": {
-            "id": batch.id,
-            "title": batch.title,
-            "kind": batch.kind,
-            "state": batch.state,
-            "need": batch.need,
-            "deadline": batch.deadline,
-            "closed_at": batch.closed_at,
-            "export_sha256": batch.export_sha256,
-        },
-        "progress": {
-            "items": len(items),
-            "done": full,
-            "answers": len(everything),
-            "answers_left": left,
-            "seconds_left": _seconds_left(everything, left, now),
-            "skips": skips,
-        },
+        "batch": {name: getattr(batch, name) for name in SHOWN},
+        "progress": {**_progress(items, everything, now), "skips": skips},
         "labels": _label_counts(everything, labels.names),
         "decisions": dict(Counter(x.source for x in decisions.values())),
         "agreement": as_plain(measured),
         "people": _people(everything, items, measured),
         "tagger": _tagger(items, decisions, suggested) if batch.kind == "act" else None,
         "false_drops": _false_drops(items, decisions) if batch.kind == "dropped" else None,
+    }
+
+
+def _votes(answers: dict[int, list[Any]]) -> list[Vote]:
+    labelled = [(i, a) for i, given in answers.items() for a in given if a.kind == "label"]
+    return [Vote(i, a.name, frozenset(json.loads(a.labels_json))) for i, a in labelled]
+
+
+def _progress(items: dict[int, Any], answers: list[Any], now: float) -> dict[str, Any]:
+    left = sum(max(0, item.need - item.done) for item in items.values())
+    return {
+        "items": len(items),
+        "done": sum(item.done >= item.need for item in items.values()),
+        "answers": len(answers),
+        "answers_left": left,
+        "seconds_left": _seconds_left(answers, left, now),
     }
 
 

@@ -179,23 +179,26 @@ def test_edited_pairs_come_back_into_the_waiting_run_and_are_published(
     assert code == 5 and document["error"]["what"] == "demo instruct pairs: 0 of 3 labelled"
     database = open_database(next((tmp_path / "demo").rglob("review.sqlite")))
     people = make_people(database)
-    edited, fit, unfit = claim(database, 1, people["ana"], 3).item_ids
+    edited, fit, twin = claim(database, 1, people["ana"], 3).item_ids
     with database.read() as c:
         found = c.exec_driver_sql("select id, row_id, instruct_json from item").all()
     rows = {item: (row, json.loads(triple)) for item, row, triple in found}
     new = rows[edited][1] | {"output": "An answer that a person wrote."}
     submit(database, edited, people["ana"], Answer("key-number-1", labels=("fit",), instruct=new))
     submit(database, fit, people["ana"], Answer("key-number-2", labels=("fit",)))
-    submit(database, unfit, people["ana"], Answer("key-number-3", labels=("unfit",)))
+    again = {name: f"{rows[fit][1][name]} \u200b" for name in new}  # an edit that makes it the pair beside it
+    submit(database, twin, people["ana"], Answer("key-number-3", labels=("fit",), instruct=again))
     close(database, 1, people["lea"], digest=export_sha256)
     database.dispose()
     code, document, _ = run(config, capsys)
     assert code == 0
     published = {row["id"]: row for split in load(document["out"], "instruct").values() for row in split}
     assert {name: published[rows[edited][0]][name] for name in new} == new
-    assert new["output"] in published[rows[edited][0]]["text"] and rows[unfit][0] not in published
-    (entry,) = [e for e in document["funnel"] if e["step"] == "instruct/reviewed"]
-    assert (entry["edited"], entry["dropped"]) == (1, {"rejected_in_review": 1})
+    assert new["output"] in published[rows[edited][0]]["text"]
+    assert len({rows[fit][0], rows[twin][0]} & published.keys()) == 1  # told apart again
+    steps = {entry["step"]: entry for entry in document["funnel"]}
+    assert steps["instruct/reviewed"]["edited"] == 2
+    assert steps["instruct/different"]["dropped"] == {"exact_duplicate": 1}
     assert main(["trace", str(config), rows[edited][0], "--json"]) == 0
     assert '"reviewed": "edited"' in capsys.readouterr().out
     assert main(["verify", document["out"]]) == 0

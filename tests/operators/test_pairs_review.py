@@ -12,10 +12,12 @@ import pytest
 from dataforge.operators.clean_text import TextRules
 from dataforge.operators.pairs_review import PairSample, ReviewedPairs
 from dataforge.operators.pii import FindPii
+from dataforge.operators.pii_names import NAMES_FILE, hashed_names, read_names_key
 from dataforge.operators.pseudonym import pseudonym
 from dataforge.operators.treatment import Treatment
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.schemas.label import TRIPLE
+from tests.operators.slack_reading import CHANNELS, USERS, export, message
 
 SAID = pa.schema([("id", pa.string()), ("label", pa.string()), ("rejected", pa.bool_()), ("instruct", TRIPLE)])
 
@@ -108,6 +110,32 @@ def test_where_personal_data_drops_rows_an_edit_that_brings_it_in_drops_its_pair
     assert rows.kept["output"].to_pylist() == ["Ask Kai."] and rows.dropped is not None
     why = {"id": "0", "reason": "personal_data", "score": 1.0, "threshold": 0.0, "detail": None, "into": None}
     assert rows.dropped.to_pylist() == [why]
+
+
+def test_members_and_channels_of_the_workspace_are_hidden_in_edits_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAFORGE_TEST_KEY", "0123456789abcdef0123")
+    channels = [*CHANNELS, {"id": "C2", "name": "acme-merger"}]
+    chat = export(tmp_path, {"users.json": USERS, "channels.json": channels, "general/2024-01-01.json": [message()]})
+    typed = "Zelda Vantongeren (zelda@corp.test) knows: #acme-merger, xoxb-1234567890-abc"
+    pairs = pa.RecordBatch.from_pylist([pair("0")], schema=INSTRUCT)
+    labels = pa.RecordBatch.from_pylist([{"id": "0", "label": "fit", "instruct": triple(output=typed)}], schema=SAID)
+    (row,) = ReviewedPairs(workspaces=(chat,)).start(())(pairs, labels).kept.to_pylist()
+    zelda = chat.people().pseudonym("U1")
+    assert row["output"] == f"{zelda} ({zelda}) knows: #channel, <SECRET>"
+    assert row["messages"][-1]["content"] == row["output"] and row["text"].endswith(row["output"])
+
+
+def test_names_known_from_mails_are_masked_in_edits_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIRS_KEY", "k" * 16)
+    (tmp_path / NAMES_FILE).write_text("\n".join(hashed_names({"Kai Lindqvist"}, read_names_key("env:PAIRS_KEY"))))
+    operator = ReviewedPairs(pii=FindPii(names_key="env:PAIRS_KEY"))
+    pairs = pa.RecordBatch.from_pylist([pair("0")], schema=INSTRUCT)
+    edit = triple(output="Ask Kai Lindqvist.")
+    labels = pa.RecordBatch.from_pylist([{"id": "0", "label": "fit", "instruct": edit}], schema=SAID)
+    (row,) = operator.start((tmp_path,))(pairs, labels).kept.to_pylist()
+    assert row["output"] == "Ask <PERSON>."
 
 
 @pytest.mark.parametrize("name", ["instruction", "output"])

@@ -184,7 +184,8 @@ MEMBERS = [
         ("/files/U000000AA/F1/a.png by @U1", "/files/{zelda}/F1/a.png by @{one}"),
         ("@U000000ZZ and /team/W000000ZZ", "@{foreign} and /team/{other}"),
         ("W000000AB @W000000AB", "user @user"),  # opted out
-        ("U000000ZZ U1 WINDOWS10 XU000000AA U000000AAB u000000aa @UI /team/US", None),
+        ("u000000aa, @U000000aA, `u000000aa`", "{zelda}, @{zelda}, `{zelda}`"),
+        ("U000000ZZ U1 WINDOWS10 XU000000AA U000000AAB u000000zz u000000aab windows10x @UI /team/US", None),
     ],
 )
 def test_ids_of_people_in_a_text_become_their_pseudonyms(text, hidden):
@@ -199,6 +200,22 @@ def test_a_typed_id_and_a_mention_are_the_same_person_and_rows_that_cannot_be_re
     found = read(export(tmp_path, {"users.json": MEMBERS, "channels.json": CHANNELS, "general/2024-01-01.json": rows}))
     mention, typed = found.texts[0].split()
     assert mention == f"@{typed}" and "U000000AA" not in base64.b64decode(found.quarantined[0]["raw"]).decode()
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_rows_that_cannot_be_read_hold_no_name_however_it_is_escaped(tmp_path, levels):
+    """`\\u00fc`, `\\/` and a surrogate pair, in the row itself and in JSON that it quotes."""
+    users = [{"id": "U1", "team_id": "T1", "profile": {"real_name": "J\u00fcrgen M\u00fcllersch\u00f6n"}}]
+    users += [{"id": "U2", "team_id": "T1", "profile": {"real_name": "Zelda \U00020000\U00020001 Vantongeren"}}]
+    text = "ask J\u00fcrgen M\u00fcllersch\u00f6n, Zelda \U00020000\U00020001 Vantongeren, www.slack.com/team/U000000ZZ"
+    for _ in range(levels):
+        text = json.dumps(text).replace("/", "\\/")
+    day = b"[" + json.dumps(message(subtype="odd", text=text)).replace("/", "\\/").encode() + b', {"ts": 1}, 7]'
+    files = {"users.json": users, "channels.json": CHANNELS, "general/2024-01-01.json": day}
+    raw = [base64.b64decode(row["raw"]).decode() for row in read(export(tmp_path, files)).quarantined]
+    assert len(raw) == 3 and "subtype" in raw[0]
+    for name in ("llersch", "Vantongeren", "00fc", "d840", "U000000ZZ"):
+        assert name not in raw[0]
 
 
 def test_an_archive_that_cannot_be_opened_is_named(tmp_path):

@@ -66,3 +66,30 @@ def test_a_name_is_one_however_its_accents_are_typed(member_form: str, text_form
 def test_code_without_a_name_stays_byte_for_byte() -> None:
     code = "`" + unicodedata.normalize("NFD", "größe = 1") + "`"
     assert names(member("Jürgen Müllerschön", "")).hide(code) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("ZorkmidQuibblet did it, zorkmidquibblet too", "user_1 did it, user_1 too"),
+        ("zorkmid.quibblet and Zorkmid-Quibblet's file", "user_1 and user_1's file"),
+        ("the Quibblets came, two Zorkmids", "the user_1 came, two user_1"),
+        ("the Zorkmid Quibblets", "the user_1"),
+        ("`/home/zorkmidquibblet/x.py`", "`/home/user_1/x.py`"),
+        ("AnnaBerg and anna.berg wrote", "user_2 and user_2 wrote"),
+        ("annaberg is a village, `AnnaBerg` a class", "annaberg is a village, `AnnaBerg` a class"),
+        ("MarkDown writes markdown, see Downs", "user_3 writes markdown, see user_3"),
+        ("the bergs, berg's, Berges", "the bergs, user_2's, user_2"),
+        ("Bills were paid, marks were given", "Bills were paid, marks were given"),
+    ],
+)
+def test_full_names_however_joined_and_names_in_the_plural(text: str, hidden: str) -> None:
+    users = (
+        member("Zorkmid", "Zorkmid Quibblet"),
+        {"profile": {"real_name": "Anna Berg", "last_name": "Berg"}},
+        {"profile": {"real_name": "Mark Down", "last_name": "Down"}},
+        {"profile": {"real_name": "Bill Mark"}},
+    )
+    known = names(*users)
+    known.learn({"profile": {"last_name": "Quibblet"}}, "user_1")
+    assert known.hide(text) == hidden

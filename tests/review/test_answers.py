@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from dataforge.errors import DataforgeError, InputError, SchemaError
 from dataforge.review import tables as t
-from dataforge.review.answers import Batch, Given, import_answers, read_answers
+from dataforge.review.answers import Batch, Given, Imported, import_answers, read_answers
 from dataforge.review.batches import batch_row, labels_of
 from dataforge.review.decisions import Decision
 from tests.review.invented import row_id
@@ -59,3 +60,17 @@ def test_an_edit_without_instruction_or_output_is_refused(sqlite, make_batch, tm
     for wrong in (Batch((given,)), Batch((), {row_id(0): lead})):
         with pytest.raises(DataforgeError, match="only input may be empty"):
             import_answers(sqlite, batch, wrong)
+
+
+def test_an_answer_that_differs_from_what_its_person_has_said_is_counted_apart_and_changes_nothing(
+    sqlite, make_batch, tmp_path
+):
+    batch = make_batch(sqlite, 2)
+    given = [Given(row_id(k), "ana", "label", ("other",), k, instruct=EDIT) for k in range(2)]
+    assert import_answers(sqlite, batch, Batch(tuple(given))) == Imported(2, 0, 0)
+    other = replace(given[1], instruct=EDIT | {"output": "The dark one."})
+    assert import_answers(sqlite, batch, Batch((given[0], other))) == Imported(0, 1, 0, 1)
+    assert import_answers(sqlite, batch, Batch((replace(given[0], labels=("questions",)),))) == Imported(0, 0, 0, 1)
+    with sqlite.read() as c:
+        edits = c.scalars(sa.select(t.annotation.c.instruct_json)).all()
+    assert [json.loads(edit) for edit in edits] == [EDIT, EDIT]

@@ -11,7 +11,7 @@ from dataforge.review.database import open_database
 from dataforge.review.leases import claim, release, renew
 from dataforge.review.problems import Conflict, Invalid, NotFound
 from dataforge.review.queue import Answer, submit, undo
-from tests.review.invented import row_id, sample
+from tests.review.invented import make_people, row_id, sample
 
 
 def says(*labels, **more):
@@ -236,8 +236,6 @@ def test_nobody_answers_or_undoes_for_another(database, make_batch, people):
     ],
 )
 def test_wrong_answers_are_refused_and_nothing_is_stored(sqlite, make_batch, answer):
-    from tests.review.invented import make_people
-
     people = make_people(sqlite)
     (item,) = claim(sqlite, make_batch(sqlite, 1), people["ana"], 1).item_ids
     with pytest.raises(Invalid):
@@ -312,3 +310,16 @@ def test_going_back_to_the_old_sample_opens_its_batch_again_with_what_came_meanw
     assert len(claim(database, old, people["ana"], 3).item_ids) == 2
     with database.read() as c:
         assert list(c.scalars(sa.select(t.item.c.done).where(t.item.c.batch_id == old))) == [1, 1]
+
+
+def test_an_old_database_whose_keys_begin_as_ours_can_still_undo(sqlite, make_batch):
+    """Keys of the page may once have begun with `undo:`."""
+    people = make_people(sqlite)
+    batch = make_batch(sqlite, 2)
+    one, two = claim(sqlite, batch, people["ana"], 2).item_ids
+    first = submit(sqlite, one, people["ana"], says(key="key-number-1"))
+    submit(sqlite, two, people["ana"], says(key="key-number-2"))
+    with sqlite.write() as c:
+        taken = t.annotation.update().where(t.annotation.c.item_id == two)
+        c.execute(taken.values(client_key=f"undo:{first.answer_id}"))
+    assert undo(sqlite, first.answer_id, people["ana"]) == one

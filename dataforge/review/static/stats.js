@@ -24,7 +24,8 @@ $("import")?.addEventListener("submit", async (event) => {
   const form = new FormData(event.target), file = form.get("file");
   try {
     const got = await api("POST", `/batches/${setup.batch}/import?format=${encodeURIComponent(form.get("format"))}`, new Blob([file]));
-    notice(`${got.answers} answers stored, ${got.known} were known, ${got.decisions} decisions.`, "good");
+    const other = got.different ? ` ${got.different} differ from the same person's answer here, which stays.` : "";
+    notice(`${got.answers} answers stored, ${got.known} were known, ${got.decisions} decisions.${other}`, other ? "bad" : "good");
   } catch (problem) {
     notice(problem.body?.row ? `Line ${problem.body.row}: ${problem.message}` : problem.message);
   }
