@@ -18,6 +18,9 @@ class SplitConfig(Section):
 
     salt: str = "dataforge"
     """Changes which clusters fall into which split."""
+    together: Literal["conversation", "channel", "person"] = "conversation"
+    """Training pairs that never straddle two splits: those of one conversation; of one channel; or that share any person
+    who asks, answers or speaks in between. People who talk with each other share a split: in a small workspace all do."""
     decontaminate: str | None = None
     """JSONL files of evaluation texts (column text): corpus rows that share an n-gram with them are dropped."""
     own_splits: Annotated[Literal["contained", "any", "off"], BeforeValidator(_own_splits)] = "contained"

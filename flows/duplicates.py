@@ -19,17 +19,20 @@ def find_duplicates(
     verdicts: Step | None = None,
     scores: Step | None = None,
     family: str = "",
+    together: Step | None = None,
     sources: tuple[str, ...] = (),
     device: str = "cpu",
 ) -> Step:
-    """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split; `scores` hold
-    `model_quality`, for the keep rule best_score.
+    """`rows` have id, text, text_hash. `family` names a column whose equal values must share a split, `together` holds
+    lists of further such values; `scores` hold `model_quality`, for the keep rule best_score.
     """
     edges = []
     if config.exact != "none":
         edges.append(Step(f"{prefix}/exact", SameValue(parts), (rows,)))
     if family:
         edges.append(Step(f"{prefix}/family", SameValue(parts, family, "family"), (rows,)))
+    if together is not None:
+        edges.append(Step(f"{prefix}/together", SameValue(parts, "group", "family"), (together,)))
     near = [_near(rows, config, parts, prefix, device)] if config.near else []
     clusters = Step(f"{prefix}/clusters", Clusters(), (*edges, *near))
     judged = tuple(step for step in (verdicts, scores) if step is not None)

@@ -29,6 +29,7 @@ from dataforge.operators.pairs_review import PairSample
 from dataforge.operators.sample import Candidates
 from dataforge.operators.select import DropTwins, Hashed, Mask, SelectPairs, WithActs
 from dataforge.operators.split import SplitByCluster
+from dataforge.operators.split_groups import Grouped
 from dataforge.step import Step
 
 
@@ -81,10 +82,12 @@ def _reviewed(messages: Step, acts: Step, context: Step, config: Config, parts: 
 
 
 def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: int) -> Step:
-    """Pairs of one conversation, and near-duplicates of them, always share a split."""
+    """Pairs of a conversation, and near-duplicates of them, share a split; on request those of a channel or person."""
     made = Step("instruct/made", instruct(config, [s.operator for s in sources]), (conversations,))
     rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
-    twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation")
+    by = config.split.together
+    groups = Step("instruct/groups", Grouped(by), (rows,)) if by != "conversation" else None
+    twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation", together=groups)
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     return Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
 

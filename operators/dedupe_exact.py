@@ -21,7 +21,9 @@ EMPTY_HASH = xxhash.xxh3_128_hexdigest(b"")  # rows without text are no twins of
 
 @dataclass(frozen=True)
 class SameValue(Keyed):
-    """`column` holds 32 hex digits: a text hash, or the id of what the rows came from. Gives EDGE rows of `kind`."""
+    """`column` holds 32 hex digits: a text hash, or the id of what the rows came from; or a list of such, of which one in
+    common is enough. Gives EDGE rows of `kind`.
+    """
 
     parts: int
     column: str = "text_hash"
@@ -35,8 +37,10 @@ class SameValue(Keyed):
         return EDGE
 
     def route(self, index: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Any]:
-        values = batch.column(self.column)
-        rows = pa.record_batch([batch.column("id"), values], ["id", "_key"])
+        ids, values = batch.column("id"), batch.column(self.column)
+        if pa.types.is_list(values.type):
+            ids, values = ids.take(pc.list_parent_indices(values)), pc.list_flatten(values)
+        rows = pa.record_batch([ids, values], ["id", "_key"])
         rows = rows.filter(pc.and_(pc.is_valid(values), pc.not_equal(values, EMPTY_HASH)))
         return rows, part_of(rows.column("_key"), self.parts)
 
