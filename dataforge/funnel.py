@@ -1,8 +1,8 @@
 """The funnel: how many rows went into each step, came out, were dropped for which reason, were quarantined.
 
 It is read from the manifests alone. The first entry, `sources`, is the reading of all sources together; after it comes
-one entry per step in the order of the graph. Tables of rows about rows (edges, statistics: the contract ASIDE) are left
-out. A source that waits for other steps (the closed label queue) has an entry of its own.
+one entry per step in the order of the graph. Tables of rows about rows (edges, statistics: the contract ASIDE) lose none and
+stand apart (`aside`). A source that waits for other steps (the closed label queue) has an entry of its own.
 """
 
 from __future__ import annotations
@@ -31,8 +31,21 @@ def ledger(tables: Sequence[Table]) -> list[dict[str, Any]]:
     for table in sources:
         total = total.add(table.account)
     entries = [_entry(SOURCES, total)] if sources else []
-    others = (t for t in tables if not is_reading(t) and t.manifest["contract"] != "aside" and not t.is_files)
+    others = (t for t in tables if not is_reading(t) and not is_aside(t))
     return entries + [_entry(table.step, table.account) for table in others]
+
+
+def aside(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """`[{"step", "read", "rows"}]` of tables beside the corpus; `rows` is None where files were written."""
+    beside = [table for table in tables if is_aside(table)]
+    return [
+        {"step": t.step, "read": t.account.rows_in, "rows": None if t.is_files else t.account.rows_out} for t in beside
+    ]
+
+
+def is_aside(table: Table) -> bool:
+    """True for rows about rows and for files made of rows: what was read for them goes on elsewhere."""
+    return table.is_files or table.manifest["contract"] == "aside"
 
 
 def by_source(tables: Sequence[Table]) -> list[dict[str, Any]]:
@@ -70,8 +83,11 @@ def _removed(notes: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return {what: counts for what, counts in found.items() if counts.get("texts")}
 
 
-def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) -> str:
-    """An aligned table for people. Steps that only add columns are counted in a last line unless `every_step`."""
+def funnel_text(
+    entries: Iterable[dict[str, Any]], *, every_step: bool = False, beside: Sequence[dict[str, Any]] = ()
+) -> str:
+    """An aligned table for people. Steps that only add columns are counted in a last line unless `every_step`; then also
+    what `aside` gave is listed."""
     entries = list(entries)
     shown = [e for i, e in enumerate(entries) if every_step or i == 0 or changes(e)]
     rows = [("step", "in", "out", "dropped", "quarantined", "reasons")]
@@ -79,6 +95,8 @@ def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) 
         dropped = sum(e["dropped"].values())
         told = [f"{reason} {count:,}" for reason, count in e["dropped"].items()]
         told += [removed_text(what, counts) for what, counts in e.get("removed", {}).items()]
+        kept = e["in"] - dropped - e["quarantined"]
+        told += [f"{e['out']:,} made of {kept:,}"] if e["out"] != kept else []
         told += [f"edited by people {e['edited']:,}"] if "edited" in e else []
         reasons = ", ".join(told)
         rows.append((e["step"], *(f"{n:,}" for n in (e["in"], e["out"], dropped, e["quarantined"])), reasons))
@@ -90,7 +108,14 @@ def funnel_text(entries: Iterable[dict[str, Any]], *, every_step: bool = False) 
     hidden = len(entries) - len(shown)
     if hidden:
         lines.append(f"({hidden} more step{'s' if hidden > 1 else ''} left the number of rows as it was)")
+    if every_step and beside:
+        lines += ["", "beside them, from rows that go on above (nothing is lost here):", *map(_beside_text, beside)]
     return "\n".join(lines) + "\n"
+
+
+def _beside_text(entry: Mapping[str, Any]) -> str:
+    made = "files" if entry["rows"] is None else f"{entry['rows']:,} row{'s' if entry['rows'] != 1 else ''}"
+    return f"  {entry['step']}: {made} from {entry['read']:,}"
 
 
 def removed_text(what: str, counts: Mapping[str, int]) -> str:

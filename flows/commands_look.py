@@ -45,12 +45,13 @@ def funnel(
     config: ConfigArgument, every: Annotated[bool, typer.Option("--all", help="every step")] = False, as_json: Json = False
 ) -> None:
     """Rows in, out, dropped by reason and quarantined, step by step."""
+    from dataforge.funnel import aside, funnel_text
     from dataforge.funnel import funnel as entries_of
-    from dataforge.funnel import funnel_text
 
     _graph, tables = finished(config)
-    entries = entries_of(tables)
-    respond({"schema": 1, "funnel": entries}, funnel_text(entries, every_step=every), as_json=as_json)
+    entries, beside = entries_of(tables), aside(tables)
+    text = funnel_text(entries, every_step=every, beside=beside)
+    respond({"schema": 1, "funnel": entries, "aside": beside}, text, as_json=as_json)
 
 
 def trace(

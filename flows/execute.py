@@ -23,7 +23,7 @@ from dataforge.flows.build import Graph, build
 from dataforge.flows.config import Config
 from dataforge.flows.gates import check_gates, findings
 from dataforge.flows.runs import begin
-from dataforge.funnel import funnel
+from dataforge.funnel import funnel, is_aside
 from dataforge.identity import digest_of
 from dataforge.operators.publish import Publish, check_out, publish
 from dataforge.store import Store
@@ -237,14 +237,16 @@ def _scan_figures(scan: Scan, tables: list[Table], seconds: float) -> dict[str, 
 
 
 def _progress(scan: Scan, tables: list[Table], seconds: float) -> str:
-    account = tables[0].account if tables else None
-    if account is None:
+    if not tables:
         return f"{scan.name}: nothing filled"
+    account, took = tables[0].account, f"({seconds:.1f} s)"
+    if is_aside(tables[0]):
+        made = "files" if tables[0].is_files else f"{account.rows_out:,} rows about them"
+        return f"{scan.name}: {account.rows_in:,} rows read, {made} {took}"
     left = sum(account.dropped.values())
-    more = "".join(
-        [f", {left:,} dropped" if left else "", f", {account.quarantined:,} quarantined" if account.quarantined else ""]
-    )
-    return f"{scan.name}: {account.rows_in:,} rows in, {account.rows_out:,} out{more} ({seconds:.1f} s)"
+    more = f", {left:,} dropped" if left else ""
+    more += f", {account.quarantined:,} quarantined" if account.quarantined else ""
+    return f"{scan.name}: {account.rows_in:,} rows in, {account.rows_out:,} out{more} {took}"
 
 
 def check_budgets(graph: Graph, state: State, steps: tuple[Any, ...]) -> None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 from dataforge.errors import EXIT_LOCKED, EXIT_PARTIAL, DataforgeError, LockedError, MissingExtraError, SecretError  # noqa: E402
 from dataforge.flows.config import Config, load_config  # noqa: E402
 from dataforge.flows.execute import Outcome, execute  # noqa: E402
+from dataforge.funnel import is_aside  # noqa: E402
 
 try:
     from prefect import flow, task
@@ -165,7 +166,8 @@ def tell(outcome: Outcome) -> None:
     name = slug(outcome.graph.config.name)
     for table in outcome.tables():
         account = table.account
-        row = {"step": table.step, "in": account.rows_in, "out": account.rows_out, "quarantined": account.quarantined}
+        row = {"step": table.step, "kind": "aside" if is_aside(table) else table.manifest["contract"], "in": account.rows_in}
+        row |= {"out": account.rows_out, "quarantined": account.quarantined}
         create_table_artifact([{**row, **account.dropped}], key=f"{name}-{slug(table.step)}", description=table.id[:12])
     entries = outcome.document()["funnel"]
     rows = [{**entry, "dropped": sum(entry["dropped"].values())} for entry in entries]

@@ -45,8 +45,11 @@ def _of_reading(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             )
         if source["rows_read"] and not source["rows"] and not source["kind"].startswith("slack"):
             yield WARNING, f"Nothing of source {source['name']} is left."
-        if not source["licence"]:
-            yield NOTE, f"Source {source['name']} states no licence."
+    silent = [source["name"] for source in facts.get("sources", []) if not source["licence"]]
+    if len(silent) == 1:
+        yield NOTE, f"Source {silent[0]} states no licence."
+    elif silent:
+        yield NOTE, f"{len(silent)} sources state no licence: {', '.join(silent[:10])}{', …' if silent[10:] else ''}."
 
 
 def _of_funnel(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

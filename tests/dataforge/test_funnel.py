@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dataforge.funnel import by_source, funnel, funnel_text, ledger
+from dataforge.funnel import aside, by_source, funnel, funnel_text, ledger
 from dataforge.operator import Contract
 from tests.dataforge.small_tables import Graph, write
 
@@ -47,6 +47,15 @@ def test_the_ledger_closes_for_every_step(graph: Graph) -> None:
 def test_rows_about_rows_are_left_out(graph: Graph, tmp_path: Path) -> None:
     edges = write(tmp_path, "corpus/edges", pa.table({"id": ["0" * 32]}), contract=Contract.ASIDE)
     assert funnel([*graph.tables(), edges]) == funnel(graph.tables())
+    entry = {"step": "corpus/edges", "read": edges.account.rows_in, "rows": 1}
+    assert aside([*graph.tables(), edges]) == [entry]
+    beside = [{**entry, "read": 40}, {**entry, "read": 9, "rows": None}]
+    text = funnel_text(funnel(graph.tables()), every_step=True, beside=beside)
+    assert text.endswith(
+        "beside them, from rows that go on above (nothing is lost here):\n"
+        "  corpus/edges: 1 row from 40\n"
+        "  corpus/edges: files from 9\n"
+    )
 
 
 def test_text_is_aligned_and_hides_steps_that_only_add_columns(graph: Graph) -> None:
@@ -54,7 +63,7 @@ def test_text_is_aligned_and_hides_steps_that_only_add_columns(graph: Graph) -> 
         "step           in  out  dropped  quarantined  reasons\n"
         "sources        41   40        0            1\n"
         "corpus/clean   40   33        7            0  too_few_words 4, near_duplicate 3\n"
-        "corpus/packed  33   17        0            0\n"
+        "corpus/packed  33   17        0            0  17 made of 33\n"
         "(8 more steps left the number of rows as it was)\n"
     )
     assert len(funnel_text(funnel(graph.tables()), every_step=True).splitlines()) == 12

@@ -280,6 +280,17 @@ def test_hostile_words_are_shown_as_text(found: dict[str, Any]) -> None:
     assert "{{7*7}}" in text
 
 
+def test_joined_rows_are_told_from_dropped_ones(found: dict[str, Any]) -> None:
+    assert "17 made of 33" in html(found)
+
+
+def test_sources_without_a_licence_are_named_in_one_note() -> None:
+    source = {"kind": "jsonl", "licence": None, "rows_read": 1, "rows": 1, "quarantined": 0, "bad_files": 0}
+    sources = [{"name": name, **source} for name in "abc"]
+    assert [a["text"] for a in alerts({"sources": sources})] == ["3 sources state no licence: a, b, c."]
+    assert [a["text"] for a in alerts({"sources": sources[:1]})] == ["Source a states no licence."]
+
+
 def test_timings_are_only_in_the_store_s_report(found: dict[str, Any]) -> None:
     scan = {"scan": "corpus/clean", "seconds": 1.5, "rows_in": 40, "bytes_out": 10**6}
     run = {"ended": "2026-01-01T00:00:00", "status": "done", "seconds": 2.0, "peak_rss_bytes": 10**8, "scans": [scan]}
