@@ -36,7 +36,7 @@ class FindPii(Map):
     `private_addresses`: IP addresses of private ranges count too.
     """
 
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
     contract: ClassVar[Contract] = Contract.SAME
 
     kinds: tuple[str, ...] = STRUCTURED

@@ -8,13 +8,13 @@ attacks) costs a look-up per candidate.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS
 from dataforge.operators.pii_phones import PHONES
-from dataforge.operators.pii_rules import Rule, any_word, matcher, searcher
+from dataforge.operators.pii_rules import Rule, any_word, group, matcher, searcher
 from dataforge.operators.pii_tokens import TOKENS, Part
 
 VALIDATORS = {**TOKENS, **NUMBERS, **PHONES, **NETWORK}
@@ -27,18 +27,14 @@ REMEMBERED = 8192
 LONGEST_REMEMBERED = 256
 LONGEST_AGAIN = 100  # bytes of a match of which a part counts, that are looked at again behind that part
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
-_ROW_END = 0xFF
+_ROW_END, _ROW_BYTE = 0xFF, b"\xff"
 Parts = tuple[tuple[int, int], ...]  # of a value: first byte, the one after the last
+Option: TypeAlias = "tuple[_Judge, Parts]"  # a rule that accepts a value, and what of it
 
 
-class Found(NamedTuple):
-    """A candidate that counts: bytes of `Folded.data`, end exclusive."""
-
-    start: int
-    end: int
-    kind: str
-    rule: str
-    score: float
+# A candidate that counts: first byte of `Folded.data`, the one after the last, kind, rule, score. A plain tuple: there
+# may be a hundred thousand in a megabyte, and the collector of garbage goes on looking at those with named fields.
+Found: TypeAlias = tuple[int, int, str, str, float]
 
 
 class Finder:
@@ -47,66 +43,95 @@ class Finder:
     def __init__(self, rules: Sequence[Rule]) -> None:
         first = rules[0]
         self.name = "+".join(rule.name for rule in rules)
-        self.match = matcher(first.pattern)
+        self.match = matcher(first.pattern, first.head)
         self.trigger = first.trigger or first.pattern
-        self.alone = first.alone
-        self.word = frozenset.intersection(*(_word(rule) for rule in rules))
+        self.word = frozenset.intersection(*(_word(rule) for rule in rules)) if first.alone else frozenset()
         self.judges = tuple(_Judge(rule) for rule in rules)
         self.blocked = frozenset.intersection(*(judge.blocked for judge in self.judges))
-        far = not all(judge.plain for judge in self.judges)
-        self.before, self.after = (BEFORE, AFTER) if far else (1, 1)
+        far = any(judge.not_before or judge.not_after for judge in self.judges)
+        self.before, self.after = (BESIDE_BEFORE, BESIDE_AFTER) if far else (1, 1)
         self.parts = functools.lru_cache(REMEMBERED)(self._parts)
-        self.verdict = functools.lru_cache(REMEMBERED)(self._verdict)
+        self.options = functools.lru_cache(2 * REMEMBERED)(self._options)
 
-    def find(self, data: bytes) -> Iterator[Found]:
-        word = self.word if self.alone else frozenset()
-        match, blocked = self.match, self.blocked
-        candidate = match(data, 0)
-        while candidate is not None:  # a few per thousand words of prose
-            begin, start, end, at = candidate
+    def find(self, data: bytes) -> list[Found]:
+        """In one function: on a text that is nothing but candidates a call for each costs as much as the rest."""
+        match, remembered, blocked, word = self.match, self.options, self.blocked, self.word
+        before, after, size = self.before, self.after, len(data)
+        found: list[Found] = []
+        spans = match(data, 0, size)
+        while (begin := spans[0][0]) >= 0:  # a few per thousand words of prose
+            at = spans[0][1]
             beside = data[begin - 1] if begin else _ROW_END
             if beside not in blocked and not (beside in word and data[begin] in _WORD):
+                start, end = (begin, at) if len(spans) == 1 else group(spans)
+                low = begin - before if begin > before else 0
+                options = remembered if end - start <= LONGEST_REMEMBERED else self._options
+                open_rules = options(data[low : end + after], begin - low, start - low, end - low)
                 last = 0
-                for found in self._judged(data, begin, start, end):
-                    yield found
-                    last = found.end
+                if open_rules and open_rules[0][0].plain:
+                    judge, parts = open_rules[0]
+                    for first, last in parts:
+                        found.append((start + first, start + last, judge.kind, judge.name, judge.base))
+                    last += start
+                elif open_rules and (new := _weighed(open_rules, data, begin, start, end)):
+                    found += new
+                    last = new[-1][1]
                 if last and at - begin <= LONGEST_AGAIN:
                     at = last  # a number that is cut short: another may follow
-            candidate = match(data, at if at > begin else begin + 1)
+            spans = match(data, at if at > begin else begin + 1, size)
+        return found
 
-    def _judged(self, data: bytes, begin: int, start: int, end: int) -> Sequence[Found]:
-        value = data[start:end]
-        remembered = end - start <= LONGEST_REMEMBERED
-        parts = self.parts(value) if remembered else self._parts(value)
-        if not parts:
-            return ()
-        left = data[begin - self.before if begin > self.before else 0 : begin]
-        if _ROW_END in left:
-            left = left[left.rindex(_ROW_END) + 1 :]
-        right = data[end : end + self.after]
-        if _ROW_END in right:
-            right = right[: right.index(_ROW_END)]
-        first = data[begin]
-        verdict = self.verdict(left, first, value, right) if remembered else _decide(parts, left, first, value, right)
-        return [Found(start + one[0], start + one[1], one[2], one[3], one[4]) for one in verdict] if verdict else ()
-
-    def _parts(self, value: bytes) -> tuple[tuple[_Judge, Parts], ...]:
+    def _parts(self, value: bytes) -> tuple[Option, ...]:
         """Which rules accept the value, by itself, and what of it."""
         return tuple((judge, parts) for judge in self.judges if (parts := judge.accepts(value)))
 
-    def _verdict(self, left: bytes, first: int, value: bytes, right: bytes) -> tuple[Found, ...]:
-        """Places are relative to the value. `left`: before the match, which starts with the byte `first`."""
-        return _decide(self.parts(value), left, first, value, right)
+    def _options(self, window: bytes, begin: int, start: int, end: int) -> tuple[Option, ...]:
+        """The rules that accept the value `window[start:end]` of the match at `begin`, seen with what stands right
+        beside it. Remembered apart from the words near by, which differ more.
+        """
+        value = window[start:end]
+        accepted = self.parts(value) if len(value) <= LONGEST_REMEMBERED else self._parts(value)
+        if not accepted:
+            return ()
+        return _open(accepted, _last_row(window[:begin]), window[begin], value, _first_row(window[end:]))
 
 
-def _decide(
-    parts: tuple[tuple[_Judge, Parts], ...], left: bytes, first: int, value: bytes, right: bytes
-) -> tuple[Found, ...]:
-    for judge, accepted in parts:
-        found = judge.verdict(left, first, value, right, accepted)
+def _last_row(left: bytes) -> bytes:
+    return left[left.rindex(_ROW_BYTE) + 1 :] if _ROW_END in left else left
+
+
+def _first_row(right: bytes) -> bytes:
+    return right[: right.index(_ROW_BYTE)] if _ROW_END in right else right
+
+
+def _weighed(options: tuple[Option, ...], data: bytes, begin: int, start: int, end: int) -> list[Found]:
+    """The parts that count, by the first rule for which the words near by speak."""
+    left = _last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
+    right = _first_row(data[end : end + AFTER])
+    for judge, parts in options:
+        found = []
+        for first, last in parts:
+            place = start + last
+            score = judge.score(left, right if place == end else _first_row(data[place : place + AFTER]))
+            if score >= LEAST_SCORE:
+                found.append((start + first, place, judge.kind, judge.name, score))
         if found:
             return found
-    return ()
+    return []
+
+
+def _open(accepted: tuple[Option, ...], left: bytes, first: int, value: bytes, right: bytes) -> tuple[Option, ...]:
+    """Those rules and parts of the value that what stands right beside them does not rule out, up to the first rule
+    that no word near by can stop.
+    """
+    options = []
+    for judge, parts in accepted:
+        kept = judge.open(left, first, value, right, parts)
+        if kept:
+            options.append((judge, kept))
+            if judge.sure:
+                break
+    return tuple(options)
 
 
 def finders(rules: Iterable[Rule]) -> list[Finder]:
@@ -121,7 +146,7 @@ class _Judge:
     """One rule's verdict on a candidate: what parts of it, and how surely."""
 
     def __init__(self, rule: Rule) -> None:
-        self.kind, self.name, self.base = rule.kind, rule.name, rule.score
+        self.kind, self.name, self.base = rule.kind, rule.name, min(round(rule.score, 3), 1.0)
         self.alone, self.word = rule.alone, _word(rule)
         self.accepts = _validator(rule.validator) if rule.validator else _whole
         self.context = _near(any_word(rule.context))
@@ -129,37 +154,39 @@ class _Judge:
         self.not_before = _near(f"(?:{rule.not_before})$" if rule.not_before else "")
         self.not_after = _near(f"^(?:{rule.not_after})" if rule.not_after else "")
         self.blocked = _blocked(rule.not_before)
-        self.plain = not (self.context or self.against or self.not_before or self.not_after)
+        self.plain = not (self.context or self.against)
+        lower = rule.score - LIFT
+        self.scores = (_with_context(rule.score), _with_context(lower))  # without and with a word against it
+        self.sure = self.scores[self.against is not None][0] >= LEAST_SCORE
 
-    def verdict(self, left: bytes, first: int, value: bytes, right: bytes, parts: Parts) -> tuple[Found, ...]:
-        """The parts that count, seen with what stands before the match and after the value."""
+    def open(self, left: bytes, first: int, value: bytes, right: bytes, parts: Parts) -> Parts:
+        """The parts that are no piece of a longer word, number or token. `first`: the first byte of the match."""
         if left:
             if left[-1] in self.blocked or (self.alone and left[-1] in self.word and first in _WORD):
                 return ()
-            if self.not_before and self.not_before(left[-BESIDE_BEFORE:]):
+            if self.not_before and self.not_before(left):
                 return ()
-        found = []
-        for start, end in parts:
-            after = (value[end : end + AFTER] + right)[:AFTER] if end < len(value) else right
-            score = self._score(left, value[end - 1], after)
-            if score >= LEAST_SCORE:
-                found.append(Found(start, end, self.kind, self.name, score))
-        return tuple(found)
+        if len(parts) == 1:
+            return parts if self._ends(value, parts[0][1], right) else ()
+        return tuple(part for part in parts if self._ends(value, part[1], right))
 
-    def _score(self, left: bytes, last: int, right: bytes) -> float:
-        """0 for a piece of a longer word, number or token. `last`: the candidate's last byte."""
-        if right and right[0] in self.word and last in _WORD:
-            return 0.0
-        if self.plain:
-            return self.base
-        if self.not_after and self.not_after(right[:BESIDE_AFTER]):
-            return 0.0
-        score = self.base
-        if self.against and self.against(left[-AGAINST:]):
-            score -= LIFT
-        if score < LEAST_SCORE and self.context and (self.context(left) or self.context(right)):
-            score += LIFT  # looked for only where it decides: half of the time goes there
-        return min(round(score, 3), 1.0)
+    def _ends(self, value: bytes, end: int, right: bytes) -> bool:
+        after = (value[end : end + BESIDE_AFTER] + right)[:BESIDE_AFTER] if end < len(value) else right
+        if after and after[0] in self.word and value[end - 1] in _WORD:
+            return False
+        return not (self.not_after and self.not_after(after))
+
+    def score(self, left: bytes, right: bytes) -> float:
+        """By the words before the match and behind the part."""
+        alone, near = self.scores[self.against is not None and self.against(left[-AGAINST:])]
+        if alone < LEAST_SCORE and self.context and (self.context(left) or self.context(right)):
+            return near  # looked for only where it decides: half of the time goes there
+        return alone
+
+
+def _with_context(score: float) -> tuple[float, float]:
+    """A score without and with a word near by that speaks for the candidate."""
+    return min(round(score, 3), 1.0), min(round(score + LIFT, 3), 1.0)
 
 
 def _word(rule: Rule) -> frozenset[int]:

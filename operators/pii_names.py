@@ -113,7 +113,7 @@ class NamesFinder:
                 end = places[i + size - 1][1] if i + size <= len(places) else 0
                 kind = self._kind(data[start:end], size) if 0 < end - start <= LONGEST_NAME else None
                 if kind:
-                    yield Found(start, end, kind, "known-name", 0.8)
+                    yield start, end, kind, "known-name", 0.8
                     done = end
                     break
 

@@ -48,15 +48,18 @@ def _remembered_numbers(run: bytes) -> tuple[_Number, ...]:
     """What is left of a run, whole and trimmed, without what is a date, an address, an amount or a list of digits."""
     if not 7 <= len(digits_of(run)) <= 27:  # 15 and two groups cut off, or an extension
         return ()
-    found = []
-    for place in parts_of(run):
-        text = run[place[0] : place[1]]
-        if text.count(b"(") == text.count(b")"):
-            text = _EXTENSION.sub(b"", text) if text.translate(None, _PLAIN) else text
-            digits = digits_of(text)
-            if 7 <= len(digits) <= 18 and len(set(digits)) > 2 and not _NEVER.match(text):
-                found.append(_Number(place, text, digits))
-    return tuple(found)
+    return tuple(number for place in parts_of(run) if (number := _number(run, place)))
+
+
+def _number(run: bytes, place: tuple[int, int]) -> _Number | None:
+    text = run[place[0] : place[1]]
+    if text.count(b"(") != text.count(b")"):
+        return None
+    text = _EXTENSION.sub(b"", text) if text.translate(None, _PLAIN) else text
+    digits = digits_of(text)
+    if 7 <= len(digits) <= 18 and len(set(digits)) > 2 and not _NEVER.match(text):
+        return _Number(place, text, digits)
+    return None
 
 
 def _numbers(run: bytes) -> tuple[_Number, ...]:
@@ -71,10 +74,22 @@ def _first(accept: Callable[[_Number], bool]) -> Callable[[bytes], Part | Places
 
     @functools.wraps(accept)
     def validate(run: bytes) -> Part | Places:
-        place = next((number.place for number in _numbers(run) if accept(number)), None)
-        return place or (_row(run, accept) or _beside_card(run, accept) if len(run) >= _SHORTEST_ROW else None)
+        if not _possible(run):
+            return None
+        for number in _numbers(run):
+            if accept(number):
+                return number.place
+        return (_row(run, accept) or _beside_card(run, accept)) if len(run) >= _SHORTEST_ROW else None
 
     return validate
+
+
+@functools.lru_cache(256)  # several rules ask in turn, and most runs are nothing to any of them
+def _possible(run: bytes) -> bool:
+    """Whether there is anything in a run that a rule could accept."""
+    if _numbers(run):
+        return True
+    return len(run) >= _SHORTEST_ROW and bool(_alike(run)[0] or _pairs(run) or _beside(run))
 
 
 def _row(run: bytes, accept: Callable[[_Number], bool]) -> Places:
@@ -88,30 +103,51 @@ def _row(run: bytes, accept: Callable[[_Number], bool]) -> Places:
         places = tuple((at, at + size) for at in range(0, len(run), period))
         accepted = sum(any(map(accept, _whole(run, place))) for place in places)
         return places if 2 * accepted > len(places) else ()
-    if len(run) > 2 * _LONGEST:
-        return ()
-    for gap in _BETWEEN.finditer(run):
-        pair = ((0, gap.start()), (gap.end(), len(run)))
-        if all(8 <= end - start <= _LONGEST and any(map(accept, _whole(run, (start, end)))) for start, end in pair):
-            return pair
+    for (first, number), (second, other) in _pairs(run):
+        if accept(number) and accept(other):
+            return first, second
     return ()
+
+
+@functools.lru_cache(256)
+def _pairs(run: bytes) -> tuple[tuple[tuple[tuple[int, int], _Number], ...], ...]:
+    """Ways to cut a run in two that may be numbers both."""
+    found = []
+    for gap in _BETWEEN.finditer(run) if len(run) <= 2 * _LONGEST else ():
+        pair = ((0, gap.start()), (gap.end(), len(run)))
+        if all(8 <= end - start <= _LONGEST for start, end in pair):
+            numbers = tuple((place, number) for place in pair for number in _whole(run, place))
+            found += [numbers] if len(numbers) == 2 else []
+    return tuple(found)
 
 
 def _beside_card(run: bytes, accept: Callable[[_Number], bool]) -> Places:
     """The number before or behind a card: `+1 415 555 2671 4111 1111 1111 1111`."""
+    return tuple(place for place, number in _beside(run) if accept(number))
+
+
+@functools.lru_cache(256)
+def _beside(run: bytes) -> tuple[tuple[tuple[int, int], _Number], ...]:
     cards = cards_in_row(run) if len(run) <= 2 * _LONGEST else ()
     if len(cards) != 1:
         return ()
     start, end = cards[0]
     before, after = (0, len(run[:start].rstrip(b" /"))), (len(run) - len(run[end:].lstrip(b" /")), len(run))
     place = before if end == len(run) else after if start == 0 else (0, 0)
-    return (place,) if place[1] - place[0] >= 8 and any(map(accept, _whole(run, place))) else ()
+    return tuple((place, number) for number in _whole(run, place)) if place[1] - place[0] >= 8 else ()
 
 
 def _whole(run: bytes, place: tuple[int, int]) -> tuple[_Number, ...]:
-    return tuple(number for number in _numbers(run[slice(*place)])[:1] if number.place == (0, place[1] - place[0]))
+    return _as_a_whole(run[slice(*place)])
 
 
+@functools.lru_cache(256)
+def _as_a_whole(run: bytes) -> tuple[_Number, ...]:
+    number = _number(run, (0, len(run))) if len(run) <= 60 and len(digits_of(run)) <= 27 else None
+    return (number,) if number else ()
+
+
+@functools.lru_cache(256)
 def _alike(run: bytes) -> tuple[int, int]:
     """How far apart the pieces begin, and their size, in a run that repeats one form with one to three spaces or a slash
     between; zeros for any other.

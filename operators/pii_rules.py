@@ -45,7 +45,8 @@ class Rule:
     finds: tuple[str, ...]
     skips: tuple[str, ...]
     score: float = 0.9  # before words near by are looked at; a span counts from 0.5
-    trigger: str = ""  # a shorter pattern that every text with a match matches; all triggers are tried in one pass
+    trigger: str = ""  # a shorter pattern that every text with a find matches; all triggers are tried in one pass
+    head: str = ""  # what every match begins with, for a pattern that counts: it is tried where this matches
     validator: str = ""  # a function of pii_validate: which part of the match is valid
     context: tuple[str, ...] = ()  # regular expressions of words near by that raise the score by `LIFT`
     against: tuple[str, ...] = ()  # … that lower it by `LIFT`
@@ -104,26 +105,41 @@ def compile_bytes(pattern: str) -> Any:
         raise ConfigError(f"not a regular expression of RE2: {error}", key="pattern") from None
 
 
-def matcher(pattern: str) -> Callable[[bytes, int], tuple[int, int, int, int] | None]:
-    """A function that gives the next match from a place on: where it begins, its span (`Rule.pattern`), where it ends.
+Matches = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
+
+
+def matcher(pattern: str, head: str = "") -> Matches:
+    """`match(data, from, to)`: the spans of the next match and of its groups, (-1, -1) for none.
 
     Asks the compiled expression itself: the objects that the package wraps around each match cost more than the match.
     """
     import re2
 
-    match, anywhere = compile_bytes(pattern)._regexp.Match, re2._Anchor.UNANCHORED
+    match, anchor = compile_bytes(pattern)._regexp.Match, re2._Anchor
+    if head:
+        return _from_heads(matcher(head), functools.partial(match, anchor.ANCHOR_START))
+    return functools.partial(match, anchor.UNANCHORED)
 
-    def find(data: bytes, at: int) -> tuple[int, int, int, int] | None:
-        spans = match(anywhere, data, at, len(data))
-        begin, stop = spans[0]
-        if begin < 0:
-            return None
-        if len(spans) == 1:
-            return begin, begin, stop, stop
-        start, end = next((span for span in spans[1:] if span[0] >= 0), spans[0])
-        return begin, start, end, stop
 
-    return find
+def _from_heads(head: Matches, whole: Matches) -> Matches:
+    """The same matches, tried one place after another: an automaton that looks for a counted pattern everywhere has a
+    state for each set of places where one may have begun, and builds them for as long as a text brings new ones.
+    """
+
+    def match(data: bytes, at: int, size: int) -> Sequence[tuple[int, int]]:
+        while (begin := (spans := head(data, at, size))[0][0]) >= 0:
+            spans = whole(data, begin, size)
+            if spans[0][0] >= 0:
+                return spans
+            at = begin + 1
+        return spans
+
+    return match
+
+
+def group(spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The span of a match with groups: that of the first one that is there (`Rule.pattern`)."""
+    return next((span for span in spans[1:] if span[0] >= 0), spans[0])
 
 
 def searcher(pattern: str) -> Callable[[bytes], bool]:

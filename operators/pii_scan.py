@@ -6,7 +6,9 @@ Python per row. Linear in the text for any input: RE2, and bounded looks to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import bisect
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from dataforge.operators.pii_finder import Found
 from dataforge.operators.pii_rules import KINDS, any_of
 from dataforge.operators.pii_text import Folded, characters, folded, slices
 from dataforge.schemas.verdict import SPAN
+
+_FIELDS = ("start", "end", "kind", "rule", "score")  # of a Found, as of SPAN
+_PRIORITY = {kind: place for place, kind in enumerate(KINDS)}
 
 
 class Scanner:
@@ -43,56 +48,42 @@ class Scanner:
 def without_overlaps(found: Iterable[Found]) -> list[Found]:
     """The longest wins, then the kind that stands first in KINDS, then the score, the place, the rule's name."""
     kept: list[Found] = []
-    for group in _touching(_one_a_place(sorted(found))):
-        kept += group if len(group) == 1 else _best(group)
-    return kept
-
-
-def _one_a_place(by_place: Sequence[Found]) -> Iterator[Found]:
-    """Of equal places the best: most overlaps are two rules that found the same."""
-    last: Found | None = None
-    for one in by_place:
-        if last is not None and one[0] == last[0] and one[1] == last[1]:
-            last = min(last, one, key=_rank)
-            continue
-        if last is not None:
-            yield last
-        last = one
-    if last is not None:
-        yield last
+    group: list[Found] = []  # candidates that overlap in a chain
+    reach = -1
+    for one in sorted(found):
+        if one[0] >= reach:
+            kept += group if len(group) < 2 else _best(group)
+            group, reach = [one], one[1]
+        else:
+            group.append(one)
+            reach = max(reach, one[1])
+    return kept + (group if len(group) < 2 else _best(group))
 
 
 def _rank(one: Found) -> tuple[int, int, float, int, str]:
-    return one.start - one.end, KINDS.index(one.kind), -one.score, one.start, one.rule
-
-
-def _touching(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """Runs of candidates that overlap in a chain."""
-    group: list[Found] = []
-    reach = -1
-    for one in found:
-        if group and one[0] >= reach:
-            yield group
-            group = []
-        group.append(one)
-        reach = max(reach, one[1]) if len(group) > 1 else one[1]
-    if group:
-        yield group
+    start, end, kind, rule, score = one
+    return start - end, _PRIORITY[kind], -score, start, rule
 
 
 def _best(group: Sequence[Found]) -> list[Found]:
+    """Mostly two rules at one place; a chain may be as long as a text, so each looks at its neighbours alone."""
     taken: list[Found] = []
-    for one in sorted(group, key=_rank):  # a handful: candidates of different rules at one place
-        if all(one.end <= other.start or one.start >= other.end for other in taken):
-            taken.append(one)
-    return sorted(taken)
+    for one in sorted(group, key=_rank):
+        at = bisect.bisect_right(taken, one[0], key=_start)
+        if (at == 0 or taken[at - 1][1] <= one[0]) and (at == len(taken) or taken[at][0] >= one[1]):
+            taken.insert(at, one)
+    return taken
+
+
+_start = operator.itemgetter(0)
 
 
 def spans_array(text: Folded, found: Sequence[Found], rows: int) -> pa.Array:
     """list<SPAN>[rows] of what was found in a slice, in order, in characters of each row."""
     if not found:
         return pa.array([[]] * rows, pa.list_(SPAN)) if rows else pa.array([], pa.list_(SPAN))
-    starts, ends = text.unfold(np.array([f.start for f in found]), np.array([f.end for f in found]))
+    begins, stops, kinds, rules, scores = zip(*found, strict=True)
+    starts, ends = text.unfold(np.array(begins), np.array(stops))
     row_of = text.rows_of(starts)
     first, last = starts.copy(), ends.copy()
     changes = np.flatnonzero(np.diff(row_of, prepend=-1))
@@ -103,9 +94,9 @@ def spans_array(text: Folded, found: Sequence[Found], rows: int) -> pa.Array:
         [
             pa.array(first, pa.int32()),
             pa.array(last, pa.int32()),
-            pa.array([f.kind for f in found], pa.string()),
-            pa.array([f.rule for f in found], pa.string()),
-            pa.array([f.score for f in found], pa.float32()),
+            pa.array(kinds, pa.string()),
+            pa.array(rules, pa.string()),
+            pa.array(scores, pa.float32()),
         ],
         fields=list(SPAN),
     )
@@ -118,7 +109,7 @@ def merge_spans(first: pa.Array, second: pa.Array) -> pa.Array:
     rows = []
     for ours, theirs in zip(first.to_pylist(), second.to_pylist(), strict=True):
         if theirs:
-            found = [Found(s["start"], s["end"], s["kind"], s["rule"], s["score"]) for s in ours + theirs]
-            ours = [f._asdict() for f in without_overlaps(found)]
+            found = [tuple(span[name] for name in _FIELDS) for span in ours + theirs]
+            ours = [dict(zip(_FIELDS, one, strict=True)) for one in without_overlaps(found)]
         rows.append(ours)
     return pa.array(rows, pa.list_(SPAN))

@@ -38,7 +38,7 @@ def mask_secrets(text: str) -> str:
     if not scanner.triggers.Match(data) or not (found := scanner.scan(data)):
         return text
     whole = Folded(data, np.frombuffer(raw, np.uint8), origin, np.array([0, len(raw) + 1]))
-    starts, ends = whole.unfold(np.array([f.start for f in found]), np.array([f.end for f in found]))
+    starts, ends = whole.unfold(np.array([one[0] for one in found]), np.array([one[1] for one in found]))
     pieces, done = [], 0
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):  # one turn per secret
         pieces += [raw[done:start].decode("utf-8", "surrogatepass"), MASK]

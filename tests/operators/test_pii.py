@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from dataforge.errors import ConfigError, InputError
 from dataforge.identity import digest_of
 from dataforge.operators.pii import STRUCTURED, FindPii
-from dataforge.operators.pii_finder import Found
 from dataforge.operators.pii_names import NAME_KINDS, hashed_names, read_names_key
 from dataforge.operators.pii_rules import KINDS, RULE_FILES, load_rules
 from dataforge.operators.pii_scan import merge_spans, without_overlaps
@@ -114,8 +113,8 @@ def test_a_longer_word_is_no_place_for_an_address_or_a_card() -> None:
 
 
 def test_the_longest_span_wins_then_the_kind_that_comes_first() -> None:
-    a, b = Found(0, 5, "PHONE_NUMBER", "p", 0.9), Found(0, 5, "CREDIT_CARD", "c", 0.6)
-    c, d = Found(3, 9, "URL", "u", 0.5), Found(9, 12, "URL", "u", 0.5)
+    a, b = (0, 5, "PHONE_NUMBER", "p", 0.9), (0, 5, "CREDIT_CARD", "c", 0.6)
+    c, d = (3, 9, "URL", "u", 0.5), (9, 12, "URL", "u", 0.5)
     assert without_overlaps([a, b]) == [b]
     assert without_overlaps([a, c, d, b]) == [c, d]
 
@@ -246,14 +245,14 @@ def test_hostile_text_takes_time_in_proportion(name: str) -> None:
         return time.process_time() - start
 
     seconds(1_000)
-    assert seconds(160_000) < 1.0  # a quadratic finder takes minutes; measured 0.2 s at most
+    assert seconds(160_000) < 1.0  # a quadratic finder takes minutes; measured 0.3 s at most
 
 
 def test_changed_rules_change_the_version() -> None:
     """What is found changed: count `FindPii.VERSION` up in the same commit, and put the new digest here."""
     shown = ("finds", "skips")
     rules = [[{**dataclasses.asdict(r), **dict.fromkeys(shown)} for r in load_rules(file)] for file in RULE_FILES]
-    assert (FindPii.VERSION, digest_of(rules)[:12]) == (5, "a565c9a872c0")
+    assert (FindPii.VERSION, digest_of(rules)[:12]) == (6, "1e9a6d2c1af0")
 
 
 def test_the_default_kinds_are_those_with_rules() -> None:

@@ -16,7 +16,7 @@ SEEDS = range(20)
 def found_by(rule: Rule, text: str) -> list[str]:
     """Through the rule's trigger: a true string that does not trigger its rule is a mistake of the rule."""
     data = text.encode()
-    return [data[found.start : found.end].decode() for found in Scanner([Finder([rule])]).scan(data)]
+    return [data[found[0] : found[1]].decode() for found in Scanner([Finder([rule])]).scan(data)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
