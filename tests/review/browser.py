@@ -44,3 +44,9 @@ def options_base(app):
 
 def answer(label="questions", key="a-key-of-ours", **more):
     return {"client_key": key, "kind": "label", "labels": [label], **more}
+
+
+def claimed(client, batch, n=3):
+    got = client.post(f"/api/v1/batches/{batch}/claim", json={"n": n})
+    assert got.status_code == 200, got.text
+    return got.json()["items"]

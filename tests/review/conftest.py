@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from dataforge.review.database import Database, open_database
 from dataforge.review.seed import BatchSpec, seed
+from tests.review.browser import Web
 from tests.review.invented import LABELS, Clock, free_port, make_people, sample
 
 
@@ -64,6 +65,17 @@ def make_batch(label_file):
 @pytest.fixture
 def people(database) -> dict[str, int]:
     return make_people(database)
+
+
+@pytest.fixture
+def web(database, people):
+    return Web(database)
+
+
+@pytest.fixture
+def lite(sqlite):
+    make_people(sqlite)
+    return Web(sqlite)
 
 
 @pytest.fixture(scope="session")
