@@ -12,6 +12,7 @@ from typing import Any
 
 from dataforge.operators.language import iso639_1
 from dataforge.operators.published import CLASSES, in_card_order, kind_of
+from dataforge.reasons import explained
 from dataforge.report.charts import count
 from dataforge.schemas.act import ACTS
 
@@ -201,15 +202,22 @@ def _acts(facts: Mapping[str, Any]) -> str:
 
 
 def _making(facts: Mapping[str, Any]) -> str:
-    rows = [
-        (e["step"], e["in"], e["out"], "; ".join(f"{r} {n:,}" for r, n in e["dropped"].items()), e["quarantined"])
-        for e in facts.get("funnel", [])
-        if e["in"] != e["out"] or e["dropped"] or e["quarantined"]
-    ]
-    if not rows:
+    steps = [e for e in facts.get("funnel", []) if e["in"] != e["out"] or e["dropped"] or e["quarantined"]]
+    if not steps:
         return ""
-    head = ["step", "in", "out", "dropped", "quarantined"]
-    return "## How it was made\n\nSteps that changed the number of rows:\n\n" + table(head, rows) + _review(facts)
+    rows = [(e["step"], e["in"], e["out"], _left_out(e), e["quarantined"]) for e in steps]
+    told = "## How it was made\n\nSteps that changed the number of rows:\n\n"
+    told += table(["step", "in", "out", "dropped, joined", "quarantined"], rows)
+    reasons = sorted({reason for e in steps for reason in e["dropped"]})
+    meant = [(f"`{reason}`", explained(reason)) for reason in reasons if explained(reason)]
+    return told + ("\n" + table(["dropped", "why"], meant) if meant else "") + _review(facts)
+
+
+def _left_out(entry: Mapping[str, Any]) -> str:
+    """`no_question 18; unanswered 5; 2 made of 1`: fewer rows because they were joined is no loss."""
+    kept = entry["in"] - sum(entry["dropped"].values()) - entry["quarantined"]
+    joined = [f"{entry['out']:,} made of {kept:,}"] if entry["out"] != kept else []
+    return "; ".join([*(f"{reason} {n:,}" for reason, n in entry["dropped"].items()), *joined])
 
 
 def _review(facts: Mapping[str, Any]) -> str:

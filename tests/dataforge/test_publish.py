@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -105,6 +106,18 @@ def test_card_lists_every_config_with_exact_counts(version: Path) -> None:
     assert [c["config_name"] for c in head["configs"] if c.get("default")] == ["instruct"]
     counts = {i["config_name"]: {s["name"]: s["num_examples"] for s in i["splits"]} for i in head["dataset_info"]}
     assert counts["corpus"] == {"train": 28, "validation": 5}
+
+
+def test_card_says_why_rows_were_dropped_and_which_were_joined() -> None:
+    from dataforge.operators.card import card_text
+
+    step = {"step": "instruct/made", "in": 24, "out": 2, "quarantined": 0, "dropped": {"unanswered": 5, "own_list": 18}}
+    spec = SimpleNamespace(name="n", licence="other", citation="", description="", pretty_name="")
+    entry = {"config": "corpus", "split": "train", "rows": 1, "bytes": 1, "bytes_in_memory": 1, "files": [], "columns": []}
+    document = {"configs": [entry], "default": "corpus", "name": "n", "version": "v"}
+    card = card_text(spec, document, {"funnel": [step]})
+    assert "| instruct/made | 24 | 2 | unanswered 5; own_list 18; 2 made of 1 | 0 |" in card
+    assert "| dropped | why |\n| --- | --- |\n| `unanswered` | Nobody answers the question. |\n\n" in card
 
 
 def test_the_lines_of_the_card_run(version: Path, tmp_path: Path) -> None:
