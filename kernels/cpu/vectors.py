@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Two instructions that numba has no name for, as LLVM code: the compiler maps them to what the processor has.
+"""Instructions that numba has no name for, as LLVM code: the compiler maps them to what the processor has.
 
 `@intrinsic` is numba's half-public door to LLVM; all of it stands in this file, and the property tests of the kernels
 that use it hold it to the plain definitions. Addresses are taken as they are: the caller keeps them inside its buffers.
@@ -33,6 +33,34 @@ def load64(typing_context, address):
         return builder.load(_pointer(builder, arguments[0], WORD64), align=1)
 
     return types.uint64(types.uintp), build
+
+
+@intrinsic
+def stream64(typing_context, to, source):
+    """64 bytes from any address to one on 64 bytes, past the caches: the processor need not read what it overwrites.
+
+    Other threads see them for sure only after `streamed()`.
+    """
+    kind = ir.VectorType(WORD32, LANES)
+
+    def build(context, builder, signature, arguments):
+        to, source = (_pointer(builder, address, kind) for address in arguments)
+        store = builder.store(builder.load(source, align=1), to, align=4 * LANES)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(WORD32, 1)]))
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.uintp), build
+
+
+@intrinsic
+def streamed(typing_context):
+    """What was written before is there for all threads from here on."""
+
+    def build(context, builder, signature, arguments):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), build
 
 
 @intrinsic
