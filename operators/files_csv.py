@@ -212,6 +212,8 @@ def _fault(record: bytes, grammar: Grammar, *, odd: bool, size: int, limit: int)
     if odd:
         return RowFault("SCHEMA", "a quote is opened and never closed")
     if not grammar.whole.fullmatch(record):
+        if b"\r" in record and b'"' not in record:
+            return RowFault("SCHEMA", "a carriage return inside a row: rows end with LF or CRLF")
         return RowFault("SCHEMA", "expected quotes only around a field and doubled inside it (RFC 4180)")
     return None
 

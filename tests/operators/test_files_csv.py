@@ -29,6 +29,7 @@ def test_quotes_newlines_and_a_byte_order_mark(tmp_path):
     [
         (b'5" pipe,x', "SCHEMA", "RFC 4180"),
         (b'"a"b,x', "SCHEMA", "RFC 4180"),
+        (b"a\rb,x", "SCHEMA", "rows end with LF or CRLF"),
         (b'"never closed,x', "SCHEMA", "never closed"),
         (b"a,b,c", "SCHEMA", "expected 2 fields, found 3"),
         (b"a", "SCHEMA", "expected 2 fields, found 1"),
