@@ -39,7 +39,7 @@ def test_a_run_waits_for_twenty_rows_labelled_by_keyboard_and_publishes_them(
             page.goto(f"{server.base}/b/1/next")
             for k in range(20):
                 page.wait_for_function("n => document.getElementById('own').innerText === n", arg=f"{k} by me" if k else "")
-                page.locator("#desk:not([aria-busy]) #labels button[aria-pressed=false]").nth(7).wait_for()
+                page.locator("#desk:not([aria-busy], [data-settling]) #labels button[aria-pressed=false]").nth(7).wait_for()
                 page.keyboard.press("6")
             page.locator("#empty-title", has_text="All done").wait_for()
             page.wait_for_function("() => !localStorage.length || Object.values(localStorage).every(v => v === '[]')")
@@ -48,6 +48,7 @@ def test_a_run_waits_for_twenty_rows_labelled_by_keyboard_and_publishes_them(
             page.wait_for_url(server.base + "/")
             page.goto(f"{server.base}/b/1/stats")
             page.locator("#close button").click()
+            page.get_by_role("button", name="Close for good").click()
             page.locator("#closing", has_text="Closed").wait_for()
         finally:
             server.stop()
