@@ -97,7 +97,21 @@ def acts_evaluate(
 
     with known_file(file):
         document = evaluate(file, model=MODELS.get(model, model))
-    respond(document, figures(document), as_json=as_json)
+    text = f"{figures(document | {'confusion': None})}\n{confusion_table(**document['confusion'])}"
+    respond(document, text, as_json=as_json)
+
+
+def confusion_table(labels: list[str], rows: list[list[int]]) -> str:
+    """Counts under each other, a line per label; acts that neither the file nor the tagger names are left out."""
+    met = [i for i in range(len(labels)) if any(rows[i]) or any(row[i] for row in rows)]
+    name = max([len(labels[i]) for i in met], default=0)
+    wide = [max(6, *(len(f"{rows[i][j]:,}") for i in met)) for j in met]
+    head = " ".join(f"{labels[j][:6]:>{width}}" for j, width in zip(met, wide, strict=True))
+    lines = ["confusion: a line per label of the file, a column per act found", f"  {'':{name}} {head}"]
+    for i in met:
+        counts = [f"{rows[i][j]:,}" if rows[i][j] else "·" for j in met]
+        lines.append(f"  {labels[i]:{name}} {' '.join(map(str.rjust, counts, wide))}")
+    return "\n".join(lines)
 
 
 def quality_train(

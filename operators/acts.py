@@ -39,7 +39,7 @@ class TagActs(Map):
     digest: str = ""  # of lexicon and model: what the output depends on
 
     contract: ClassVar[Contract] = Contract.SAME
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         if self.context not in ("none", "columns", "table"):

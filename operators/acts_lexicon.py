@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,11 @@ from typing import Any
 import numpy as np
 
 from dataforge.errors import ConfigError
+from dataforge.operators import acts_phrases
+from dataforge.operators.acts_phrases import LONGEST, frozen
 from dataforge.schemas.act import ACTS
+
+__all__ = ["LONGEST", "frozen"]
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs" / "acts"
 LANGUAGES = ("en", "de", "es", "fr", "ja", "zh", "common")
@@ -25,7 +27,6 @@ COMMON = LANGUAGES.index("common")
 POSITIONS = ("any", "start", "clause", "end", "whole")
 STEERING = ("drop", "skip", "joint", "marker", "function")
 FORMS = ("declarative", "interrogative", "imperative", "exclamative", "fragment")
-LONGEST = 8  # tokens of a phrase; longer ones are refused
 
 # Bits 0-63: what a segment looks like and what stands around it. Bits from 64 on belong to cues.
 SHAPES = ["asks", "cries", "trails", "comma_end", "no_stop", "dash_end", "quote", "url", "mention", "tag", "number"]
@@ -67,42 +68,6 @@ def read_yaml(path: Path) -> Any:
     return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
 
 
-def expand(pattern: str) -> list[str]:
-    """`(can|could) you (please|) go` -> can you please go, can you go, could you please go, could you go."""
-    pieces = [piece.split("|") for piece in re.split(r"\(([^()]*)\)", pattern)]
-    if pattern.count("(") != pattern.count(")") or "|" not in pattern:
-        return [pattern]  # a bracket of its own is a sign, as in ":)"
-    if re.search(r"\([^()]*\(", pattern):
-        raise ConfigError(f"nested brackets in the phrase {pattern}", hint="write two phrases")
-    return [" ".join("".join(choice).split()) for choice in itertools.product(*pieces)]
-
-
-def without_apostrophe(phrase: str) -> list[str]:
-    """Chat leaves apostrophes out: "don't" -> "dont". Not where another word results: "i'll" -> "ill"."""
-    if "'" not in phrase:
-        return [phrase]
-    bare = phrase.replace("'", "")
-    clash = {"ill", "well", "were", "shell", "hell", "id", "wed", "its", "shed", "whore", "cant", "wont"}
-    risky = any("'" in word and word.replace("'", "") in clash - {"its", "cant", "wont"} for word in phrase.split())
-    return [phrase] if bare == phrase or risky or len(bare) < 2 else [phrase, bare]
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """A read-only view: numba compiles for read-only and for writable arrays apart."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def phrase_hashes(phrases: list[str]) -> list[int]:
-    """Hashes of phrases as the scanner folds them, 0 for one without tokens or with more than LONGEST."""
-    from dataforge.operators import acts_scan
-
-    parts = [phrase.lower().encode() for phrase in phrases]
-    offsets = np.cumsum([0, *map(len, parts)])
-    return [int(h) for h in acts_scan.hash_phrases(frozen(np.frombuffer(b"".join(parts), np.uint8)), frozen(offsets))]
-
-
 def digest(folder: Path = FOLDER) -> str:
     """Hex sha256 over the files of a lexicon folder that the tagger reads, by name."""
     state = hashlib.sha256()
@@ -137,33 +102,40 @@ def number_bits(described: dict[str, Any]) -> tuple[np.ndarray, dict[str, int]]:
     return bit_of, bits
 
 
-def collect(folder: Path, cues: tuple[str, ...]) -> dict[int, set[tuple[int, int]]]:
-    """Phrase hash → pairs of language and cue."""
-    found: dict[int, set[tuple[int, int]]] = {}
+def collect(folder: Path, cues: tuple[str, ...]) -> np.ndarray:
+    """(hash, language, cue) of every phrase, each once, in order."""
+    kind = [("key", np.uint64), ("language", np.int16), ("cue", np.int16)]
+    found = []
     for language, name in enumerate(LANGUAGES):
         path = folder / f"lexicon.{name}.yaml"
         for cue, patterns in (read_yaml(path) or {}).items() if path.exists() else ():
             if cue not in cues:
                 raise ConfigError(f"unknown cue {cue}", file=path.name, hint="describe it in cues.yaml")
-            expanded = itertools.chain.from_iterable(map(expand, map(str, patterns)))
-            phrases = list(itertools.chain.from_iterable(map(without_apostrophe, expanded)))
-            pair = (language, cues.index(cue))
-            for key in filter(None, phrase_hashes(phrases)):
-                found.setdefault(key, set()).add(pair)
-    return found
+            keys = acts_phrases.hashes(map(str, patterns))
+            rows = np.zeros(len(keys), kind)
+            rows["key"], rows["language"], rows["cue"] = keys, language, cues.index(cue)
+            found.append(rows)
+    rows = np.concatenate([np.zeros(0, kind), *found])
+    return rows[np.lexsort((rows["cue"], rows["language"], rows["key"]))]
 
 
-def build_table(phrases: dict[int, set[tuple[int, int]]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    size = 1 << max(4, (2 * len(phrases)).bit_length())
+def build_table(phrases: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All keys look for a free slot at once, round by round: on its way each has passed taken slots alone."""
+    unique, first, counts = np.unique(phrases["key"], return_index=True, return_counts=True)
+    size = 1 << max(4, (2 * len(unique)).bit_length())
     keys, slots = np.zeros(size, np.uint64), np.zeros((size, 2), np.int32)
-    entries: list[tuple[int, int]] = []
-    for key in sorted(phrases):
-        at = key & (size - 1)
-        while keys[at]:
-            at = (at + 1) & (size - 1)
-        keys[at], slots[at] = key, (len(entries), len(phrases[key]))
-        entries += sorted(phrases[key])
-    return keys, slots, np.array(entries or [(0, 0)], np.int16)
+    left, at = np.arange(len(unique)), (unique & np.uint64(size - 1)).astype(np.int64)
+    while len(left):
+        place, winner = np.unique(at, return_index=True)
+        free = keys[place] == 0
+        won = winner[free]
+        keys[place[free]] = unique[left[won]]
+        slots[place[free]] = np.stack([first[left[won]], counts[left[won]]], axis=1)
+        stay = np.ones(len(left), bool)
+        stay[won] = False
+        left, at = left[stay], (at[stay] + 1) & (size - 1)
+    entries = np.stack([phrases["language"], phrases["cue"]], axis=1)
+    return keys, slots, entries if len(entries) else np.zeros((1, 2), np.int16)
 
 
 def compile_rules(rules: list[dict[str, Any]], bits: dict[str, int]) -> Rules:

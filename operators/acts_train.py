@@ -2,12 +2,15 @@
 
 Two kinds of rows teach it: invented utterances over many registers, labelled by the definitions of the acts, and corpora,
 whose labels mean what their publishers meant. A corpus weighs by the root of its size, so that the largest does not
-decide; every row is also learnt without punctuation and context. Weights are pulled towards the rule layer.
+decide; every row is also learnt without punctuation and context, and with half of the lexicon's phrases hidden: rules were
+written by people who knew such utterances, so they fit them better than they will fit others. Weights are pulled towards
+the rule layer.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -20,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.errors import ConfigError
-from dataforge.operators import acts_corpus, acts_lexicon, acts_model
+from dataforge.operators import acts_corpus, acts_lexicon, acts_model, acts_phrases
 from dataforge.operators.acts_corpus import Utterances
 from dataforge.schemas.act import ACTS
 
@@ -39,13 +42,14 @@ class Fit:
     """How the model is fitted. The defaults were chosen by leaving out one corpus, or some registers of the invented
     utterances, at a time."""
 
-    epochs: int = 25
+    epochs: int = 12
     rate: float = 0.03
     pull: float = 3e-4  # of a weight towards the rule layer's view, against a mean loss
     corpus: float = 4.0  # a corpus of n rows weighs as much as this times the root of n invented utterances
     balance: float = 0.5  # 0: rows of a corpus weigh alike; 1: its classes do
     weak: float = 0.3  # weight of a row whose mapping is doubtful
     unpunctuated: float = 0.5  # weight of the copy of each row without punctuation and context
+    hidden: float = 0.5  # share of the lexicon's phrases that further copies of each row are read without
     rows: int = 3  # rows (copies count) that a hashed feature must occur in
     absent: float = 0.3  # how much a corpus without a class speaks against it
     prior: float = 1.0  # trust in the rule layer before any data
@@ -83,6 +87,29 @@ def stacked(first: Matrix, second: Matrix) -> Matrix:
         np.concatenate([first.value, second.value]),
         np.concatenate([first.starts, second.starts[1:] + first.starts[-1]]),
     )
+
+
+def copies(tagger: acts_model.Tagger, data: Utterances, fit: Fit) -> tuple[Matrix, list[float]]:
+    """The rows as they are, and as they would be met elsewhere; how much each copy weighs."""
+    bare = pc.replace_substring_regex(data.texts, r"[.,!?;:。？！、，¿¡]+", " ")
+    faces = [(1.0, data.texts, data.neighbours), (fit.unpunctuated, bare, None)]
+    readers = [tagger]
+    if fit.hidden and not fit.plain:
+        readers = [tagger, *(forgetful(tagger, fit.hidden, fit.seed + number) for number in range(2))]
+    pairs = [(faces[0], readers[0]), (faces[1], readers[0]), *zip(faces, readers[1:], strict=False)]
+    kept = [(face, reader) for face, reader in pairs if face[0]]
+    parts = [extract(reader, texts, around, fit.plain) for (_, texts, around), reader in kept]
+    return functools.reduce(stacked, parts), [share for (share, _, _), _ in kept]
+
+
+def forgetful(tagger: acts_model.Tagger, share: float, seed: int) -> acts_model.Tagger:
+    """The tagger without this share of its phrases, drawn by their hashes; those that steer the reading stay."""
+    table, slots = tagger.table, tagger.table.slots.copy()
+    drawn = acts_phrases.mixed(table.keys + np.uint64(seed)) < np.uint64(int(share * (1 << 64)))
+    steers = np.concatenate([[0], np.cumsum(table.entries[:, 1] < len(acts_lexicon.STEERING))])
+    kept = steers[slots[:, 0] + slots[:, 1]] > steers[slots[:, 0]]
+    slots[drawn & ~kept, 1] = 0
+    return dataclasses.replace(tagger, table=table._replace(slots=slots))
 
 
 def row_weights(data: Utterances, fit: Fit) -> np.ndarray:
@@ -132,13 +159,9 @@ def fit_weights(tagger: acts_model.Tagger, data: Utterances, fit: Fit) -> np.nda
     from dataforge.operators import acts_fit, acts_score
 
     features = acts_score.DENSE + acts_score.BUCKETS
-    matrix = extract(tagger, data.texts, data.neighbours, fit.plain)
-    weight, classes, known = row_weights(data, fit), data.classes, known_classes(data)
-    if fit.unpunctuated:
-        bare = pc.replace_substring_regex(data.texts, r"[.,!?;:。？！、，¿¡]+", " ")
-        matrix = stacked(matrix, extract(tagger, bare, None, fit.plain))
-        weight, classes = np.concatenate([weight, fit.unpunctuated * weight]), np.concatenate([classes, classes])
-        known = np.concatenate([known, known])
+    matrix, shares = copies(tagger, data, fit)
+    weight = np.concatenate([share * row_weights(data, fit) for share in shares])
+    classes, known = np.tile(data.classes, len(shares)), np.tile(known_classes(data), (len(shares), 1))
     weight = weight / weight.mean()
     seen = visits(matrix, features)
     allowed = seen >= fit.rows

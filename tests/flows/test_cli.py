@@ -417,6 +417,17 @@ def test_the_tagger_is_evaluated_per_class(tmp_path: Path, dataforge: Call) -> N
     assert 0 <= document["macro_f1"] <= 1 and {"confusion", "calibration"} <= set(document)
 
 
+def test_the_confusion_is_a_table_that_people_can_read() -> None:
+    from dataforge.flows.commands_data import confusion_table
+
+    assert confusion_table(["thanks", "promises", "others"], [[1200, 0, 3], [0, 0, 0], [0, 0, 41]]).splitlines() == [
+        "confusion: a line per label of the file, a column per act found",
+        "         thanks others",
+        "  thanks  1,200      3",
+        "  others      ·     41",
+    ]
+
+
 def test_extraction_is_evaluated_over_gold_strings(tmp_path: Path, dataforge: Call) -> None:
     from tests.operators.test_files_warc import HTML, http, record
 

@@ -15,7 +15,7 @@ from dataforge.errors import ConfigError, InputError, SchemaError, VersionError
 from dataforge.operators import acts_corpus, acts_lexicon, acts_model
 from dataforge.operators.acts import TagActs
 from dataforge.operators.acts_evaluate import calibration, evaluate, report
-from dataforge.operators.acts_train import Fit, row_weights, train
+from dataforge.operators.acts_train import Fit, forgetful, row_weights, train
 from dataforge.schemas.act import ACTS
 
 ROWS = [
@@ -194,6 +194,16 @@ def test_rare_classes_of_a_corpus_and_small_corpora_weigh_more() -> None:
     assert weights[:100].sum() == pytest.approx(40.0)  # 4 times the root of 100
     assert weights[99] / weights[0] == pytest.approx((96 / 4) ** 0.5)
     assert weights[100] == pytest.approx(4.0)
+
+
+def test_a_forgetful_reader_lacks_a_share_of_the_phrases_but_none_that_steer() -> None:
+    tagger = acts_model.open_tagger(model="none")
+    hidden = forgetful(tagger, 0.5, seed=1)
+    before, after = tagger.table.slots[:, 1], hidden.table.slots[:, 1]
+    assert 0.45 < (after > 0).sum() / (before > 0).sum() < 0.55 and set(after[after != before]) == {0}
+    lost = [tagger.table.entries[first : first + count, 1] for first, count in tagger.table.slots[after != before]]
+    assert min(cue for cues in lost for cue in cues) >= len(acts_lexicon.STEERING)
+    assert (forgetful(tagger, 0.5, seed=1).table.slots == hidden.table.slots).all()
 
 
 def test_the_command_writes_no_model_over_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
