@@ -132,20 +132,30 @@ class Select(Map):
 
 def _judged(documents: pa.RecordBatch, verdict: pa.RecordBatch, twins: pa.RecordBatch, near: float) -> pa.Table:
     """DROPPED rows, one per document; null reason where it stays so far (the schema's non-null holds after filtering)."""
-    duplicate = twins.column("duplicate")
-    twin = pc.if_else(pc.is_valid(duplicate), pc.binary_join_element_wise(duplicate, "duplicate", "_"), None)
+    twin = _duplicates(twins, near)
     failed = pc.is_valid(verdict.column("reason"))
-    least = pc.if_else(pc.equal(duplicate, "exact"), 1.0, pc.if_else(pc.equal(duplicate, "near"), near, None))
     earlier = verdict.column("into") if "into" in verdict.schema.names else pa.nulls(documents.num_rows, pa.string())
-    columns = {
+    columns = twin | {
         "id": documents.column("id"),
-        "reason": pc.coalesce(verdict.column("reason"), twin),
-        "score": pc.if_else(failed, verdict.column("score"), twins.column("jaccard")),
-        "threshold": pc.if_else(failed, verdict.column("threshold"), least),
-        "detail": pa.nulls(documents.num_rows, pa.string()),
-        "into": pc.if_else(failed, earlier, twins.column("into")),
+        "reason": pc.coalesce(verdict.column("reason"), twin["reason"]),
+        "score": pc.if_else(failed, verdict.column("score"), twin["score"]),
+        "threshold": pc.if_else(failed, verdict.column("threshold"), twin["threshold"]),
+        "into": pc.if_else(failed, earlier, twin["into"]),
     }
     return pa.table(columns)
+
+
+def _duplicates(twins: pa.RecordBatch, near: float) -> dict[str, pa.Array]:
+    """DROPPED columns of every row; null reason where it is nobody's duplicate."""
+    kind = twins.column("duplicate")
+    return {
+        "id": twins.column("id"),
+        "reason": pc.if_else(pc.is_valid(kind), pc.binary_join_element_wise(kind, "duplicate", "_"), None),
+        "score": twins.column("jaccard"),
+        "threshold": pc.if_else(pc.equal(kind, "exact"), 1.0, pc.if_else(pc.equal(kind, "near"), near, None)),
+        "detail": pa.nulls(twins.num_rows, pa.string()),
+        "into": twins.column("into"),
+    }
 
 
 @dataclass(frozen=True)
@@ -309,15 +319,5 @@ class DropTwins(Map):
 
 def _without_twins(rows: pa.RecordBatch, twins: pa.RecordBatch, near: float) -> Rows:
     lost = pc.is_valid(twins.column("duplicate"))
-    least = {"exact": 1.0, "near": near}
-    dropped = [
-        {
-            "id": row["id"],
-            "reason": f"{row['duplicate']}_duplicate",
-            "score": row["jaccard"],
-            "threshold": least[row["duplicate"]],
-            "into": row["into"],
-        }
-        for row in twins.filter(lost).to_pylist()
-    ]
-    return Rows(rows.filter(pc.invert(lost)), pa.Table.from_pylist(dropped, schema=DROPPED))
+    dropped = pa.table(_duplicates(twins, near)).filter(lost).cast(DROPPED)
+    return Rows(rows.filter(pc.invert(lost)), dropped)
