@@ -19,7 +19,8 @@ SHOWN_ROWS, SHOWN_WORDS = 5, 12  # of a cluster; changed words of a row
 
 def clusters_document(graph: Graph, tables: list[Table], limit: int) -> dict[str, Any]:
     """`{"schema", "clusters": [{"cluster", "rows", "kept", "members": [member]}]}`.
-    A member is `{"id", "source", "key", "duplicate", "into", "changes"}`; `into` is the row it is a duplicate of.
+    A member is `{"id", "source", "key", "duplicate", "into", "similarity", "changes"}`; `into` is the row it is a duplicate
+    of, `similarity` how alike the two were measured (Jaccard): null where others between them made them one cluster.
 
     Largest clusters first. `changes` are words removed (-) and added (+) against the row that stays, taken from the
     masked texts where the row is published, never from raw ones.
@@ -33,7 +34,24 @@ def clusters_document(graph: Graph, tables: list[Table], limit: int) -> dict[str
     order = sorted(sizes.to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))[:limit]
     documents = names["corpus/documents"]
     spans = names["corpus/pii"]
-    return {"schema": 1, "clusters": [_cluster(entry["values"], twins, documents, spans) for entry in order]}
+    found = [_cluster(entry["values"], twins, documents, spans) for entry in order]
+    near = names.get("corpus/near")
+    _measure([member for cluster in found for member in cluster["members"]], near)
+    return {"schema": 1, "clusters": found}
+
+
+def _measure(members: list[dict[str, Any]], near: Table | None) -> None:
+    """Fills in `similarity`: 1 for equal texts, else that of the verified pair, where there is one."""
+    ids = pa.array([member["id"] for member in members], pa.string())
+    pairs = near.to_table(["a", "b", "common", "union"]) if near else None
+    shares = {}
+    if pairs is not None:
+        both = pc.and_(*(pc.is_in(pairs[end], value_set=ids) for end in ("a", "b")))
+        for row in pairs.filter(both).to_pylist():  # of the clusters shown
+            shares[row["a"], row["b"]] = shares[row["b"], row["a"]] = round(row["common"] / row["union"], 4)
+    for member in members:
+        exact = 1.0 if member["duplicate"] == "exact" else None
+        member["similarity"] = shares.get((member["id"], member["into"]), exact) if member["duplicate"] else None
 
 
 def _cluster(cluster: str, twins: pa.Table, documents: Table, spans: Table) -> dict[str, Any]:
@@ -48,7 +66,8 @@ def _cluster(cluster: str, twins: pa.Table, documents: Table, spans: Table) -> d
         origin = found.get(row["id"], {"source": "", "key": "", "text": ""})
         changes = word_changes(base, origin["text"]) if row["duplicate"] else []
         place = {"source": origin["source"], "key": origin["key"]}
-        members.append({"id": row["id"], **place, "duplicate": row["duplicate"], "into": row["into"], "changes": changes})
+        fate = {"duplicate": row["duplicate"], "into": row["into"], "similarity": None}
+        members.append({"id": row["id"], **place, **fate, "changes": changes})
     return {"cluster": cluster, "rows": len(rows), "kept": [row["id"] for row in kept], "members": members}
 
 
@@ -87,6 +106,7 @@ def clusters_text(document: dict[str, Any]) -> str:
         lines += ["", f"cluster {cluster['cluster'][:12]}: {cluster['rows']} rows"]
         for member in cluster["members"]:
             fate = "kept" if member["duplicate"] is None else f"{member['duplicate']} duplicate of {member['into'][:12]}"
+            fate += f", {member['similarity']:.3f} alike" if member["similarity"] is not None else ""
             name = escape(f"{member['source']}/{member['key']}" if member["key"] else member["source"], 64)
             lines.append(f"  {member['id'][:12]}  {name}  {fate}")
             if member["duplicate"]:

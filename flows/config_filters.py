@@ -171,6 +171,9 @@ class PiiConfig(Section):
     """What is looked for; empty: all structured kinds and secrets. Names of people only if named here or by `ner`."""
     private_addresses: bool = False
     """Also IP addresses of private ranges."""
+    rules: str = ""
+    """A YAML file of rules of your own, e.g. for staff numbers; each with five strings that it finds and five that it does
+    not, which `config check` tries. Their kinds are always looked for."""
     ner: str = ""
     """Names of people, organisations, places: spacy:MODEL (a name or a folder) or presidio:LANGUAGE:MODEL; extra `ner`."""
     mail_names: bool = False

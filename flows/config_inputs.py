@@ -19,6 +19,7 @@ from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_parquet import ParquetFiles
 from dataforge.operators.files_text import TextFiles
 from dataforge.operators.files_warc import WarcFiles
+from dataforge.operators.pii_custom import read_rules
 
 Keys = tuple[str | int, ...]
 READERS: dict[Any, type[FileSource]] = {
@@ -28,13 +29,22 @@ READERS: dict[Any, type[FileSource]] = {
     "text": TextFiles,
     "warc": WarcFiles,
 }
-FILES = ("quality.model", "review.gold", "review.answers", "review.audit.answers", "review.pairs.answers", "tokenizer.path")
+FILES = (
+    "pii.rules",
+    "quality.model",
+    "review.gold",
+    "review.answers",
+    "review.audit.answers",
+    "review.pairs.answers",
+    "tokenizer.path",
+)
 
 
 def check_config(path: Path) -> None:
     """Raises ConfigError (exit 2) with every problem of a config file, or InputError (exit 3) if all it lacks is files."""
     document = read_yaml(path)
     wrong, lost = list(problems(document)), list(missing_inputs(document, path.parent))
+    wrong += own_rules(document, path.parent)
     if wrong or lost:
         error: ConfigError | InputError = config_error([*wrong, *lost], str(path))
         if not wrong:
@@ -42,6 +52,18 @@ def check_config(path: Path) -> None:
             error = InputError(error.what, file=error.file, hint="bring the files, or mend their paths")
             error.details = details
         raise error
+
+
+def own_rules(document: Document, folder: Path) -> Iterator[Problem]:
+    """The first thing that is wrong with the user's rules for personal data; a missing file is said elsewhere."""
+    place = _at(document.values, ("pii", "rules"))
+    file = Path(os.path.abspath(folder / Path(place).expanduser())) if isinstance(place, str) and place else None
+    if file and file.is_file():
+        try:
+            read_rules(file)
+        except ConfigError as error:
+            what = f"{error.key}: {error.what}" if error.key else error.what
+            yield Problem(*document.place(("pii", "rules")), "pii.rules", repr(place), what)
 
 
 def missing_inputs(document: Document, folder: Path) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from dataforge.operators.language import iso639_3
 from dataforge.operators.mail_names import MailNames
 from dataforge.operators.pairs_review import ReviewedPairs
 from dataforge.operators.pii import STRUCTURED, FindPii
+from dataforge.operators.pii_custom import read_rules
 from dataforge.operators.quality import QualityRules, Rule, rules_of
 from dataforge.operators.sample import Sample
 from dataforge.operators.select import Judge, LanguageRule
@@ -120,7 +121,9 @@ def language_rule(config: Config, changes: Mapping[str, float] = MappingProxyTyp
 def pii(config: Config) -> FindPii:
     p = config.pii
     place = secret_place(p.key, config) if p.key and p.mail_names else ""
-    return FindPii(p.kinds or STRUCTURED, ner=p.ner, private_addresses=p.private_addresses, names_key=place)
+    rules = read_rules(config.path(p.rules)) if p.rules else ""
+    kinds = p.kinds or STRUCTURED
+    return FindPii(kinds, ner=p.ner, private_addresses=p.private_addresses, rules=rules, names_key=place)
 
 
 def mail_names(config: Config) -> MailNames | None:

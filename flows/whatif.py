@@ -39,16 +39,25 @@ def settings(text: str) -> tuple[str, list[float]]:
         if not separator:
             raise ValueError
         if ".." not in values:
-            return key, [float(v) for v in values.split(",")]
+            return key, [_number(v) for v in values.split(",")]
         ends, _, step = values.partition(":")
-        low, high = (float(end) for end in ends.split(".."))
-        width = float(step) if step else _round_step((high - low) / STEPS, whole=low.is_integer() and high.is_integer())
-        if width <= 0 or high < low or (high - low) / width > MOST_SETTINGS:
+        low, high = (_number(end) for end in ends.split(".."))
+        if high < low:
+            raise ConfigError(f"{text!r} runs backwards", hint=f"{key}={high:g}..{low:g}")
+        width = _number(step) if step else _round_step((high - low) / STEPS, whole=low.is_integer() and high.is_integer())
+        if width <= 0 or (high - low) / width > MOST_SETTINGS:
             raise ValueError
         return key, [round(low + i * width, 9) for i in range(math.floor((high - low) / width + 1e-9) + 1)]
     except ValueError:
         hint = "e.g. quality.min_words=30..200 or quality.min_words=30,50,100"
         raise ConfigError(f"cannot read the setting {text!r}", hint=hint) from None
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def _round_step(width: float, *, whole: bool) -> float:
@@ -213,12 +222,32 @@ def whatif_text(document: dict[str, Any]) -> str:
     widths = {key: max(10, len(key)) for key in keys}
     head = "  ".join(f"{key:>{width}}" for key, width in widths.items())
     lines.append(f"{head}  {'documents':>10}  {'tokens':>13}")
-    for row in document["settings"]:
+    for row, alike in _runs(document["settings"], {key: entry["now"] for key, entry in keys.items()}):
         values = "  ".join(f"{value:>{widths[key]}g}" for key, value in row["set"].items())
         here = "  ← now" if all(value == keys[key]["now"] for key, value in row["set"].items()) else ""
         bar = "█" * round(30 * row["documents"] / most)
+        lines += [f"{'⋮':>{len(values)}}  {alike} settings that keep the same"] if alike else []
         lines.append(f"{values}  {row['documents']:>10,}  {row['tokens']:>13,}  {bar}{here}")
     return "\n".join([*lines, how_tokens(document["tokens"])])
+
+
+def _runs(rows: Sequence[dict[str, Any]], now: Mapping[str, float]) -> Iterator[tuple[dict[str, Any], int]]:
+    """(row, how many are left out before it): of a run of settings that keep the same, the first, the last and the one
+    that holds now. Combinations of several keys are shown in full: what is alike there is no run.
+    """
+    hidden = 0
+    for at, row in enumerate(rows):
+        beside = [rows[i] for i in (at - 1, at + 1) if 0 <= i < len(rows)]
+        inside = len(beside) == 2 and all(_same(row, other) for other in beside)
+        if inside and len(now) == 1 and row["set"] != now:
+            hidden += 1
+            continue
+        yield row, hidden
+        hidden = 0
+
+
+def _same(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return bool(row["documents"] == other["documents"] and row["tokens"] == other["tokens"])
 
 
 def how_tokens(how: Mapping[str, Any]) -> str:

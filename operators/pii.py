@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from dataforge.errors import ConfigError
 from dataforge.operator import Contract, Map, Rows
+from dataforge.operators.pii_custom import custom_rules
 from dataforge.operators.pii_finder import Finder, finders
 from dataforge.operators.pii_names import NAME_KINDS, KnownName, NamesFinder, read_names, read_names_key, recognizer
 from dataforge.operators.pii_rules import KINDS, Rule, load_rules
@@ -33,15 +34,17 @@ STRUCTURED = (
 class FindPii(Map):
     """`kinds`: what is looked for. `ner`: "" for none, "spacy:MODEL" or "presidio:LANGUAGE:MODEL" (extra `ner`).
     With a model, or with names (file inputs, JSONL `{"name", "kind"}`), the kinds of names are looked for as well.
-    `private_addresses`: IP addresses of private ranges count too.
+    `private_addresses`: IP addresses of private ranges count too. `rules`: of the user's own (pii_custom.py), whose kinds
+    are always looked for.
     """
 
-    VERSION: ClassVar[int] = 6
+    VERSION: ClassVar[int] = 7
     contract: ClassVar[Contract] = Contract.SAME
 
     kinds: tuple[str, ...] = STRUCTURED
     ner: str = ""
     private_addresses: bool = False
+    rules: str = ""
     names_key: str = field(default="", metadata={"identity": False})  # env:NAME or file:PATH, where names are hashed
 
     def __post_init__(self) -> None:
@@ -71,7 +74,10 @@ class FindPii(Map):
 
     def scanner(self, names: Sequence[KnownName] = ()) -> Scanner:
         """The finders of these parameters."""
-        found_by = list(_finders(tuple(sorted(set(self.kinds))), self.private_addresses))
+        found_by = [
+            *_finders(tuple(sorted(set(self.kinds))), self.private_addresses),
+            *finders(custom_rules(self.rules)),
+        ]
         wanted = [name for name in names if name.kind in self._name_kinds()]
         known = [NamesFinder(wanted, read_names_key(self.names_key) if self.names_key else b"")] if wanted else []
         return Scanner([*found_by, *known])

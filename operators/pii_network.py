@@ -86,14 +86,18 @@ def ipv4_low_any(value: bytes) -> Part:
 
 
 def ipv6_any(value: bytes) -> Part:
-    """What `ipaddress` reads; `ab::cd` without a digit is code."""
+    """What `ipaddress` reads; `ab::cd` without a digit is code, `12::30` a time."""
     value = value[:-1] if value.endswith(b":") and not value.endswith(b"::") else value
     try:
         ipaddress.IPv6Address(value.partition(b"%")[0].decode())
     except ValueError:
         return None
     digits = sum(48 <= c <= 57 for c in value)
-    return (0, len(value)) if digits and (value.count(b":") >= 3 or digits >= 3) else None
+    long = value.count(b":") >= 3 or (digits >= 3 and _WIDE.search(value))
+    return (0, len(value)) if digits and long else None
+
+
+_WIDE = re.compile(rb"[0-9A-Fa-f]{3}")
 
 
 def _public(any_address: Callable[[bytes], Part]) -> Callable[[bytes], Part]:

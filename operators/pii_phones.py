@@ -26,6 +26,7 @@ _NEVER = re.compile(
     rb"|(?:0[1-9]|[12]\d|3[01])([./-])(?:0[1-9]|1[0-2])\4\d{4}$"
     rb"|(?:1[0-9]|20)\d\d ?[-/ ] ?(?:1[0-9]|20)\d\d$"  # 1914-1918
     rb"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ -]?\d{2,6})?$"  # 20231115 103000
+    rb"|(?!1(?:\.\d{3}){2}\.\d{4}$)[1-9]\d{0,2}(?:\.\d{1,4}){3}$"  # versions
     rb"|\d{1,3}(?:\.\d{1,3}){3}$|192\.168\.|\d{5}-\d{4}$"  # IP addresses, ZIP+4
     rb"|\d{1,3}(?: \d{3})* 000$|\+?\d+\.\d+$|\d{1,3}(?:\.\d{3})+$"  # amounts
     rb"|.*(?:\b00\b.*\b00\b|0{5}|\..*/|/.*\.|[./-]\d$|(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d))"  # tables, lists
@@ -229,13 +230,14 @@ def phone_grouped(run: bytes) -> Part:
         return None
     if not _AMERICAN.fullmatch(text) and len(_PAIRS.findall(text)) - len(_ROUND.findall(text)) < 2:
         return None  # 10 20 30 40: a scale
-    if _WITH_YEAR.search(text):
+    if _WITH_YEAR.search(text) or _SIX_PAIRS.fullmatch(text):
         return None
     amount = _THOUSANDS.match(text) and (len(text) != 11 or text.endswith(b"00"))  # `699 956 915` is none
     return None if amount else place
 
 
 _WITH_YEAR = re.compile(rb"(?:^|\.)(?:19|20)\d\d(?:\.|$)")  # 24.2024.115: a version
+_SIX_PAIRS = re.compile(rb"\d\d(?:[ .-]\d\d){5}")  # of a draw, a row of measurements: no country writes numbers so
 _AMERICAN = re.compile(rb"[2-9]\d\d[ .-]\d{3}[ .-]\d{4}")
 _PAIRS, _ROUND = re.compile(rb"\d\d(?=[ .-]|$)"), re.compile(rb"\d[05](?=[ .-]|$)")
 _NOTHING = _Number((0, 0), b"", b"")

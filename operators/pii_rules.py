@@ -56,11 +56,11 @@ class Rule:
     not_after: str = ""
 
 
-def rules_from(document: Mapping[str, Any], file: str) -> tuple[Rule, ...]:
+def rules_from(document: Mapping[str, Any], file: str, *, any_kind: bool = False) -> tuple[Rule, ...]:
     """The rules of one parsed file: `{kind: {name: {pattern, finds, skips, …}}}`. Unknown keys are errors."""
     rules = []
     for kind, members in document.items():
-        if kind not in KINDS:
+        if kind not in KINDS and not any_kind:
             raise ConfigError(f"unknown kind, one of {', '.join(KINDS)} is expected", file=file, key=kind)
         for name, fields in members.items():
             unknown = set(fields) - set(Rule.__dataclass_fields__)

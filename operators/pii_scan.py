@@ -46,7 +46,7 @@ class Scanner:
 
 
 def without_overlaps(found: Iterable[Found]) -> list[Found]:
-    """The longest wins, then the kind that stands first in KINDS, then the score, the place, the rule's name."""
+    """The longest wins, then the kind that stands first in KINDS (a user's own last), the score, the place, the rule."""
     kept: list[Found] = []
     group: list[Found] = []  # candidates that overlap in a chain
     reach = -1
@@ -62,7 +62,7 @@ def without_overlaps(found: Iterable[Found]) -> list[Found]:
 
 def _rank(one: Found) -> tuple[int, int, float, int, str]:
     start, end, kind, rule, score = one
-    return start - end, _PRIORITY[kind], -score, start, rule
+    return start - end, _PRIORITY.get(kind, len(KINDS)), -score, start, rule
 
 
 def _best(group: Sequence[Found]) -> list[Found]:

@@ -113,7 +113,9 @@ def test_duplicates_name_the_row_that_stays_and_what_differs(done: Path, datafor
     kept, lost = cluster["members"]
     assert (kept["key"], kept["duplicate"], lost["key"], lost["duplicate"]) == ("r4", None, "r3", "near")
     assert lost["into"] == kept["id"] and lost["changes"] == ["-more"] and lost["source"] == "s"
-    assert "near duplicate of" in dataforge("duplicates", done).out
+    assert kept["similarity"] is None and 0.8 <= lost["similarity"] < 1
+    out = dataforge("duplicates", done).out
+    assert "near duplicate of" in out and f", {lost['similarity']:.3f} alike" in out
 
 
 USAGE = [

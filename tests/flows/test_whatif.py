@@ -12,7 +12,7 @@ import pytest
 from dataforge import Store
 from dataforge.errors import ConfigError
 from dataforge.flows.cli import main
-from dataforge.flows.whatif import settings
+from dataforge.flows.whatif import settings, whatif_text
 from tests.flows.demo import small_config
 
 TEXT = "the mill of the town and the bridge that have to be kept with care by those who live near it since"
@@ -120,10 +120,28 @@ def test_settings_are_lists_and_ranges(text: str, values: list[float]) -> None:
     assert settings(text) == ("k", values)
 
 
-@pytest.mark.parametrize("text", ["k", "k=", "k=3..1", "k=a", "k=1..2:0", "k=0..1:0.0001"])
+@pytest.mark.parametrize("text", ["k", "k=", "k=a", "k=1..2:0", "k=0..1:0.0001", "k=nan", "k=inf", "k=0..nan", "k=0..1:nan"])
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         settings(text)
+
+
+def test_a_range_that_runs_backwards_is_said_to() -> None:
+    with pytest.raises(ConfigError, match="runs backwards") as raised:
+        settings("k=3..1")
+    assert raised.value.hint == "k=1..3"
+
+
+def test_settings_that_keep_the_same_are_one_line() -> None:
+    rows = [(1, 9), (2, 9), (3, 9), (4, 9), (5, 9), (6, 9), (7, 2)]
+    document = {
+        "keys": {"k": {"now": 2.0, "values": [float(value) for value, _ in rows]}},
+        "now": {"documents": 9, "tokens": 9},
+        "settings": [{"set": {"k": float(value)}, "documents": kept, "tokens": kept} for value, kept in rows],
+        "tokens": {"measured_on_documents": 0, "bytes_a_token": 4},
+    }
+    shown = [line.split()[0] for line in whatif_text(document).split("\n")[2:-1]]
+    assert shown == ["1", "2", "⋮", "6", "7"]
 
 
 def test_stars_and_protected_sources_are_answered_as_a_run_has_them(
@@ -177,3 +195,5 @@ def test_a_higher_threshold_of_near_duplicates_is_answered_from_stored_similarit
 def test_a_lower_threshold_is_refused_with_the_way_out(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["whatif", str(done), "--set", "dedupe.threshold=0.5..0.9"]) == 2
     assert "not stored" in (text := capsys.readouterr().err) and "from 0.8 to 1" in text
+    assert main(["whatif", str(done), "--set", "dedupe.threshold=2"]) == 2
+    assert "at most 1" in capsys.readouterr().err

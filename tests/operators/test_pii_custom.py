@@ -1,0 +1,69 @@
+"""A user's own rules for personal data: read, checked against their own examples, found beside the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from dataforge.errors import ConfigError
+from dataforge.operators.pii import FindPii
+from dataforge.operators.pii_custom import read_rules
+
+BADGE = """
+STAFF_ID:
+  badge:
+    pattern: 'NW-\\d{6}'
+    finds: ['«NW-123456»', 'badge «NW-000001», ok', '(«NW-999999»)', 'of «NW-100200».', '«NW-1{digit:5}» «NW-2{digit:5}»']
+    skips: ['NW-12345', 'NW-1234567', 'XNW-123456', 'nw-123456', 'NW 123456']
+"""
+
+
+def rules(folder: Path, text: str) -> str:
+    path = folder / "rules.yaml"
+    path.write_text(text, "utf-8")
+    return read_rules(path)
+
+
+def test_a_kind_of_ones_own_is_found_beside_the_others(tmp_path: Path) -> None:
+    scanner = FindPii(("EMAIL_ADDRESS",), rules=rules(tmp_path, BADGE)).scanner()
+    [spans] = scanner.spans(pa.array(["a@example.com has NW-123456"])).to_pylist()
+    assert [(s["start"], s["end"], s["kind"], s["rule"]) for s in spans] == [
+        (0, 13, "EMAIL_ADDRESS", "email"),
+        (18, 27, "STAFF_ID", "badge"),
+    ]
+
+
+def test_a_known_kind_may_get_more_rules_and_validators(tmp_path: Path) -> None:
+    text = BADGE.replace("STAFF_ID", "CREDIT_CARD").replace("finds:", "score: 0.7\n    finds:")
+    assert '"score": 0.7' in rules(tmp_path, text)
+
+
+def test_the_rules_and_not_their_place_make_the_step(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    assert rules(tmp_path, BADGE) == rules(other, "# a comment\n" + BADGE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "what"),
+    [
+        ("«NW-123456»'", "NW-123456'", "STAFF_ID.badge.finds[0]", "mark what must be found"),
+        ("«NW-123456»'", "«NW-12345»6'", "STAFF_ID.badge.finds[0]", "not just what"),
+        ("'NW-12345',", "'NW-123456',", "STAFF_ID.badge.skips[0]", "must not"),
+        ("'NW-12345', ", "", "STAFF_ID.badge.skips", "4 examples"),
+        ("pattern: 'NW-", "pattern: '(?=x)NW-", "STAFF_ID.badge", "not a regular expression of RE2"),
+        ("pattern:", "patern:", "STAFF_ID.badge", "pattern is missing"),
+        ("finds:", "score: high\n    finds:", "STAFF_ID.badge.score", "wrong type"),
+        ("finds:", "validator: magic\n    finds:", "STAFF_ID.badge", "unknown validator"),
+        ("finds:", "colour: red\n    finds:", "STAFF_ID.badge", "unknown key"),
+        ("STAFF_ID", "Staff id", "Staff id", "is written like"),
+    ],
+    ids=["unmarked", "not-just", "found", "few", "lookahead", "no-pattern", "type", "validator", "key", "kind"],
+)
+def test_what_is_wrong_is_said_by_place_and_never_by_text(tmp_path: Path, old: str, new: str, key: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what) as raised:
+        rules(tmp_path, BADGE.replace(old, new, 1))
+    assert raised.value.key == key
+    assert "123456" not in str(raised.value)
