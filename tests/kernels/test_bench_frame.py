@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from tests.benchmarks import signatures_memory
+from tests.benchmarks.bench_dedupe import line, told_of
 from tests.benchmarks.corpora import generated
 from tests.benchmarks.frame import PeerMissing, Row, Setup, compare
 
@@ -33,3 +34,10 @@ def test_the_memory_of_signatures_is_measured_through_all_steps(tmp_path):
     found = signatures_memory.measure(2_000, 2, tmp_path / "store")
     assert found["signed"]["rows"] == 2_000
     assert 0 < found["clusters"]["rows"] <= 2_000 and found["pairs"]["rows"] > 0
+
+
+def test_the_ratio_for_a_million_counts_starts_once_and_paces_in_full() -> None:
+    ours = [{"documents": 1_000, "cpu_s": 6.0}, {"documents": 11_000, "cpu_s": 7.0}]
+    theirs = [{"documents": 100, "cpu_s": 2.5}, {"documents": 1_000, "cpu_s": 7.0}]
+    assert line(*ours) == pytest.approx((5.9, 1e-4))
+    assert told_of(*ours, *theirs) == "47.2 for 1,000,000 (ours 5.9 s + 100 us a document, theirs 2.0 s + 5000 us)"
