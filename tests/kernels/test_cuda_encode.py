@@ -316,8 +316,11 @@ def test_no_run_of_characters_takes_more_than_work_in_proportion(pattern, run):
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-def test_nvrtc_compiles_the_encoder(architecture):
-    assert nvrtc.cubin_size(gpu.source(*gpu_passes.SOURCES), architecture) > 1000
+def test_nvrtc_compiles_the_encoder_and_its_blocks_fit_a_multiprocessor(architecture):
+    found = nvrtc.needs(gpu.source(*gpu_passes.SOURCES), architecture)
+    assert {"heads", "walk", "probe", "fill", "merge_left", "merge_long", "emit"} < set(found)
+    for kernel, needs in found.items():
+        assert needs.registers * gpu.THREADS <= 65_536 and needs.shared <= 48 << 10 and needs.spilled == 0, kernel
 
 
 def test_device_files_are_plain_c():

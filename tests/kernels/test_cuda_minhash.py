@@ -95,8 +95,11 @@ def test_without_memory_batches_are_halved_and_single_texts_are_signed_on_the_ho
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-def test_nvrtc_compiles_minhash(architecture):
-    assert nvrtc.cubin_size(gpu.source(*gpu_minhash.SOURCES), architecture) > 1000
+def test_nvrtc_compiles_minhash_and_its_blocks_fit_a_multiprocessor(architecture):
+    found = nvrtc.needs(gpu.source(*gpu_minhash.SOURCES), architecture)
+    assert set(found) == {"measure", "words", "totals", "minima"}
+    for kernel, needs in found.items():
+        assert needs.registers * gpu.THREADS <= 65_536 and needs.shared <= 48 << 10 and needs.spilled == 0, kernel
 
 
 @pytest.mark.gpu
