@@ -19,7 +19,9 @@ from typing import Any
 PERSON = "<PERSON>"
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 WORD = re.compile(r"@?[^\W_](?:[\w.'’-]*\w)?")
-JOINED = re.compile(r"(?<![@\w.])[^\W_]+(?:_[^\W_]+)+")  # `Anna_Berg_2024` of a file name
+JOINED = re.compile(r"(?<![@\w.])[^\W_]+(?:[_.-][^\W_]+)+")  # `Anna_Berg_2024` or `anna-berg.pdf`
+JOINT = re.compile(r"[_.-][^\W_]")
+JOINTS = re.compile(r"([_.-])")
 INNER_CAPITAL = re.compile(r"[a-z][A-Z]")
 SENTENCE_START = re.compile(r"(?:^|[.!?:;\n>*•-]\s*|[\"'(\[]\s*)$")
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.S)
@@ -46,8 +48,6 @@ CONTEXT = frozenset(_CONTEXT.split())
 POSSESSIVE = ("'s", "’s")
 GLUED_LETTERS = 10  # a full name without joints is one in any case from here on; shorter, `markdown` might be Mark Down
 PLURAL_OF = 4  # letters of a name that may stand in the plural
-FORM = re.compile(r"[.-]|s\Z")  # what a word has that is a form of a name: a joint, or `s` at its end
-INNER_JOINT = re.compile(r"(?<=[^\W_])[.-](?=[^\W_])")
 TO_SPACES = bytes(byte if chr(byte).isalnum() or byte > 127 else 32 for byte in range(256))
 
 
@@ -108,7 +108,7 @@ class Names:
 
     def _glue(self, words: tuple[str, ...], hidden: str) -> None:
         """`("anna", "berg")` -> `annaberg`: in code too; if short, only as `AnnaBerg`."""
-        glued = "".join(INNER_JOINT.sub("", word) for word in words)
+        glued = "".join(words)
         if len(words) < 2 or len(glued) < 6 or COMMON_WORDS.issuperset(words):
             return
         if len(glued) < GLUED_LETTERS and (glued,) not in self.replies:
@@ -159,14 +159,14 @@ class Names:
     def _hide(self, text: str, *, is_code: bool = False) -> str:
         """One pass over the words; most texts hold no first word of any name and come back as they are."""
         longest = self._longest
-        if "_" in text and not is_code:
-            text = JOINED.sub(self._joined, text)
         if self._cannot_hold(text):
             return text
+        if not is_code and JOINT.search(text):
+            text = JOINED.sub(self._joined, text)
         begins = [
             at
             for at, word in enumerate(WORD.findall(text))
-            if word[0] == "@" or (low := word.lower()) in longest or (FORM.search(low) and self._base(word, low))
+            if word[0] == "@" or (low := word.lower()) in longest or (low[-1] == "s" and self._base(word, low))
         ]
         if not begins:
             return text
@@ -187,17 +187,18 @@ class Names:
 
     def _joined(self, match: re.Match[str]) -> str:
         """Full names among the parts of `Anna_Berg_2024`; one part alone is left, it may be any word."""
-        parts = match[0].split("_")
+        parts = JOINTS.split(match[0])  # a part, a joint, a part…: `at` is even
         low = [part.lower() for part in parts]
         at = 0
         while at < len(parts):
-            for count in range(min(self._longest.get(low[at], 0), len(parts) - at), 1, -1):
-                hidden = self.replies.get(tuple(low[at : at + count]))
-                if hidden and not COMMON_WORDS.issuperset(low[at : at + count]):
-                    parts[at : at + count], low[at : at + count] = [hidden], [hidden]
+            for count in range(min(self._longest.get(low[at], 0), len(parts) // 2 + 1), 1, -1):
+                words, end = low[at : at + 2 * count : 2], at + 2 * count - 1
+                hidden = self.replies.get(tuple(words))
+                if hidden and not COMMON_WORDS.issuperset(words):
+                    parts[at:end], low[at:end] = [hidden], [hidden]
                     break
-            at += 1
-        return "_".join(parts)
+            at += 2
+        return "".join(parts)
 
     def _match(self, text: str, found: list[re.Match[str]], at: int, is_code: bool) -> tuple[int, str, int]:
         """(words matched, replacement, where the name ends); (0, "", 0) where no name begins."""
@@ -215,18 +216,17 @@ class Names:
         return 0, "", 0
 
     def _base(self, word: str, low: str) -> str:
-        """The first word of a name under which `Berg's`, `Bergs` or `anna.berg` is known; "" if under none."""
+        """The first word of a name under which `Berg's` or `Bergs` is known; "" if under none."""
         return next((base for base in self._bases(word, low) if base in self._longest), "")
 
     @staticmethod
     def _bases(word: str, low: str) -> list[str]:
         """What a word may be a form of, the word itself first."""
         if low.endswith(POSSESSIVE):
-            return [low[:-2], low, *([INNER_JOINT.sub("", low[:-2])] if INNER_JOINT.search(low) else [])]
-        found = [low]
-        if low[-1] == "s" and word[0].isupper():
-            found += [low[:-n] for n in (1, 2) if len(low) - n >= PLURAL_OF and (n == 1 or low[-2] == "e")]
-        return [*found, INNER_JOINT.sub("", low)] if INNER_JOINT.search(low) else found
+            return [low[:-2], low]
+        if low[-1] != "s" or not word[0].isupper():
+            return [low]
+        return [low, *(low[:-n] for n in (1, 2) if len(low) - n >= PLURAL_OF and (n == 1 or low[-2] == "e"))]
 
     @staticmethod
     def _end(match: re.Match[str]) -> int:
@@ -234,7 +234,7 @@ class Names:
         return match.end() - 2 * match[0].endswith(POSSESSIVE)
 
     def _single(self, text: str, found: list[re.Match[str]], at: int, word: str, is_code: bool) -> bool:
-        if word in self.camel and not (INNER_CAPITAL.search(found[at][0]) or INNER_JOINT.search(found[at][0])):
+        if word in self.camel and not INNER_CAPITAL.search(found[at][0]):
             return False
         if is_code:
             return word in self.telling or not word.isalpha()

@@ -73,6 +73,8 @@ def test_code_without_a_name_stays_byte_for_byte() -> None:
     [
         ("ZorkmidQuibblet did it, zorkmidquibblet too", "user_1 did it, user_1 too"),
         ("zorkmid.quibblet and Zorkmid-Quibblet's file", "user_1 and user_1's file"),
+        ("see anna-berg.pdf, x.org/anna.berg-2.txt, cv_Anna-Berg", "see user_2.pdf, x.org/user_2-2.txt, cv_user_2"),
+        ("anna.berg@else.org", "user_2@else.org"),
         ("the Quibblets came, two Zorkmids", "the user_1 came, two user_1"),
         ("the Zorkmid Quibblets", "the user_1"),
         ("`/home/zorkmidquibblet/x.py`", "`/home/user_1/x.py`"),
