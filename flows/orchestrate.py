@@ -23,6 +23,7 @@ for _name, _value in {
 
 import re  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
@@ -59,21 +60,30 @@ def run_with_prefect(
     done stands in the store.
     """
 
-    def directly(why: str) -> Outcome:
-        say(f"{why}: running directly")
-        return execute(config, make, device=device, say=say, strict=strict)
-
-    if not api_answers():
-        return directly(f"the Prefect API at {os.environ.get('PREFECT_API_URL')} does not answer")
+    run = partial(execute, config, make, device=device, say=say, strict=strict)
     ours: list[Outcome | Exception] = []  # what our part of the flow came to; nothing if Prefect failed before
+    if api_answers():
+        why = _tried(_flow(config.name, run, ours), ours)
+    else:
+        why = f"the Prefect API at {os.environ.get('PREFECT_API_URL')} does not answer"
+    if why:
+        say(f"{why}: running directly")
+        return run()
+    if isinstance(ours[-1], Exception):
+        raise ours[-1]
+    return ours[-1]
+
+
+def _flow(name: str, run: Callable[..., Outcome], ours: list[Outcome | Exception]) -> Any:
+    """The flow of one run, a task per scan; what it comes to is added to `ours`."""
 
     def around(scan: Scan, fill_scan: Callable[[], None]) -> None:
         as_task(scan, lambda: _noted(fill_scan, ours))
 
-    @flow(name="dataforge", flow_run_name=config.name, persist_result=False)
+    @flow(name="dataforge", flow_run_name=name, persist_result=False)
     def dataset() -> State[Any]:
         try:
-            outcome = execute(config, make, device=device, around=around, say=say, strict=strict)
+            outcome = run(around=around)
         except DataforgeError as error:
             ours.append(error)
             return state_of_error(error)
@@ -81,19 +91,19 @@ def run_with_prefect(
         tell(outcome)
         return state_of(outcome)
 
+    return dataset
+
+
+def _tried(dataset: Any, ours: list[Outcome | Exception]) -> str:
+    """Runs the flow. Why Prefect failed, "" if what came of it stands in `ours`."""
     try:
         dataset(return_state=True)
     except Exception as error:
-        if not ours:
-            return directly(f"Prefect failed ({type(error).__name__})")
+        return "" if ours else f"Prefect failed ({type(error).__name__})"
     except BaseException:
         _stop_temporary_servers()
         raise
-    if not ours:
-        return directly("Prefect failed in the middle of the run")
-    if isinstance(ours[-1], Exception):
-        raise ours[-1]
-    return ours[-1]
+    return "" if ours else "Prefect failed in the middle of the run"
 
 
 def _noted(fill_scan: Callable[[], None], ours: list[Outcome | Exception]) -> None:

@@ -106,6 +106,18 @@ class Kept:
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
+    def drop_all(self, reasons: pa.Array) -> None:
+        for entry in pc.value_counts(pc.drop_null(reasons)).to_pylist():  # a few reasons
+            self.drop(entry["values"], entry["counts"])
+
+    def add_best(
+        self, best: np.ndarray, passed: np.ndarray, personal: np.ndarray, size_bytes: np.ndarray, tokens: np.ndarray
+    ) -> None:
+        """Of the rows that have duplicates: the best of each cluster stays, unless it is full of personal data."""
+        self.add(best & ~personal, size_bytes, tokens)
+        self.drop("personal_data", int((best & personal).sum()))
+        self.drop("duplicate", int((passed & ~best).sum()))
+
     def document(self) -> dict[str, Any]:
         dropped = dict(sorted(self.dropped.items()))
         return {
@@ -141,12 +153,9 @@ def _answers(
         full[there], sizes[there], lengths[there] = personal[~alone], size_bytes[~alone], amount[~alone]
         for number, (chosen, total) in enumerate(zip(judges, kept, strict=True)):
             least = grid[number].get(KEY, graph.config.dedupe.threshold)
-            reasons = chosen.verdicts(counters, languages, scores)["reason"].combine_chunks()
-            old = pc.and_(pc.is_null(reasons), pa.array(earlier >= least))
-            reasons = pc.if_else(old, "near_duplicate_of_earlier", reasons)
+            reasons = _reasons(chosen.verdicts(counters, languages, scores), earlier >= least)
             good = pc.is_null(reasons).to_numpy(zero_copy_only=False)
-            for entry in pc.value_counts(pc.drop_null(reasons)).to_pylist():
-                total.drop(entry["values"], entry["counts"])
+            total.drop_all(reasons)
             total.add(good & alone & ~personal, size_bytes, amount)
             total.drop("personal_data", int((good & alone & personal).sum()))
             passed[number, there] = good[~alone]
@@ -155,10 +164,14 @@ def _answers(
         here = members if pairs is None or least is None else pairs.clusters(least)
         linked = links if pairs is None or least is None or links is None else pairs.links(least)
         best = passed[number] & _kept_of_clusters(graph, here, linked, passed[number])
-        total.add(best & ~full, sizes, lengths)
-        total.drop("personal_data", int((best & full).sum()))
-        total.drop("duplicate", int((passed[number] & ~best).sum()))
+        total.add_best(best, passed[number], full, sizes, lengths)
     return [total.document() for total in kept], {**rate, "documents_never_encoded": guessed}
+
+
+def _reasons(verdicts: pa.Table, earlier: np.ndarray) -> pa.Array:
+    """Why each row is dropped, null for one that stays; `earlier` are those like a text of the index."""
+    reasons = verdicts["reason"].combine_chunks()
+    return pc.if_else(pc.and_(pc.is_null(reasons), pa.array(earlier)), "near_duplicate_of_earlier", reasons)
 
 
 def _scores(graph: Graph, names: Mapping[str, Table]) -> Iterator[tuple[Any, ...]]:
