@@ -144,11 +144,11 @@ def doctor(as_json: Json = False) -> None:
     respond(document, doctor_text(document), as_json=as_json)
 
 
-def config_schema() -> None:
-    """JSON Schema of the config, for editors."""
+def config_schema(as_json: Json = False) -> None:
+    """JSON Schema of the config, for editors: JSON in any case."""
     from dataforge.flows.config import schema
 
-    print_json(schema())
+    print_json({"schema": 1, **schema()} if as_json else schema())
 
 
 def config_check(config: ConfigArgument, as_json: Json = False) -> None:

@@ -66,24 +66,31 @@ def run(
 ) -> None:
     """Fill what is missing and publish. The same command goes on after a crash, and does nothing when all is done."""
     from dataforge.flows.config import load_config
-    from dataforge.kernels.cpu import were_compiled
+    from dataforge.store import Store
 
     loaded = load_config(config)
     _check_choice("--engine", engine, ("local", "beam"))
     _check_choice("--device", device, ("auto", "cpu", "cuda"))
     say: Callable[[str], None] = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
+    with Store(loaded.path(loaded.store)).lock():  # before anything heavy loads: a store in use is told at once
+        outcome = _run_locked(loaded, make, direct=direct, device=device, say=say, strict=strict)
+    raise typer.Exit(report_outcome(outcome, str(config), as_json=as_json))
+
+
+def _run_locked(loaded: Any, make: Callable[[], Any], *, direct: bool, say: Callable[[str], None], **how: Any) -> Any:
+    """The run, with Prefect or without; the store's lock is the caller's."""
+    from dataforge.kernels.cpu import were_compiled
+
     if not were_compiled():
         say("the first run compiles its kernels, once: a minute or two")
-    make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
     if direct:
         from dataforge.flows.execute import execute
 
-        outcome = execute(loaded, make, device=device, say=say, strict=strict)
-    else:
-        from dataforge.flows.orchestrate import run_with_prefect
+        return execute(loaded, make, say=say, locked=True, **how)
+    from dataforge.flows.orchestrate import run_with_prefect
 
-        outcome = run_with_prefect(loaded, make, device=device, say=say, strict=strict)
-    raise typer.Exit(report_outcome(outcome, str(config), as_json=as_json))
+    return run_with_prefect(loaded, make, say=say, locked=True, **how)
 
 
 def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:

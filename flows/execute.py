@@ -10,6 +10,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,11 +102,13 @@ def execute(
     around: Around = lambda scan, fill_scan: fill_scan(),
     say: Callable[[str], None] = lambda line: None,
     strict: bool = False,
+    locked: bool = False,
 ) -> Outcome:
-    """Runs a config under the store's lock. Typed errors end up in the outcome, except LockedError, which is raised."""
+    """Runs a config under the store's lock, which the caller has if it says `locked`. Typed errors end up in the outcome,
+    except LockedError, which is raised."""
     store = Store(config.path(config.store))
     check_out(config.path(config.out), config.name)
-    with store.lock():
+    with nullcontext() if locked else store.lock():
         began = time.monotonic()
         outcome = Outcome(build(config, device=device), State())
         running = begin(store, config.name, outcome.graph.input_bytes)

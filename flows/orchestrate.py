@@ -52,7 +52,13 @@ NETWORK_RETRIES = {"retries": 5, "retry_delay_seconds": exponential_backoff(2), 
 
 
 def run_with_prefect(
-    config: Config, make: Callable[[], Any], *, device: str, say: Callable[[str], None], strict: bool = False
+    config: Config,
+    make: Callable[[], Any],
+    *,
+    device: str,
+    say: Callable[[str], None],
+    strict: bool = False,
+    locked: bool = False,
 ) -> Outcome:
     """Runs a config as a flow on the configured server or on a temporary one.
 
@@ -60,7 +66,7 @@ def run_with_prefect(
     done stands in the store.
     """
 
-    run = partial(execute, config, make, device=device, say=say, strict=strict)
+    run = partial(execute, config, make, device=device, say=say, strict=strict, locked=locked)
     ours: list[Outcome | Exception] = []  # what our part of the flow came to; nothing if Prefect failed before
     if api_answers():
         why = _tried(_flow(config.name, run, ours), ours)

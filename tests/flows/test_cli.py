@@ -70,6 +70,8 @@ def test_a_run_prints_lines_that_load_what_there_is(tmp_path: Path, dataforge: C
 def test_other_commands_print_one_document_too(done: Path, dataforge: Call) -> None:
     assert dataforge("verify", published(done), "--json").document["status"] == "ok"
     assert dataforge("doctor", "--json").document["core"]["pyarrow"]
+    keys = json.loads(dataforge("config", "schema").out)
+    assert dataforge("config", "schema", "--json").document == {"schema": 1, **keys} and "sources" in keys["properties"]
     assert dataforge("whatif", done, "--set", "quality.max_repeated_lines=0.1,1", "--json").document["settings"]
     trace = dataforge("trace", done, row_id("s", "r1"), "--json").document
     assert "corpus/train" in json.dumps(trace)
@@ -539,10 +541,20 @@ HEAVY = ("apache_beam", "prefect", "datasets", "transformers", "polars", "cupy",
     "words", [["--help"], ["run", "--help"], ["run", "DONE", "--direct", "-q"], ["status", "DONE"]], ids=" ".join
 )
 def test_looking_and_no_op_runs_load_nothing_heavy(words: list[str], done: Path) -> None:
-    words = [str(done) if word == "DONE" else word for word in words]
+    assert loaded_by([str(done) if word == "DONE" else word for word in words], HEAVY) == "[] 0"
+
+
+def test_a_locked_store_is_told_before_operators_and_prefect_load(done: Path) -> None:
+    with Store(done / "store").lock():
+        assert loaded_by(["run", str(done)], (*HEAVY, "dataforge.flows.build", "dataforge.operators.publish")) == "[] 75"
+
+
+def loaded_by(words: list[str], modules: tuple[str, ...]) -> str:
+    """Which of the modules a command has loaded in a process of its own, and its exit code: `"['prefect'] 0"`."""
     code = (
         f"import sys; from dataforge.flows.cli import main; c = main({words!r})\n"
-        f"print([m for m in {HEAVY!r} if m in sys.modules], c)"
+        f"print([m for m in {modules!r} if m in sys.modules], c)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert shown.stdout.splitlines()[-1] == "[] 0", shown.stdout + shown.stderr
+    assert shown.stdout, shown.stderr
+    return shown.stdout.splitlines()[-1]
