@@ -112,6 +112,11 @@ def explained(reason: str) -> str:
     return _SENTENCES.get(reason, "")
 
 
+def group_of(reason: str) -> str:
+    """The heading of a reason in REASONS, "" for one of the user's own."""
+    return next((heading for heading, group in REASONS.items() if reason in group), "")
+
+
 def reasons() -> frozenset[str]:
     """Every reason that the operators can give."""
     return frozenset(_SENTENCES)

@@ -27,6 +27,7 @@ from dataforge.flows.runs import begin
 from dataforge.funnel import funnel, is_aside
 from dataforge.identity import digest_of
 from dataforge.operators.publish import Publish, check_out, publish
+from dataforge.report.alerts import few_kept
 from dataforge.store import Store
 from dataforge.table import Table
 
@@ -175,7 +176,8 @@ def waiting_for(state: State) -> NotReady | None:
 
 
 def warnings_of(outcome: Outcome) -> list[str]:
-    """What is odd but no error: things a Slack export lacks or that were skipped, sources without rows."""
+    """What is odd but no error: things a Slack export lacks or that were skipped, sources without rows, steps that drop
+    nearly all."""
     found = []
     for name, step in outcome.graph.sources.items():
         skipped = getattr(step.operator, "skipped", dict)()
@@ -184,6 +186,8 @@ def warnings_of(outcome: Outcome) -> list[str]:
         found += [f"{name}: left out {bad['file']}: {bad['error']['what']}" for bad in (table.bad_files if table else ())]
         if table is not None and table.rows == 0:
             found.append(f"{name}: gave no rows")
+    shared = [table for table in outcome.tables() if table.manifest["contract"] == "subset"]
+    found += [text for entry in funnel(shared) if (text := few_kept(entry))]
     if outcome.empty:
         found.append("no row is left: nothing is published")
     elif _learnt_nothing(outcome):

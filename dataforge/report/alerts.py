@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dataforge.reasons import group_of
 from dataforge.report.charts import count
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
 MANY_FALSE_DROPS, USUAL_ALPHA = 0.2, 0.667
+FEW_KEPT, ENOUGH_ROWS, REASONS_TOLD = 0.1, 100, 3  # of fewer rows a share says little
+WAYS_OUT = {  # by reason, else by the first word of its group in dataforge/reasons.py
+    "few_stop_words": "it counts English words: `quality.min_stop_words: null` for texts in other languages",
+    "language": "`language.keep`",
+    "Quality": "`dataforge whatif` tries other thresholds of `quality`, null switches a rule off",
+    "Duplicates": "`dataforge duplicates` shows what is alike",
+    "Personal": "`pii.drop_above`",
+    "": "`quality.lists` or `quality.models`",  # the user's own names
+}
 
 
 def complete(facts: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,9 +67,28 @@ def _of_funnel(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in facts.get("funnel", []):
         if entry["step"] in derived:
             continue  # most messages answer no question: no sign of a fault
+        if text := few_kept(entry):
+            yield WARNING, text
+            continue
         for reason, n in entry["dropped"].items():
             if n > BIG_DROP * entry["in"] and n > 10:
                 yield WARNING, f"{entry['step']} dropped {n / entry['in']:.0%} of its rows for one reason: {reason}."
+
+
+def few_kept(entry: Mapping[str, Any]) -> str:
+    """What to say of a step of the funnel that drops nearly all rows, with its main reasons and a way out of each; "" of
+    any other: a preset made for another language or kind of text ends like that, and nothing else would tell."""
+    kept = entry["in"] - sum(entry["dropped"].values()) - entry["quarantined"]
+    if entry["in"] < ENOUGH_ROWS or kept >= FEW_KEPT * entry["in"] or not entry["dropped"]:
+        return ""
+    main = sorted(entry["dropped"].items(), key=lambda item: (-item[1], item[0]))[:REASONS_TOLD]
+    told = ", ".join(f"{reason} {n:,}" for reason, n in main)
+    return f"{entry['step']} keeps {kept:,} of {entry['in']:,} rows: {told}. If that is not meant: {_ways_out(main)}."
+
+
+def _ways_out(reasons: Iterable[tuple[str, int]]) -> str:
+    found = [WAYS_OUT.get(reason) or WAYS_OUT.get(group_of(reason).split(" ")[0].rstrip(":")) for reason, _ in reasons]
+    return "; ".join(dict.fromkeys(way or "`dataforge trace` shows why a row went" for way in found))
 
 
 def _of_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from dataforge import Step
 from dataforge.operator import Contract
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.report import charts, complete, facts, html
-from dataforge.report.alerts import alerts
+from dataforge.report.alerts import alerts, few_kept
 from dataforge.report.counts import Histogram, cluster_sizes, straddling
 from dataforge.report.facts import public
 from dataforge.report.samples import cut, mask
@@ -97,6 +97,33 @@ def test_alerts_come_worst_first(found: dict[str, Any]) -> None:
     assert [alert["level"] for alert in found["alerts"]] == ["warning", "warning", "note"]
     assert "1 row of source notes" in found["alerts"][0]["text"]
     assert found["alerts"][1]["text"] == "packed-64, train: only 50% of each sequence is filled."
+
+
+@pytest.mark.parametrize(
+    ("dropped", "ways"),
+    [
+        (
+            {"few_stop_words": 150, "top_2_gram": 30, "short_lines": 4, "empty": 1},
+            "it counts English words: `quality.min_stop_words: null` for texts in other languages; "
+            "`dataforge whatif` tries other thresholds of `quality`, null switches a rule off",
+        ),
+        ({"near_duplicate": 185}, "`dataforge duplicates` shows what is alike"),
+        ({"language": 100, "rude": 85}, "`language.keep`; `quality.lists` or `quality.models`"),
+        ({"contaminated": 1, "personal_data": 184}, "`pii.drop_above`; `dataforge duplicates` shows what is alike"),
+    ],
+    ids=["quality", "duplicates", "own-list", "personal"],
+)
+def test_a_step_that_drops_nearly_all_is_told_with_a_way_out(dropped: dict[str, int], ways: str) -> None:
+    entry = {"step": "corpus/selected", "in": 200, "out": 15, "dropped": dropped, "quarantined": 0}
+    main = ", ".join(f"{reason} {n}" for reason, n in sorted(dropped.items(), key=lambda item: -item[1])[:3])
+    text = f"corpus/selected keeps 15 of 200 rows: {main}. If that is not meant: {ways}."
+    assert alerts({"funnel": [entry]}) == [{"level": "warning", "text": text}]
+
+
+@pytest.mark.parametrize(("rows", "gone", "told"), [(100, 90, False), (100, 91, True), (99, 99, False)])
+def test_few_rows_or_a_tenth_kept_are_no_sign(rows: int, gone: int, told: bool) -> None:
+    entry = {"step": "s", "in": rows, "out": rows - gone, "dropped": {"empty": gone}, "quarantined": 0}
+    assert bool(few_kept(entry)) == told
 
 
 def test_a_split_without_rows_is_told_once(found: dict[str, Any]) -> None:

@@ -95,6 +95,19 @@ def test_everything_dropped_is_still_a_dataset(tmp_path: Path, capsys: pytest.Ca
     assert document["error"] is None or document["error"]["hint"]
 
 
+def test_a_preset_that_drops_nearly_all_is_told_by_the_run_and_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.dumps({"id": str(n), "text": f"Zeile {n}"}).encode() for n in range(99)] + rows(long=LONG)
+    config = small_config(tmp_path, lines, quality="{preset: gopher, min_words: 20}", dedupe="{near: false}")
+    tables = run(config)
+    assert tables["corpus/selected"].rows == 1
+    said = "corpus/selected keeps 1 of 100 rows: too_few_words 99. If that is not meant: `dataforge whatif`"
+    assert f"warning: {said}" in capsys.readouterr().err
+    (report,) = tmp_path.glob("out/*/*/report.json")
+    assert [a["text"] for a in json.loads(report.read_bytes())["alerts"] if a["text"].startswith(said)]
+
+
 def test_lists_and_models_of_the_user_are_scores_with_thresholds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

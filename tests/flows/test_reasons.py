@@ -23,6 +23,7 @@ from tests.flows.reasons_page import PAGE, page
 ROOT = Path(__file__).parent.parent.parent
 SAYS_WHY = ("_unwanted", "_pairs", "reason_against")  # functions that return a reason
 CALLS = ("Left", "Unwanted")  # made with a reason
+JOINED = "binary_join_element_wise"  # puts a reason together: one of
 NAMED_BY_PARTS = {"exact_duplicate", "near_duplicate", "repeated_runs", *(f"repeated_{unit}" for unit in UNITS.values())}
 
 
@@ -34,6 +35,7 @@ def literal_reasons(file: Path) -> Iterator[str]:
             pairs = zip(node.keys, node.values, strict=True)
             places = [v for k, v in pairs if isinstance(k, ast.Constant) and k.value == "reason"]
             places = [part for v in places for part in (v.args if isinstance(v, ast.Call) else [v])]
+            places = [part for part in places if getattr(getattr(part, "func", None), "attr", "") != JOINED]
             places = [arg for part in places for arg in (part.args[1:] if isinstance(part, ast.Call) else [part])]
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("reason", "nothing"):
             places = [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
