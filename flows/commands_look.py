@@ -154,11 +154,13 @@ def config_schema(as_json: Json = False) -> None:
 def config_check(config: ConfigArgument, as_json: Json = False) -> None:
     """Every problem of a config with line and column, exit code 2; exit code 3 if all it lacks is input files."""
     from dataforge.flows.config import config_file, load_config
-    from dataforge.flows.config_inputs import check_config
+    from dataforge.flows.config_inputs import check_config, read_with_markup
 
     check_config(config_file(config))
     loaded = load_config(config)
-    respond({"schema": 1, "name": loaded.name, "problems": []}, f"{config}: ok", as_json=as_json)
+    warnings = read_with_markup(loaded)
+    text = "\n".join([f"{config}: ok", *(f"warning: {warning}" for warning in warnings)])
+    respond({"schema": 1, "name": loaded.name, "problems": [], "warnings": warnings}, text, as_json=as_json)
 
 
 def config_show(config: ConfigArgument, as_json: Json = False) -> None:

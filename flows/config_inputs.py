@@ -12,12 +12,14 @@ from typing import Any
 
 from dataforge.config_file import Document, Problem, read_yaml
 from dataforge.errors import ConfigError, InputError
+from dataforge.flows.config import Config
 from dataforge.flows.config_problems import config_error, named, problems
 from dataforge.operators.files import FileSource, list_files
 from dataforge.operators.files_csv import CsvFiles
+from dataforge.operators.files_html import HtmlFiles
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_parquet import ParquetFiles
-from dataforge.operators.files_text import TextFiles
+from dataforge.operators.files_text import TextFiles, not_plain
 from dataforge.operators.files_warc import WarcFiles
 from dataforge.operators.pii_custom import read_rules
 
@@ -27,6 +29,7 @@ READERS: dict[Any, type[FileSource]] = {
     "parquet": ParquetFiles,
     "csv": CsvFiles,
     "text": TextFiles,
+    "html": HtmlFiles,
     "warc": WarcFiles,
 }
 FILES = (
@@ -52,6 +55,13 @@ def check_config(path: Path) -> None:
             error = InputError(error.what, file=error.file, hint="bring the files, or mend their paths")
             error.details = details
         raise error
+
+
+def read_with_markup(config: Config) -> list[str]:
+    """What `not_plain` says of the text sources of a config: no mistake, but seldom what is meant."""
+    texts = [source for source in config.sources if source.kind == "text" and "://" not in source.path]
+    listed = [(source.name, list_files(str(config.path(source.path)), TextFiles.suffixes)) for source in texts]
+    return [f"{name}: {said}" for name, files in listed for said in not_plain(file.name for file in files)]
 
 
 def own_rules(document: Document, folder: Path) -> Iterator[Problem]:

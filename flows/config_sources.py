@@ -22,11 +22,11 @@ KINDS_OF = {
     "encoding": ("text", "csv"),
     "split": ("text",),
     "delimiter": ("csv",),
-    "extractor": ("warc",),
-    "focus": ("warc",),
-    "boilerplate": ("warc",),
-    "page_seconds": ("warc",),
-    "page_memory_mib": ("warc",),
+    "extractor": ("warc", "html"),
+    "focus": ("warc", "html"),
+    "boilerplate": ("warc", "html"),
+    "page_seconds": ("warc", "html"),
+    "page_memory_mib": ("warc", "html"),
 }
 
 
@@ -35,7 +35,7 @@ class SourceConfig(Section):
 
     name: Name
     """Name of the source; row ids hash it, so renaming a source renames its rows."""
-    kind: Literal["jsonl", "parquet", "csv", "text", "warc", "slack_export", "slack_api"]
+    kind: Literal["jsonl", "parquet", "csv", "text", "html", "warc", "slack_export", "slack_api"]
     """What the input is."""
     path: str = ""
     """A file, a folder or a glob; for slack_api not needed."""
@@ -56,16 +56,16 @@ class SourceConfig(Section):
     delimiter: str = "auto"
     """CSV files: the sign between fields; auto: tab for .tsv, else comma."""
     extractor: Literal["trafilatura", "resiliparse", "none"] = "trafilatura"
-    """WARC files: how text is taken out of HTML."""
+    """WARC and HTML files: how text is taken out of HTML."""
     focus: Literal["balanced", "precision", "recall"] = "balanced"
-    """WARC files: less boilerplate or less lost text."""
+    """WARC and HTML files: less boilerplate or less lost text."""
     boilerplate: bool = True
-    """WARC files: take off boxes and lines of cookies, sharing, subscribing, see-also."""
+    """WARC and HTML files: take off boxes and lines of cookies, sharing, subscribing, see-also."""
     page_seconds: Positive = 20
-    """WARC files: CPU seconds that extraction may take for a page; a slower page is quarantined. Its size is limited by
-    `ingest.max_row_bytes`."""
+    """WARC and HTML files: CPU seconds that extraction may take for a page; a slower page is quarantined. Its size is
+    limited by `ingest.max_row_bytes`."""
     page_memory_mib: Annotated[int, Field(ge=512)] = 3072
-    """WARC files: memory that extraction may need for a page, MiB; a page over it is quarantined."""
+    """WARC and HTML files: memory that extraction may need for a page, MiB; a page over it is quarantined."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SourceConfig:

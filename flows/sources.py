@@ -14,6 +14,7 @@ from dataforge.operator import Source
 from dataforge.operators.extract import Extraction
 from dataforge.operators.files import split_root
 from dataforge.operators.files_csv import CsvFiles
+from dataforge.operators.files_html import HtmlFiles
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_parquet import ParquetFiles
 from dataforge.operators.files_text import TextFiles
@@ -39,7 +40,7 @@ def check_places(config: Config) -> None:
     if made["out"] == made["store"]:
         raise ConfigError("`store` and `out` are the same folder", key="out", hint="name two folders")
     for source in config.sources:
-        if source.kind not in ("text", "parquet") or "://" in source.path:
+        if source.kind not in ("text", "html", "parquet") or "://" in source.path:
             continue  # other kinds read no suffix that a run writes
         root, pattern = split_root(location(source.path, config))
         if pattern and "**" not in pattern:
@@ -56,6 +57,7 @@ def operator_of(source: SourceConfig, config: Config) -> Source:
         "parquet": _parquet,
         "csv": _csv,
         "text": _text,
+        "html": _html,
         "warc": _warc,
         "slack_export": _slack_export,
         "slack_api": _slack_pull,
@@ -97,14 +99,21 @@ def _text(source: SourceConfig, config: Config) -> Source:
     return TextFiles(**_common(source, config), split=source.split, encoding=source.encoding)
 
 
+def _html(source: SourceConfig, config: Config) -> Source:
+    return HtmlFiles(**_common(source, config), extractor=source.extractor, extraction=_extraction(source))
+
+
 def _warc(source: SourceConfig, config: Config) -> Source:
-    how = Extraction(
+    return WarcFiles(**_common(source, config), extractor=source.extractor, extraction=_extraction(source))
+
+
+def _extraction(source: SourceConfig) -> Extraction:
+    return Extraction(
         focus=source.focus,
         boilerplate=source.boilerplate,
         cpu_s=source.page_seconds,
         memory_mib=source.page_memory_mib,
     )
-    return WarcFiles(**_common(source, config), extractor=source.extractor, extraction=how)
 
 
 def who(config: Config) -> Who:

@@ -1,7 +1,7 @@
 """HTML to text with a choice of extractor, and boilerplate lines taken off what it gives.
 
 `extract_text` is the function; extract_process.py runs it in a child process under limits of time and memory, so that
-a page which hangs or swells costs only itself. files_warc.py calls it while reading.
+a page which hangs or swells costs only itself. files_warc.py and files_html.py call it.
 """
 
 from __future__ import annotations

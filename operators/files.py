@@ -2,7 +2,7 @@
 
 A path may be a file, a folder, a glob, or one of these behind an fsspec URL. Names are relative to the source's root
 (the folder before the first wildcard), so moving a corpus changes nothing. Reading a kind of file is the business of
-files_jsonl, files_parquet, files_csv, files_text and files_warc.
+files_jsonl, files_parquet, files_csv, files_text, files_html and files_warc.
 """
 
 from __future__ import annotations

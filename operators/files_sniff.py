@@ -21,8 +21,10 @@ from dataforge.operators.decode import decode_object
 from dataforge.operators.files import PACKED, InputFile, list_files, open_raw, split_root
 from dataforge.operators.files_columns import suggest, unread
 from dataforge.operators.files_csv import keeps_ascii, records
+from dataforge.operators.files_html import HtmlFiles
 from dataforge.operators.files_rows import RowFault, utf8
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
+from dataforge.operators.files_text import not_plain
 
 _SAMPLE_ROWS, _HEAD_BYTES = 200, 1 << 16
 _SAMPLE_FILES = 20  # of a folder, spread over it: their encodings
@@ -31,8 +33,10 @@ _SUFFIX_KIND = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".csv", ".tsv"), "csv"),
     **dict.fromkeys((".warc", ".wet", ".arc"), "warc"),
+    **dict.fromkeys(HtmlFiles.suffixes, "html"),
     **dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex"), "text"),
 }
+_BEGIN_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html[\s>])", re.I)
 _DAY_FILE = re.compile(r"(?:^|/)[^/]+/\d{4}-\d{2}-\d{2}\.json$")
 
 
@@ -70,7 +74,7 @@ def sniff(path: str) -> tuple[Sniffed, ...]:
     described = [_describe(kind, path, files) for kind, files in sorted(groups.items())]
     described += [_describe("jsonl", glob, files) for glob, files in lines.items()]
     if not described and not exports:
-        hint = "dataforge reads Slack exports, WARC, JSONL, Parquet, CSV and text files"
+        hint = "dataforge reads Slack exports, WARC, HTML, JSONL, Parquet, CSV and text files"
         raise InputError(f"{len(found)} files, none of a known kind", file=path, hint=hint)
     read = {file.location for files in (*groups.values(), *lines.values()) for file in files}.union(exports)
     sources = [*described, *map(_export, exports)]
@@ -114,7 +118,8 @@ def _describe(kind: str, path: str, files: list[InputFile]) -> Sniffed:
         settings, notes = {}, ()
     if kind in ("text", "csv"):
         found, more = _encodings(kind, files)
-        settings, notes = {**settings, **found}, (*notes, *more)
+        marked = not_plain(file.name for file in files) if kind == "text" else ()
+        settings, notes = {**settings, **found}, (*notes, *more, *marked)
     return Sniffed(kind, path, len(files), sum(file.size_bytes for file in files), settings, notes)
 
 
@@ -149,6 +154,8 @@ def _kind_of(file: InputFile, *, by_bytes: bool) -> str | None:
         return "parquet"
     if head.startswith((b"WARC/", b"filedesc:")):
         return "warc"
+    if _BEGIN_PAGE.match(head):
+        return "html"
     if head.startswith(b"PK\x03\x04") or b"\0" in head:
         return None
     return "jsonl" if _is_object(head.split(b"\n", 1)[0]) else _text_or_nothing(head)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from dataforge.errors import ConfigError
 from dataforge.operator import Rows, SourceFile
@@ -18,6 +20,12 @@ from dataforge.operators.files_rows import RowBuffer, RowFault, decoded
 from dataforge.operators.files_stream import HEAD_BYTES, READ_BYTES, ByteStream
 
 _PARAGRAPH = re.compile(r"(?:[ \t]*\n){2,}")
+# Suffixes of files that are more than their text, and what to do with them.
+NOT_PLAIN = {
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "tags would stand in the texts; `kind: html` takes the text out"),
+    **dict.fromkeys((".mbox", ".eml"), "headers and attachments would; write the bodies into JSONL, a message a line"),
+    **dict.fromkeys((".rtf", ".xml"), "its markup would stand in the texts; write the plain text into files or JSONL"),
+}
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -45,7 +53,7 @@ class TextFiles(FileSource):
     def _rows(self, name: str) -> Iterator[Rows]:
         buffer = RowBuffer(self.name, name, self.licence)
         with self.open(name) as stream:
-            raw, size = _read_capped(stream, self.max_row_bytes)
+            raw, size = read_capped(stream, self.max_row_bytes)
         try:
             if size > self.max_row_bytes:
                 raise RowFault("ROWSIZE", f"expected at most {self.max_row_bytes} bytes, found {size}")
@@ -61,7 +69,14 @@ class TextFiles(FileSource):
             yield buffer.take()
 
 
-def _read_capped(stream: ByteStream, limit: int) -> tuple[bytes, int]:
+def not_plain(names: Iterable[str]) -> tuple[str, ...]:
+    """What to say of files that a text source reads as they stand, markup and all: a sentence per suffix."""
+    suffixes = Counter(PurePosixPath(re.sub(r"\.(gz|zst)$", "", name.lower())).suffix for name in names)
+    found = sorted((suffix, n) for suffix, n in suffixes.items() if suffix in NOT_PLAIN)
+    return tuple(f"files in {suffix} ({n}) are read as plain text: {NOT_PLAIN[suffix]}" for suffix, n in found)
+
+
+def read_capped(stream: ByteStream, limit: int) -> tuple[bytes, int]:
     """(the bytes, or just their head where there are more than `limit`; how many there are)."""
     blocks: list[bytes] = []
     size = 0

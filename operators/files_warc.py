@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from dataforge.errors import ConfigError, CorruptError, SchemaError
+from dataforge.errors import CorruptError, SchemaError
 from dataforge.operator import Rows, SourceFile, Split
-from dataforge.operators.extract import EXTRACTORS, Extraction
 from dataforge.operators.extract_process import Extractor
-from dataforge.operators.files import FileSource
+from dataforge.operators.files_html import PageFiles, is_binary
 from dataforge.operators.files_http import page_text, parse_http, payload
 from dataforge.operators.files_rows import RowBuffer, RowFault, seconds_of, utf8
 from dataforge.operators.files_stream import HEAD_BYTES, READ_BYTES, ByteStream
 
 _HEADER_BYTES = 1 << 16
 _VERSION = re.compile(rb"WARC/[01]\.\d+\r?\n")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 DOCUMENT_KINDS = frozenset(("response", "resource", "conversion"))
 _OTHER_KINDS = frozenset(("warcinfo", "request", "metadata", "revisit", "continuation"))
 _HTML = ("text/html", "application/xhtml+xml")
@@ -50,17 +48,10 @@ class WarcRecord:
 
 
 @dataclass(frozen=True)
-class WarcFiles(FileSource):
-    """Documents of WARC and WET files. `extractor` turns HTML into text; "none" keeps the HTML."""
+class WarcFiles(PageFiles):
+    """Documents of WARC and WET files."""
 
     suffixes = (".warc", ".wet", ".arc")
-
-    extractor: str = "trafilatura"
-    extraction: Extraction = field(default_factory=Extraction)
-
-    def __post_init__(self) -> None:
-        if self.extractor not in EXTRACTORS:
-            raise ConfigError(f"expected one of {', '.join(EXTRACTORS)}", key="extractor")
 
     def read(self, split: Split) -> Iterator[SourceFile]:
         with Extractor(self.extractor, self.extraction) as extractor:  # one child for all files of a split
@@ -128,7 +119,7 @@ def _page(body: bytes, content_type: str) -> Page | Unwanted:
     is_html = kind in _HTML or (not kind and _BEGIN_TAG.match(body) is not None)
     if not is_html and kind != "text/plain":
         return Unwanted("content_type")
-    if b"\0" in body[:1024] and not body.startswith(_UTF16):
+    if is_binary(body):
         return Unwanted("binary")
     return Page(page_text(body, content_type), is_html)
 

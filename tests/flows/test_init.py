@@ -57,6 +57,7 @@ def parquet(path: Path) -> Path:
     return path
 
 
+PAGE = b"<html><body><p>One text.</p></body></html>"
 INPUTS: dict[str, Any] = {
     "jsonl": (
         lambda f: written(
@@ -71,6 +72,8 @@ INPUTS: dict[str, Any] = {
     ),
     "parquet": (lambda f: parquet(f / "in.parquet"), {"kind": "parquet", "text": "content", "key": "doc_id"}),
     "text": (lambda f: texts(f / "texts"), {"kind": "text"}),
+    "html": (lambda f: written(f / "in.html.gz", gzip.compress(PAGE)), {"kind": "html"}),
+    "html by its looks": (lambda f: written(f / "page", b"\n <!DOCTYPE html>" + PAGE), {"kind": "html"}),
     "warc": (lambda f: warc(f / "in.warc.gz"), {"kind": "warc"}),
     "slack zip": (lambda f: export_zip(f / "export.zip"), {"kind": "slack_export"}),
     "slack folder": (lambda f: DEMO / "slack", {"kind": "slack_export"}),
@@ -152,6 +155,21 @@ def test_a_folder_of_texts_is_sampled_for_its_encodings(tmp_path: Path, dataforg
             written(tmp_path / "texts" / file, data)
         assert dataforge("init", tmp_path / name, "--input", tmp_path / "texts").code == 0
         assert load_config(tmp_path / name).sources[0].encoding == encoding
+
+
+def test_mail_read_as_text_is_told_by_init_and_config_check(tmp_path: Path, dataforge: Call) -> None:
+    written(tmp_path / "list.mbox", b"From ana@example.org\nSubject: Hello\n\nHello there.\n")
+    told = "list: files in .mbox (1) are read as plain text: headers and attachments would; write the bodies into JSONL"
+    assert told in dataforge("init", tmp_path / "mail", "--input", tmp_path / "list.mbox").out
+    (warning,) = dataforge("config", "check", tmp_path / "mail", "--json").document["warnings"]
+    assert warning.startswith(told)
+    assert f"warning: {told}" in dataforge("config", "check", tmp_path / "mail").out
+    written(tmp_path / "page.html", PAGE)
+    assert dataforge("init", tmp_path / "web", "--input", tmp_path / "page.html").code == 0
+    config = tmp_path / "web" / "dataforge.yaml"
+    assert dataforge("config", "check", config, "--json").document["warnings"] == []
+    config.write_text(config.read_text().replace("kind: html", "kind: text"))
+    assert "`kind: html` takes the text out" in dataforge("config", "check", config, "--json").document["warnings"][0]
 
 
 def test_tables_of_several_encodings_are_told_apart(tmp_path: Path, dataforge: Call) -> None:
