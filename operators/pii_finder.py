@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from dataforge.operators.pii_network import NETWORK
-from dataforge.operators.pii_numbers import NUMBERS
-from dataforge.operators.pii_phones import PHONES
+from dataforge.operators.pii_numbers import NUMBERS, may_hold_card
+from dataforge.operators.pii_phones import PHONES, may_hold_phone
 from dataforge.operators.pii_rules import Rule, any_word, group, matcher, searcher
 from dataforge.operators.pii_tokens import TOKENS, Part
 
 VALIDATORS = {**TOKENS, **NUMBERS, **PHONES, **NETWORK}
+BEFOREHAND = {  # validator -> what is asked once for all rules of a pattern, if all of them have it
+    **dict.fromkeys(PHONES, may_hold_phone),
+    **dict.fromkeys(("card", "common_card", "cards_in_row", "small_card", "any_card"), may_hold_card),
+}
 LIFT = 0.35  # what a word near by adds to the score, or takes away
 LEAST_SCORE = 0.5
 BEFORE, AFTER = 60, 30  # bytes looked at for words that speak for a candidate
@@ -47,6 +51,8 @@ class Finder:
         self.trigger = first.trigger or first.pattern
         self.word = frozenset.intersection(*(_word(rule) for rule in rules)) if first.alone else frozenset()
         self.judges = tuple(_Judge(rule) for rule in rules)
+        asked = {BEFOREHAND.get(rule.validator) for rule in rules}
+        self.beforehand = asked.pop() if len(asked) == 1 else None
         self.blocked = frozenset.intersection(*(judge.blocked for judge in self.judges))
         far = any(judge.not_before or judge.not_after for judge in self.judges)
         self.before, self.after = (BESIDE_BEFORE, BESIDE_AFTER) if far else (1, 1)
@@ -83,6 +89,8 @@ class Finder:
 
     def _parts(self, value: bytes) -> tuple[Option, ...]:
         """Which rules accept the value, by itself, and what of it."""
+        if self.beforehand and not self.beforehand(value):
+            return ()
         return tuple((judge, parts) for judge in self.judges if (parts := judge.accepts(value)))
 
     def _options(self, window: bytes, begin: int, start: int, end: int) -> tuple[Option, ...]:

@@ -19,19 +19,25 @@ def digits_of(value: bytes) -> bytes:
     return value.translate(None, _NOT_DIGITS)
 
 
-def parts_of(value: bytes, longest: int = 3) -> Iterator[tuple[int, int]]:
-    """The whole run, then the run without one or two groups of up to `longest` digits at its end, or at its start."""
-    if len(value) > 60:  # no number is that long: a table, a list
+def parts_of(value: bytes, longest: int, least: int, most: int) -> Iterator[tuple[int, int]]:
+    """The whole run, then the run without one or two groups of up to `longest` digits at its end, or at its start: those
+    of `least` digits or more. None of a run that has too many for one of up to `most`.
+    """
+    spare = len(digits_of(value)) - least  # digits that may be cut off
+    if spare < 0 or spare > most - least + 2 * longest or len(value) > 60:  # a table, a list
         return
     skip = int(value[:1] == b"(" and value.count(b"(") == value.count(b")") + 1)  # it stands in brackets as a whole
     value = value[skip:]
     yield skip, skip + len(value)
+    spare = min(spare, 2 * longest)
+    if spare == 0 or (b" " not in value and b"-" not in value and b"/" not in value):
+        return
     ends = [m.start() for m in _LAST_GROUPS.finditer(value)]
     for end in reversed(ends[-2:]):
-        if len(digits_of(value[end:])) <= 2 * longest:
+        if len(digits_of(value[end:])) <= spare:
             yield skip, skip + end
     for gap in islice(_GAPS.finditer(value), 2):
-        if len(digits_of(value[: gap.start()])) <= 2 * longest:
+        if len(digits_of(value[: gap.start()])) <= spare:
             yield skip + gap.end(), skip + len(value)
 
 
@@ -68,14 +74,26 @@ _PREFIXES = {  # length -> the prefixes of that length
 _GROUPS = re.compile(rb"\d{12,19}|(\d{4})([ -])\d{4}\2\d{4}\2\d{1,4}(?:\2\d{1,3})?|\d{4}([ -])\d{6}\3\d{4,5}")
 
 
+_HELD = re.compile(  # what every way to write a card holds somewhere
+    rb"\d{12}|\d{4} \d{4} \d{4} \d|\d{4}-\d{4}-\d{4}-\d|\d{4} \d{6} \d{4}|\d{4}-\d{6}-\d{4}"
+)
+
+
+def may_hold_card(run: bytes) -> bool:
+    """Asked once for all rules of cards: most runs of digits are nothing to any of them."""
+    return _HELD.search(run) is not None
+
+
 def _is_card(value: bytes) -> bool:
+    if not _GROUPS.fullmatch(value):
+        return False
     digits = digits_of(value)
     known = _PREFIXES.get(len(digits))
-    return bool(known and known.match(digits) and luhn(digits) and len(set(digits)) > 1 and _GROUPS.fullmatch(value))
+    return bool(known and known.match(digits) and luhn(digits) and len(set(digits)) > 1)
 
 
 def card(value: bytes) -> Part:
-    return next(((start, end) for start, end in parts_of(value, 4) if _is_card(value[start:end])), None)
+    return next((place for place in parts_of(value, 4, 13, 19) if _is_card(value[place[0] : place[1]])), None)
 
 
 def cards_in_row(run: bytes) -> tuple[tuple[int, int], ...]:
@@ -83,7 +101,7 @@ def cards_in_row(run: bytes) -> tuple[tuple[int, int], ...]:
     are in groups, too.
     """
     places = _common_cards(run)
-    if not places:
+    if 2 * sum(end - start for start, end in places) < len(run) and not any(run[slice(*at)].isdigit() for at in places):
         return ()
     found = max(_apart(places), _apart(places[::-1])[::-1], key=lambda row: _fit(row, len(run)))  # the first of equals
     most = 2 * sum(end - start for start, end in found) >= len(run)
@@ -123,8 +141,7 @@ _IN_ROW = re.compile(  # in one, 4-4-4-4 or 4-6-5
 
 def common_card(value: bytes) -> Part:
     """As `card`, but with the lengths and prefixes of four networks only: 16 digits, 15 of American Express."""
-    digits = digits_of(value)
-    return (0, len(value)) if _COMMON.fullmatch(digits) and _is_card(value) else None
+    return (0, len(value)) if _is_card(value) and _COMMON.fullmatch(digits_of(value)) else None
 
 
 _COMMON = re.compile(rb"(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|65\d\d)\d{12}|3[47]\d{13}")
@@ -144,10 +161,10 @@ _FIRST = frozenset(bytes((digit,)) for digit in b"01234569")
 
 def any_card(value: bytes) -> Part:
     """12 to 19 digits of Maestro and small networks, whose prefixes other numbers have too: only near a word for it."""
+    if not _GROUPS.fullmatch(value) or value[:1] not in _FIRST:
+        return None
     digits = digits_of(value)
-    written = len(digits) == len(value) or _GROUPS.fullmatch(value)
-    ok = len(digits) <= 19 and written and digits[:1] in _FIRST and luhn(digits) and len(set(digits)) > 1
-    return (0, len(value)) if ok else None
+    return (0, len(value)) if len(digits) <= 19 and luhn(digits) and len(set(digits)) > 1 else None
 
 
 # Length of an IBAN by country (SWIFT IBAN registry, release 99, and countries that use the form unregistered).

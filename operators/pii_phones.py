@@ -29,27 +29,28 @@ _NEVER = re.compile(
     rb"|(?!1(?:\.\d{3}){2}\.\d{4}$)[1-9]\d{0,2}(?:\.\d{1,4}){3}$"  # versions
     rb"|\d{1,3}(?:\.\d{1,3}){3}$|192\.168\.|\d{5}-\d{4}$"  # IP addresses, ZIP+4
     rb"|\d{1,3}(?: \d{3})* 000$|\+?\d+\.\d+$|\d{1,3}(?:\.\d{3})+$"  # amounts
-    rb"|.*(?:\b00\b.*\b00\b|0{5}|\..*/|/.*\.|[./-]\d$|(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d))"  # tables, lists
 )
+_SINGLE, _SINGLES = re.compile(rb"[ ./-]\d[ ./-]"), re.compile(rb"(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d)")
+_ZEROS = re.compile(rb"\b00\b.*\b00\b")
 
 
-Places = tuple[tuple[int, int], ...]
+Place = tuple[int, int]
+Places = tuple[Place, ...]
 
 
 class _Number(NamedTuple):
     """A part of a run that may be a number: its place, its bytes without the extension, its digits."""
 
-    place: tuple[int, int]
+    place: Place
     text: bytes
     digits: bytes
 
 
 @functools.lru_cache(256)  # several rules ask in turn
-def _remembered_numbers(run: bytes) -> tuple[_Number, ...]:
+def _numbers(run: bytes) -> tuple[_Number, ...]:
     """What is left of a run, whole and trimmed, without what is a date, an address, an amount or a list of digits."""
-    if not 7 <= len(digits_of(run)) <= 27:  # 15 and two groups cut off, or an extension
-        return ()
-    return tuple(number for place in parts_of(run) if (number := _number(run, place)))
+    places = parts_of(run, longest=3, least=7, most=21)  # 15 and an extension
+    return tuple([number for place in places if (number := _number(run, place))])
 
 
 def _number(run: bytes, place: tuple[int, int]) -> _Number | None:
@@ -58,16 +59,24 @@ def _number(run: bytes, place: tuple[int, int]) -> _Number | None:
         return None
     text = _EXTENSION.sub(b"", text) if text.translate(None, _PLAIN) else text
     digits = digits_of(text)
-    if 7 <= len(digits) <= 18 and len(set(digits)) > 2 and not _NEVER.match(text):
-        return _Number(place, text, digits)
-    return None
+    if not 7 <= len(digits) <= 18 or len(set(digits)) < 3 or _is_list(text) or _NEVER.match(text):
+        return None
+    return _Number(place, text, digits)
 
 
-def _numbers(run: bytes) -> tuple[_Number, ...]:
-    return _remembered_numbers(run) if len(run) <= 60 else ()
+def _is_list(text: bytes) -> bool:
+    """Rows of tables and lists of digits: `1.5/2.5`, `1 2 3`, `12-3`. The cheap questions first: most end here."""
+    if (b"." in text and b"/" in text) or b"00000" in text:
+        return True
+    if text[-2] in _SIGNS and text[-1] in _DIGITS:
+        return True
+    if _SINGLE.search(text) and _SINGLES.search(text):
+        return True
+    return text.count(b"00") > 1 and _ZEROS.search(text) is not None
 
 
 _PLAIN = b"0123456789 .()/+-"
+_SIGNS, _DIGITS = frozenset(b"./-"), frozenset(b"0123456789")
 
 
 def _first(accept: Callable[[_Number], bool]) -> Callable[[bytes], Part | Places]:
@@ -75,67 +84,78 @@ def _first(accept: Callable[[_Number], bool]) -> Callable[[bytes], Part | Places
 
     @functools.wraps(accept)
     def validate(run: bytes) -> Part | Places:
-        if not _possible(run):
-            return None
         for number in _numbers(run):
             if accept(number):
                 return number.place
-        return (_row(run, accept) or _beside_card(run, accept)) if len(run) >= _SHORTEST_ROW else None
+        rows = _rows(run)
+        return _in_rows(run, rows, accept) if rows else None
 
     return validate
 
 
-@functools.lru_cache(256)  # several rules ask in turn, and most runs are nothing to any of them
-def _possible(run: bytes) -> bool:
-    """Whether there is anything in a run that a rule could accept."""
-    if _numbers(run):
-        return True
-    return len(run) >= _SHORTEST_ROW and bool(_alike(run)[0] or _pairs(run) or _beside(run))
+def may_hold_phone(run: bytes) -> bool:
+    """Whether there is anything in a run that a rule could accept: asked once, for most runs are nothing to any."""
+    return bool(_numbers(run) or _rows(run))
 
 
-def _row(run: bytes, accept: Callable[[_Number], bool]) -> Places:
-    """Numbers side by side, written alike (`020 7946 0958 020 7946 0959`), of which more than half are accepted; or two
-    that are written differently and accepted both.
+class _Rows(NamedTuple):
+    """What a run may be made of: pieces written alike, two numbers, a number beside a card."""
+
+    alike: tuple[int, int]
+    pairs: tuple[tuple[_Number, _Number], ...]
+    beside: tuple[_Number, ...]
+
+
+@functools.lru_cache(256)  # several rules ask in turn
+def _rows(run: bytes) -> _Rows | None:
+    if len(run) < _SHORTEST_ROW:
+        return None
+    alike, beside = _alike(run), _beside(run)
+    pairs = () if alike[0] else _pairs(run)
+    return _Rows(alike, pairs, beside) if alike[0] or pairs or beside else None
+
+
+def _in_rows(run: bytes, rows: _Rows, accept: Callable[[_Number], bool]) -> Places:
+    """Numbers that are written alike; or two that are written differently and accepted both; or one beside a card:
+    `+1 415 555 2671 4111 1111 1111 1111`.
     """
-    period, size = _alike(run)
-    if period:
-        if not any(map(accept, (*_whole(run, (0, size)), *_whole(run, (len(run) - size, len(run)))))):
-            return ()  # a table
-        places = tuple((at, at + size) for at in range(0, len(run), period))
-        accepted = sum(any(map(accept, _whole(run, place))) for place in places)
-        return places if 2 * accepted > len(places) else ()
-    for (first, number), (second, other) in _pairs(run):
-        if accept(number) and accept(other):
-            return first, second
-    return ()
+    if rows.alike[0] and (places := _alike_row(run, rows.alike, accept)):
+        return places
+    for first, second in rows.pairs:
+        if accept(first) and accept(second):
+            return first.place, second.place
+    return tuple([number.place for number in rows.beside if accept(number)])
 
 
-@functools.lru_cache(256)
-def _pairs(run: bytes) -> tuple[tuple[tuple[tuple[int, int], _Number], ...], ...]:
+def _alike_row(run: bytes, alike: tuple[int, int], accept: Callable[[_Number], bool]) -> Places:
+    """Numbers side by side, written alike (`020 7946 0958 020 7946 0959`), of which more than half are accepted."""
+    period, size = alike
+    if not any(map(accept, (*_whole(run, (0, size)), *_whole(run, (len(run) - size, len(run)))))):
+        return ()  # a table
+    places = tuple((at, at + size) for at in range(0, len(run), period))
+    accepted = sum(any(map(accept, _whole(run, place))) for place in places)
+    return places if 2 * accepted > len(places) else ()
+
+
+def _pairs(run: bytes) -> tuple[tuple[_Number, _Number], ...]:
     """Ways to cut a run in two that may be numbers both."""
-    found = []
-    for gap in _BETWEEN.finditer(run) if len(run) <= 2 * _LONGEST else ():
-        pair = ((0, gap.start()), (gap.end(), len(run)))
-        if all(8 <= end - start <= _LONGEST for start, end in pair):
-            numbers = tuple((place, number) for place in pair for number in _whole(run, place))
-            found += [numbers] if len(numbers) == 2 else []
+    found, size = [], len(run)
+    for gap in _BETWEEN.finditer(run) if size <= 2 * _LONGEST else ():
+        end, start = gap.span()
+        if 8 <= end <= _LONGEST and 8 <= size - start <= _LONGEST and (first := _number(run, (0, end))):
+            found += [(first, second)] if (second := _number(run, (start, size))) else []
     return tuple(found)
 
 
-def _beside_card(run: bytes, accept: Callable[[_Number], bool]) -> Places:
-    """The number before or behind a card: `+1 415 555 2671 4111 1111 1111 1111`."""
-    return tuple(place for place, number in _beside(run) if accept(number))
-
-
-@functools.lru_cache(256)
-def _beside(run: bytes) -> tuple[tuple[tuple[int, int], _Number], ...]:
+def _beside(run: bytes) -> tuple[_Number, ...]:
     cards = cards_in_row(run) if len(run) <= 2 * _LONGEST else ()
     if len(cards) != 1:
         return ()
     start, end = cards[0]
     before, after = (0, len(run[:start].rstrip(b" /"))), (len(run) - len(run[end:].lstrip(b" /")), len(run))
     place = before if end == len(run) else after if start == 0 else (0, 0)
-    return tuple((place, number) for number in _whole(run, place)) if place[1] - place[0] >= 8 else ()
+    number = _number(run, place) if place[1] - place[0] >= 8 else None
+    return (number,) if number else ()
 
 
 def _whole(run: bytes, place: tuple[int, int]) -> tuple[_Number, ...]:
@@ -144,20 +164,21 @@ def _whole(run: bytes, place: tuple[int, int]) -> tuple[_Number, ...]:
 
 @functools.lru_cache(256)
 def _as_a_whole(run: bytes) -> tuple[_Number, ...]:
-    number = _number(run, (0, len(run))) if len(run) <= 60 and len(digits_of(run)) <= 27 else None
+    number = _number(run, (0, len(run)))
     return (number,) if number else ()
 
 
-@functools.lru_cache(256)
 def _alike(run: bytes) -> tuple[int, int]:
     """How far apart the pieces begin, and their size, in a run that repeats one form with one to three spaces or a slash
     between; zeros for any other.
     """
-    form = run.translate(_FORM)
-    for period in range(9, min(_LONGEST + 3, len(run))):
-        gap = -len(run) % period
+    form, size = run.translate(_FORM), len(run)
+    period = form.find(form[:6], 9)  # a piece has six characters or more: where none begins like the first, none does
+    while 0 < period < min(_LONGEST + 3, size):
+        gap = -size % period
         if 1 <= gap <= 3 and form[period:] == form[:-period] and _BETWEEN.fullmatch(run[period - gap : period]):
             return period, period - gap
+        period = form.find(form[:6], period + 1)
     return 0, 0
 
 
@@ -169,7 +190,7 @@ _SHORTEST_ROW, _LONGEST = 17, 24  # bytes of two numbers, of one
 @_first
 def phone_international(number: _Number) -> bool:
     """`+`, 00 or 011, an assigned country code and 7 to 15 digits in all (E.164); 9 where they are written in one."""
-    text, digits = number.text, number.digits
+    _, text, digits = number
     if b"+" not in text[:2]:
         if not text.startswith((b"00", b"011", b"(00")):
             return False
@@ -212,8 +233,10 @@ _NATIONAL = re.compile(
 @_first
 def phone_national(number: _Number) -> bool:
     """A form that telephone numbers have and other numbers seldom do; 8 to 12 digits, 13 with an area of 5 or 6."""
-    most = 13 if _LONG_AREA.match(number.text) else 12
-    return 8 <= len(number.digits) <= most and _NATIONAL.fullmatch(number.text) is not None
+    _, text, digits = number
+    if not 8 <= len(digits) <= 13 or not _NATIONAL.fullmatch(text):
+        return False
+    return len(digits) <= 12 or _LONG_AREA.match(text) is not None
 
 
 _LONG_AREA = re.compile(rb"\(?0\d{4,5}\D")
@@ -246,7 +269,8 @@ _NOTHING = _Number((0, 0), b"", b"")
 @_first
 def phone_unspaced(number: _Number) -> bool:
     """Trunk 0 and nine or ten more digits."""
-    return _UNSPACED.fullmatch(number.text) is not None and number.text not in _COUNTED
+    _, text, digits = number
+    return len(text) == len(digits) and _UNSPACED.fullmatch(text) is not None and text not in _COUNTED
 
 
 _UNSPACED = re.compile(rb"0[1-9]\d{8,9}")
