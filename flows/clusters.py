@@ -10,14 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataforge.errors import InputError, escape
-from dataforge.flows.build import Graph
 from dataforge.identity import part_of
 from dataforge.table import Table
 
 SHOWN_ROWS, SHOWN_WORDS = 5, 12  # of a cluster; changed words of a row
 
 
-def clusters_document(graph: Graph, tables: list[Table], limit: int) -> dict[str, Any]:
+def clusters_document(tables: list[Table], limit: int) -> dict[str, Any]:
     """`{"schema", "clusters": [{"cluster", "rows", "kept", "members": [member]}]}`.
     A member is `{"id", "source", "key", "duplicate", "into", "similarity", "changes"}`; `into` is the row it is a duplicate
     of, `similarity` how alike the two were measured (Jaccard): null where others between them made them one cluster.

@@ -113,8 +113,8 @@ def duplicates(config: ConfigArgument, limit: Annotated[int, typer.Option(min=1)
     """Clusters of duplicates, largest first, with what differs inside them."""
     from dataforge.flows.clusters import clusters_document, clusters_text
 
-    graph, tables = finished(config)
-    document = clusters_document(graph, tables, limit)
+    _, tables = finished(config)
+    document = clusters_document(tables, limit)
     respond(document, clusters_text(document), as_json=as_json)
 
 

@@ -261,7 +261,8 @@ def prepare(config: str, engine: str = "local", workers: int = 0) -> State[Any]:
 
 @flow(persist_result=False)
 def finalize(config: str, batch: str = "", engine: str = "local", workers: int = 0) -> State[Any]:
-    """Goes on after a review batch was closed; does nothing when that is done already."""
+    """Goes on after a review batch was closed; does nothing when that is done already. `batch` is which one, for those who
+    look at the run in Prefect: prefect.yaml fills it from the event."""
     return _deployed(config, engine, workers)
 
 

@@ -23,10 +23,7 @@ MAX_FEATURES = 24576
 ONE = 1 << 20  # probability 1
 STEPS = 256  # the exponential is tabulated in steps of 1/256
 
-HAS_BEFORE, BEFORE_SAME, BEFORE_OTHER = BITS["has_before"], BITS["before_same"], BITS["before_other"]
-OTHER_ACT, SAME_ACT = BITS["before_other_expressives"], BITS["before_same_expressives"]
-HAS_AFTER, AFTER_SAME, AFTER_OTHER = BITS["has_after"], BITS["after_same"], BITS["after_other"]
-AFTER_YES_NO, CAPITALS = BITS["after_other_yes_no"], BITS["capitals"]
+OTHER_ACT = BITS["before_other_expressives"]  # the first of the bits that say which act the other's message before is
 
 
 def exponentials() -> np.ndarray:
@@ -69,9 +66,7 @@ def bucket(state: int) -> int:
 
 
 @helper
-def put_dense(
-    table: sc.Table, bench: sc.Bench, row: int, index: np.ndarray, value: np.ndarray, at: int, amount: int
-) -> int:
+def put_dense(bench: sc.Bench, row: int, index: np.ndarray, value: np.ndarray, at: int, amount: int) -> int:
     for word in range(WORDS):
         left = bench.bits[row, word]
         bit = word * 64
@@ -202,7 +197,7 @@ def features(
         at = put_characters(bench, row, data, stop, index, value, at, amount, root)
         at = put_words(bench, row, data, stop, index, value, at, amount, root)
         if not plain:
-            at = put_dense(table, bench, row, index, value, at, amount)
+            at = put_dense(bench, row, index, value, at, amount)
     at = put(index, value, at, BIAS, UNIT)
     if plain:
         return at

@@ -7,7 +7,6 @@ them. Nothing is stored but the rewritten text and counts by kind.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,15 +23,11 @@ ACTIONS = ("mask", "pseudonym", "drop")
 
 @dataclass(frozen=True)
 class Masked:
-    """`texts`: rewritten, same type and rows. `drop`: bool[n], rows to leave out (only with action "drop").
-
-    `replaced`: per replacement, in order: row, start, end in characters of the old text, length of the new part.
-    """
+    """`texts`: rewritten, same type and rows. `drop`: bool[n], rows to leave out (only with action "drop")."""
 
     texts: pa.Array
     counts: dict[str, int]
     drop: np.ndarray
-    replaced: np.ndarray  # int64[m, 4]
 
 
 def apply_spans(texts: pa.Array, spans: pa.Array, action: str, key: bytes = b"", *, drop_above: int = 0) -> Masked:
@@ -44,52 +39,13 @@ def apply_spans(texts: pa.Array, spans: pa.Array, action: str, key: bytes = b"",
     rows, starts, ends, kinds = _joined(*_flat(spans))
     drop = np.bincount(rows, minlength=len(texts)) > drop_above if action == "drop" else np.zeros(len(texts), bool)
     name = (lambda kind, value: pseudonym(kind, value, key)) if action == "pseudonym" else _mask
-    rewritten, lengths = _rewrite(texts, rows, starts, ends, kinds, name)
-    replaced = np.stack([rows, starts, ends, lengths], axis=1) if len(rows) else np.zeros((0, 4), np.int64)
-    return Masked(rewritten, dict(sorted(Counter(kinds).items())), drop, replaced)
+    rewritten = _rewrite(texts, rows, starts, ends, kinds, name)
+    return Masked(rewritten, dict(sorted(Counter(kinds).items())), drop)
 
 
 def spans_a_row(spans: pa.Array) -> np.ndarray:
     """int64[n]: what `drop_above` is compared with; overlapping spans count as one."""
     return np.bincount(_joined(*_flat(spans))[0], minlength=len(spans))
-
-
-def remap(spans: pa.Array, masked: Masked) -> pa.Array:
-    """Other spans of the same texts, moved to where they are in the new ones; all fields but start and end stay.
-
-    An end inside a replaced part moves to that end of the replacement, so that a span that holds it still holds it.
-    """
-    values = spans.flatten()
-    if len(values) == 0 or len(masked.replaced) == 0:
-        return spans
-    row_of = pc.list_parent_indices(spans).to_numpy(zero_copy_only=False)
-    moved = {
-        "start": _moved(row_of, values.field("start").to_numpy(zero_copy_only=False), masked.replaced, at_end=False),
-        "end": _moved(row_of, values.field("end").to_numpy(zero_copy_only=False), masked.replaced, at_end=True),
-    }
-    fields = list(values.type)
-    columns = [pa.array(moved[f.name], f.type) if f.name in moved else values.field(f.name) for f in fields]
-    lengths = pc.fill_null(pc.list_value_length(spans), 0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.StructArray.from_arrays(columns, fields=fields), type=spans.type
-    )
-
-
-def _moved(rows: np.ndarray, places: np.ndarray, replaced: np.ndarray, *, at_end: bool) -> np.ndarray:
-    """New character positions. Rows are laid end to end (`WIDE` apart), so that one search serves them all."""
-    wide = np.int64(1) << 32
-    shift = replaced[:, 3] - (replaced[:, 2] - replaced[:, 1])
-    total = np.concatenate([[0], np.cumsum(shift)])
-    first_of_row = np.searchsorted(replaced[:, 0], rows)  # what earlier rows shifted does not count
-    at = rows * wide + places
-    done = np.searchsorted(replaced[:, 0] * wide + replaced[:, 2], at, side="right")  # replacements that end before
-    moved = places + total[done] - total[first_of_row]
-    open_ = np.minimum(done, len(replaced) - 1)
-    begin = replaced[open_, 0] * wide + replaced[open_, 1]
-    inside = (done < len(replaced)) & (begin < at)
-    to = replaced[open_, 1] + total[open_] - total[first_of_row] + (replaced[open_, 3] if at_end else 0)
-    return np.where(inside, to, moved)
 
 
 def _mask(kind: str, value: str) -> str:
@@ -130,10 +86,10 @@ def _rewrite(
     ends: np.ndarray,
     kinds: list[str],
     name: Callable[[str, str], str],
-) -> tuple[pa.Array, np.ndarray]:
-    """The new texts, and the length in characters of each replacement. Text between spans is copied as bytes."""
+) -> pa.Array:
+    """The new texts. Text between spans is copied as bytes."""
     if len(rows) == 0:
-        return texts, np.zeros(0, np.int64)
+        return texts
     wide = texts.cast(pa.large_string())
     offsets = np.frombuffer(wide.buffers()[1], np.int64)[wide.offset : wide.offset + len(wide) + 1]
     data = np.frombuffer(wide.buffers()[2], np.uint8)
@@ -141,19 +97,18 @@ def _rewrite(
     raw = memoryview(wide.buffers()[2])
     pieces: list[memoryview | bytes] = []
     done = int(offsets[0])
-    lengths, grown = np.zeros(len(rows), np.int64), np.zeros(len(texts) + 1, np.int64)
+    grown = np.zeros(len(texts) + 1, np.int64)
     for i, (begin, stop) in enumerate(zip(begins.tolist(), stops.tolist(), strict=True)):  # one turn per span
-        new = name(kinds[i], bytes(raw[begin:stop]).decode())
-        encoded = new.encode()
+        encoded = name(kinds[i], bytes(raw[begin:stop]).decode()).encode()
         pieces += [raw[done:begin], encoded]
-        done, lengths[i] = stop, len(new)
+        done = stop
         grown[rows[i] + 1] += len(encoded) - (stop - begin)
     pieces.append(raw[done : int(offsets[-1])])
     new_offsets = pa.py_buffer((offsets - offsets[0] + np.cumsum(grown)).tobytes())
     validity = pc.is_valid(texts) if texts.null_count else None
     new = pa.Array.from_buffers(pa.large_string(), len(texts), [None, new_offsets, pa.py_buffer(b"".join(pieces))])
     new = pc.if_else(validity, new, None) if validity is not None else new
-    return new.cast(texts.type), lengths
+    return new.cast(texts.type)
 
 
 def _byte_places(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -166,8 +121,3 @@ def _byte_places(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray, places
             mine = slice(int(np.searchsorted(rows, row)), int(np.searchsorted(rows, row, side="right")))
             out[mine] = offsets[row] + leads[places[mine]]
     return out
-
-
-def letters_left(text: str) -> int:
-    """Letters outside masks: a text of masks alone says nothing. `"<PERSON>, ok"` -> 2."""
-    return sum(char.isalpha() for char in re.sub(r"<[A-Z_]+>", "", text))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import pyarrow as pa
 
 from dataforge.operators.pii_finder import finders
 from dataforge.operators.pii_rules import load_rules
@@ -23,11 +22,6 @@ MASK = "<SECRET>"
 def secrets_scanner() -> Scanner:
     """The rules of secrets.yaml, compiled once per process."""
     return Scanner(finders(load_rules("secrets")))
-
-
-def find_secrets(texts: pa.Array) -> pa.Array:
-    """list<SPAN>[n]: secrets of each text (string or large_string; a null has none), in character positions."""
-    return secrets_scanner().spans(texts)
 
 
 def mask_secrets(text: str) -> str:

@@ -159,7 +159,7 @@ def evidence(said: Said, talk: Talk, distance: int, context: Context) -> list[st
         names.append(f"rare words {min(shared, 3)}")
     elif any(context.words & words for words in talk.words):
         names.append("common words")
-    return names + _manner(said, talk, last, distance, context)
+    return names + _manner(said, talk, distance, context)
 
 
 def _speakers(said: Said, talk: Talk, last: Said, age_us: int, context: Context) -> list[str]:
@@ -174,7 +174,7 @@ def _speakers(said: Said, talk: Talk, last: Said, age_us: int, context: Context)
     return names
 
 
-def _manner(said: Said, talk: Talk, last: Said, distance: int, context: Context) -> list[str]:
+def _manner(said: Said, talk: Talk, distance: int, context: Context) -> list[str]:
     names = []
     if context.goes_on:
         names.append("goes on at once" if distance == 0 else "goes on")

@@ -148,7 +148,7 @@ def _shown_entry(entry: str) -> str:
 
 @lru_cache(maxsize=4)
 def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -> Workspace:
-    """Cached per process: workers open an export once, however many splits they read."""
+    """Cached per process: workers open an export once, however many splits they read, and again once it has `changed`."""
     bodies: list[str] = []
 
     def is_no_entry(name: str) -> bool:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-URLS = ("domain", "label", "url", "both")
 TOKEN = re.compile(r"```.*?```|`[^`\n]+`|<[^<>\n]*>", re.S)
 REFERENCE = re.compile(r"<([^<>\n]*)>")
 SHORT_CODE = re.compile(r":([a-z0-9_+'-]{1,100}):(?::skin-tone-[2-6]:)?")

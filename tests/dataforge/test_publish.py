@@ -321,7 +321,7 @@ def test_weights_are_bytes_in_memory() -> None:
     assert weigh(nested.slice(1)).tolist() == [4]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.text(max_size=40), min_size=1, max_size=60), st.integers(1, 7), st.integers(0, 3), st.integers(20, 400)
 )

@@ -21,7 +21,7 @@ def test_key_is_xxh64_of_the_rows_with_the_band_as_seed():
     assert keys[0, 2] == xxhash.xxh64_intdigest(values[0, 8:12].astype("<u4").tobytes(), 2)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 20), st.integers(0, 5))
 def test_faces_of_keys_agree(count, rows, n):
     values = np.random.RandomState(n).randint(0, 1 << 32, (n, count * rows + 3), np.uint32)
@@ -57,7 +57,6 @@ def test_small_buckets_give_all_pairs_and_large_ones_star_and_chain():
     assert found == [[1, 4], [1, 6], [4, 6], [1, 9], [6, 9]]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=8), st.integers(0, 10))
 def test_faces_of_edges_agree(sizes, limit):
     bounds = np.cumsum([0, *sizes], dtype=np.int64)
@@ -77,7 +76,6 @@ def test_edges_are_compared_once():
     assert bands.unique_edges(array([])).tolist() == []
 
 
-@settings(deadline=None)
 @given(EDGES)
 def test_faces_of_components_agree(edges):
     labels = union_find.components(array(edges), 20)
@@ -85,14 +83,13 @@ def test_faces_of_components_agree(edges):
     assert (labels <= np.arange(20)).all()
 
 
-@settings(deadline=None)
 @given(EDGES, st.randoms(use_true_random=False))
 def test_cluster_label_is_smallest_id_in_any_order(edges, random):
     shuffled = [pair[:: random.choice([1, -1])] for pair in random.sample(edges, len(edges))]
     assert union_find.components(array(edges), 20).tolist() == union_find.components(array(shuffled), 20).tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(EDGES, st.permutations(range(20)))
 def test_faces_of_stars_agree_and_members_touch_their_centre(edges, order):
     order = np.array(order, np.int64)
@@ -123,7 +120,6 @@ def ragged(rows):
     return offsets, np.array([value for row in rows for value in sorted(row)], np.uint64)
 
 
-@settings(deadline=None)
 @given(ROWS, ROWS)
 def test_faces_of_overlaps_agree(left, right):
     pairs = array([(i, j) for i in range(len(left)) for j in range(len(right))])

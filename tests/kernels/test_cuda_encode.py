@@ -66,7 +66,7 @@ def test_every_string_of_four_characters(bytes_encoder):
     same(bytes_encoder, ["".join(chars) for n in range(5) for chars in itertools.product(alphabet, repeat=n)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=30), max_size=8))
 def test_any_texts(texts):
     same(encoder_of("bytes-llama3"), texts)

@@ -47,7 +47,7 @@ def test_a_dropped_text_is_given_back_as_it_was(stop):
     assert edit("c4", "Only one sentence here.") == ("Only one sentence here.", 0, "too_few_sentences")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TEXTS, st.booleans())
 @example("[1]  a b c.\n[2] d e f.\n" + FINE + "\n[3]a b c [1]", True)
 def test_faces_agree_on_c4(text, any_end):

@@ -63,14 +63,14 @@ def test_signature_equals_datasketch():
     assert datasketch.MinHash(hashvalues=values, scheme="affine32").jaccard(oracle) == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TEXTS, max_size=8))
 @example(["", " ", "a", "a b c", "a b c d"])
 def test_faces_agree_on_words(texts):
     assert_faces_agree(texts, WORDS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TEXTS, max_size=8))
 @example(["", " ", "a", "ab c", "abcd"])
 def test_faces_agree_on_characters(texts):

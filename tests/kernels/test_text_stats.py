@@ -133,7 +133,7 @@ def assert_faces_agree(texts):
         assert dict(zip(COUNTERS, row, strict=True)) == counters(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(TEXTS, max_size=4))
 @example(["", "\n", "a", "a\n\na\n\na", "ab c d e f a bc d e f ab c d e f"])
 @example([". . . . .", "......", "[edit][12][] [citation needed] a b.", "a b c {", "x lorem ipsum dolor."])

@@ -50,7 +50,7 @@ def test_white_space_between_sentences_does_not_count() -> None:
     assert units.rows.tolist() == [0, 1] and len(set(units.keys.tolist())) == len(set(units.checks.tolist())) == 1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TEXTS, st.sampled_from(UNITS), st.integers(1, 5))
 def test_faces_of_units_agree(texts: list[str], unit: str, shortest: int) -> None:
     units = text_units(pa.array(texts, pa.string()), unit, shortest=shortest)
@@ -58,7 +58,7 @@ def test_faces_of_units_agree(texts: list[str], unit: str, shortest: int) -> Non
     assert list(zip(*columns, strict=True)) == reference_units(texts, unit, shortest=shortest)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(WORDY, st.integers(2, 9))
 def test_with_all_anchors_all_windows_are_found(texts: list[str], words: int) -> None:
     column = pa.array(texts, pa.string())
@@ -69,7 +69,7 @@ def test_with_all_anchors_all_windows_are_found(texts: list[str], words: int) ->
     assert found == [(row, *window[:2]) for row, text in enumerate(texts) for window in reference_windows(text, words)]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(WORDY, st.integers(2, 9))
 def test_windows_that_repeat_have_anchors_that_repeat(texts: list[str], words: int) -> None:
     column = pa.array(texts, pa.string())

@@ -40,7 +40,7 @@ def test_each_sentence_gets_its_own_act() -> None:
     assert acts == ["expressives", "representatives", "directives"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(alphabet="ab É日。.!? \n👍'", max_size=40))
 def test_sentences_are_pieces_of_the_message_in_order(text: str) -> None:
     rows = cut([text])

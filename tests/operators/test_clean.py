@@ -76,7 +76,7 @@ def test_nfkc_and_collapse_are_choices():
 @pytest.mark.parametrize(
     "rules", [RULES, TextRules(normalize="NFKC", whitespace="collapse"), TextRules(False, "none", "keep")]
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.text(st.sampled_from(ALPHABET), max_size=12) | st.text(max_size=8), max_size=6))
 @example(["a\nÃ b", "a\nÂ x", "œ", "Œ\n", "ВГ°Р", "\u0301" * 9, "\U0001d165\u0301" * 5])
 def test_a_text_that_is_not_suspicious_stays_the_same(rules, texts):
@@ -85,13 +85,13 @@ def test_a_text_that_is_not_suspicious_stays_the_same(rules, texts):
             assert clean_text(text, rules) == (text, [])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text(st.sampled_from(ALPHABET), max_size=12))
 def test_the_encoding_repair_equals_ftfy_line_by_line(text):
     assert _fix_encoding(text) == "\n".join(_ftfy()(line) for line in text.split("\n"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from(ALPHABET.replace("\x1b", "")), max_size=12))
 def test_cleaning_twice_changes_nothing_more(text):
     once, _ = clean_text(text, TextRules(encoding=False))
@@ -133,7 +133,7 @@ def test_the_schema_of_documents_becomes_that_of_clean_ones():
     assert Clean().gives([DOCUMENT]) == CLEAN
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(st.sampled_from(ALPHABET), max_size=12), min_size=1, max_size=6), st.data())
 def test_batches_may_be_cut_anywhere(texts, data):
     run = Clean().start([])

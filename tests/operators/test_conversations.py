@@ -192,7 +192,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.randoms())
 def test_every_message_is_in_one_conversation_or_dropped_whatever_the_order_of_rows(drawn, random):
     rows = [said(at, user, text, thread, is_bot=bot, channel=channel) for at, user, text, thread, bot, channel in drawn]

@@ -86,7 +86,7 @@ def test_files_of_two_sizes_do_not_mix(tmp_path):
         Decontaminate(fewest=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=5, max_size=9).map(" ".join), min_size=1, max_size=6
@@ -101,7 +101,6 @@ def test_states_merge_in_any_order(texts, data):
     assert fold.merge(left, right).equals(fold.observe(0, whole))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_words_and_their_places_are_those_of_the_kernel(text):
     lower = _lower(text)

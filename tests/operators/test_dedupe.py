@@ -178,7 +178,7 @@ def test_a_bucket_of_many_equal_texts_gives_no_near_pairs(tmp_path: Path) -> Non
 EDGES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EDGES, st.randoms())
 def test_clusters_merge_in_any_order_and_grouping(edges: list[tuple[int, int, int]], shuffle: random.Random) -> None:
     def state(chosen: list[tuple[int, int, int]]) -> pa.Table:

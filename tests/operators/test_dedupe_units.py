@@ -134,7 +134,7 @@ WORDS = st.lists(st.sampled_from("ab"), min_size=1, max_size=30)
 LINES = st.lists(st.lists(st.sampled_from(["x", "yy", "z.", ""]), max_size=8).map("\n".join), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LINES)
 def test_every_line_is_left_exactly_once(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     keyed = {str(i): text for i, text in enumerate(texts)}
@@ -143,7 +143,7 @@ def test_every_line_is_left_exactly_once(tmp_path_factory: pytest.TempPathFactor
     assert sorted(left) == sorted({line for text in texts for line in text.split("\n") if line})
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS, min_size=1, max_size=5))
 def test_runs_are_what_a_search_by_hand_finds(tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]]) -> None:
     """Words of one letter: word i begins at byte 2 i. A word goes if it is in a run of 8 that stands before it."""

@@ -162,7 +162,7 @@ def test_columns_are_passed_on(bpe):
     assert operator.needs() == [["id", "text", "split", "n"], ["id", "act"]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(texts=st.lists(st.text(max_size=20), max_size=6), cut=st.integers(0, 6))
 def test_batching_is_invisible(bpe, texts, cut):
     operator = Encode(bos=1, max_length=9)

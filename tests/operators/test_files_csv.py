@@ -45,7 +45,7 @@ def test_a_bad_row_is_set_aside_and_its_neighbours_are_kept(tmp_path, line, code
     assert reason in bad[0]["reason"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2), max_size=8))
 def test_what_the_csv_module_writes_is_read_back(tmp_path_factory, rows):
     rows = [[text, f"k{i}{other}"] for i, (text, other) in enumerate(rows)]
@@ -79,7 +79,7 @@ def test_every_unclosed_quote_is_its_own_fault(tmp_path):
     assert (len(kept), len(bad)) == (0, 6_000)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(raw=st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"a", b"\xff", b"\xc3\xa9"]), max_size=60).map(b"".join))
 def test_any_bytes_give_rows_or_typed_errors(tmp_path_factory, raw):
     source = source_of(tmp_path_factory.mktemp("csv"), b"text,n\n" + raw)

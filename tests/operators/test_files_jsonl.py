@@ -83,7 +83,6 @@ def test_escaped_colons_and_large_floats_are_no_faults():
     }
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(-(2**63), 2**64 - 1), st.lists, max_leaves=5)))
 def test_whatever_json_writes_is_read_back(row):
     text = json.dumps(row)
@@ -166,7 +165,7 @@ def test_garbage_tail_is_named_by_its_first_byte(tmp_path):
         read_all(source_of(tmp_path, data + b"tail", "rows.jsonl.gz"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_mutated_files_raise_only_typed_errors(tmp_path_factory, data):
     suffix = data.draw(st.sampled_from(["", ".gz", ".zst"]))
@@ -220,7 +219,7 @@ def test_secrets_in_quarantined_rows_are_masked(tmp_path):
     assert all(b"ghp_" not in shown and len(shown) <= 4096 for shown in raw)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.sampled_from([b'{"text": "a"', b'"b"', b"{", b"}", b":", b",", b"\\", b"\n", b"\xff", b"1e999", b"[", b" "])

@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataforge.errors import InputError
@@ -145,7 +145,6 @@ def test_fsspec_urls_read_like_folders():
     memory.rm("/corpus", recursive=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["thanks", "ok", "no"]), max_size=12), st.randoms())
 def test_copies_are_numbered_the_same_in_any_order(texts, random):
     def numbered(order):

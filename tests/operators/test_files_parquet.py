@@ -59,7 +59,7 @@ def test_a_text_over_the_limit_is_set_aside(tmp_path):
 TEXTS = st.none() | st.text(max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.lists(st.tuples(TEXTS, TEXTS | st.integers(0, 3), TEXTS), min_size=1, max_size=4), uri=st.booleans())
 @example(rows=[("a", "k", None)], uri=True)
 @example(rows=[("a", 7, "u")], uri=True)
@@ -113,7 +113,7 @@ def test_a_flipped_bit_names_row_group_and_column(tmp_path):
         read_all(source)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_mutated_files_raise_only_typed_errors(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("fuzz")

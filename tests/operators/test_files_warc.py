@@ -170,7 +170,6 @@ def test_characters_of_a_page(body, content_type, text):
     assert page_text(body, content_type) == text
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=5))
 def test_chunks_join_to_what_was_cut(pieces):
     body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
@@ -182,7 +181,7 @@ def test_unknown_extractors_are_refused():
         WarcFiles("s", "x", extractor="regex")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_mutated_files_raise_only_typed_errors(tmp_path_factory, data):
     body = gzip.compress(b"5\r\nhello\r\n0\r\n\r\n", mtime=0)
@@ -193,7 +192,6 @@ def test_mutated_files_raise_only_typed_errors(tmp_path_factory, data):
         ledger(source_of(tmp_path_factory.mktemp("fuzz"), bytes(raw), extractor="none"))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_body_is_dechunked_or_refused(body):
     with contextlib.suppress(RowFault):

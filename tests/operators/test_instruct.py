@@ -250,7 +250,7 @@ def test_a_help_desk_leaves_unhelpful_answers_out_and_a_persona_keeps_its_voice(
     assert [row["output"] for row in pairs(*rows, persona="bob", consent="letter")[0]] == ["let me have a look"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="ok, you@i?.let me check\n", max_size=300))
 def test_what_is_left_of_an_answer_is_part_of_it(text):
     left, reason = told(text)

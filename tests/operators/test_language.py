@@ -102,7 +102,7 @@ def test_a_long_text_is_judged_by_beginning_middle_and_end():
     assert judge(ENGLISH + "\n" + page, sample_chars=900)[0][0] == "deu"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.sampled_from([ENGLISH, GERMAN, JAPANESE, "hi", ENGLISH * 60]), min_size=1, max_size=6))
 def test_the_verdict_is_that_of_the_text_alone(texts):
     assert judge(*texts) == [judge(text)[0] for text in texts]

@@ -83,7 +83,7 @@ def test_held_out_rows_alone_or_too_short_are_no_leak(tmp_path: Path) -> None:
     assert dropped(fill(apart(rows(a=("train", words(1)))), tmp_path / "train only")) == {}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.randoms())
 def test_states_merge_in_any_order(tmp_path_factory: pytest.TempPathFactory, seeds: list[int], draw: random.Random) -> None:
     fold, parts = HeldOut(5), []

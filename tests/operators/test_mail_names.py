@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataforge.errors import ConfigError
@@ -69,7 +69,6 @@ def test_no_mail_gives_an_empty_list(tmp_path: Path) -> None:
     assert FindPii(names_key=fold.key_place).start([tmp_path])(batch).kept.column("spans").to_pylist() == [[]]
 
 
-@settings(deadline=None)
 @given(st.permutations([MAIL, "From: Bob Stone <b@example.org>", "no mail", MAIL]), st.integers(0, 4))
 def test_states_merge_in_any_order(tmp_path_factory: pytest.TempPathFactory, texts: list[str], cut: int) -> None:
     folder = tmp_path_factory.mktemp("names")

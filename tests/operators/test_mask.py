@@ -1,15 +1,14 @@
-"""Masking and pseudonyms: spans go, the rest of the text stays byte for byte, other spans move along."""
+"""Masking and pseudonyms: spans go, the rest of the text stays byte for byte."""
 
 import re
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataforge.errors import ConfigError
-from dataforge.operators.mask import apply_spans, letters_left, remap
+from dataforge.operators.mask import apply_spans
 from dataforge.operators.pseudonym import pseudonym
 from dataforge.schemas.verdict import SPAN
 
@@ -70,20 +69,6 @@ def test_an_unknown_action_and_a_short_key_are_errors() -> None:
         apply_spans(pa.array(["a"]), spans_of([]), "pseudonym", b"short")
 
 
-def test_other_spans_move_with_the_text() -> None:
-    texts = pa.array(["ab a@b.org cd", "no a@b.org cd ef"])
-    masked = apply_spans(texts, spans_of([(3, 10, "EMAIL_ADDRESS")], [(3, 10, "EMAIL_ADDRESS")]), "mask")
-    others = spans_of([(0, 2, "X"), (0, 13, "X"), (11, 13, "X"), (5, 12, "X"), (4, 6, "X")], [(14, 16, "X")])
-    moved = remap(others, masked)
-    new = masked.texts.to_pylist()
-    found = [[new[row][s["start"] : s["end"]] for s in spans] for row, spans in enumerate(moved.to_pylist())]
-    assert found == [
-        ["ab", "ab <EMAIL_ADDRESS> cd", "cd", "<EMAIL_ADDRESS> c", "<EMAIL_ADDRESS>"],
-        ["ef"],
-    ]
-    assert moved.type == others.type
-
-
 words = st.lists(st.tuples(st.text("ab é日🎉", max_size=5), st.booleans()), max_size=6)
 
 
@@ -103,32 +88,18 @@ def test_masking_equals_its_definition(rows: list[list[tuple[str, bool]]]) -> No
     assert sum(result.counts.values()) == sum(map(len, spans))
 
 
-@given(st.lists(words, min_size=1, max_size=5), st.data())
-def test_a_span_outside_all_masks_holds_the_same_text_after_moving(
-    rows: list[list[tuple[str, bool]]], data: st.DataObject
-) -> None:
-    texts, spans, others = [], [], []
-    for row in rows:
-        text, found, kept = "", [], []
-        for word, hit in row:
-            (found if hit else kept).append((len(text), len(text) + len(word), "PERSON"))
-            text += word
-        (
-            texts.append(text),
-            spans.append([s for s in found if s[0] < s[1]]),
-            others.append([s for s in kept if s[0] < s[1]]),
-        )
-    masked = apply_spans(pa.array(texts, pa.string()), spans_of(*spans), "mask")
-    moved = remap(spans_of(*others), masked).to_pylist()
-    for old, new, row, spot in zip(texts, masked.texts.to_pylist(), others, moved, strict=True):
-        assert [new[s["start"] : s["end"]] for s in spot] == [old[a:b] for a, b, _ in row]
-
-
-def test_a_pseudonym_depends_on_value_and_key_only() -> None:
-    for kind, value in [("PERSON", "Anna Berg"), ("EMAIL_ADDRESS", "a@b.org"), ("IBAN_CODE", "DE89370400440532013000")]:
-        assert pseudonym(kind, value, KEY) == pseudonym(kind, value, KEY)
-        assert pseudonym(kind, value, KEY) != pseudonym(kind, value, OTHER_KEY)
-        assert value not in pseudonym(kind, value, KEY)
+@pytest.mark.parametrize(
+    ("kind", "value", "made"),
+    [
+        ("PERSON", "Anna Berg", "Gulepe Nibimi"),
+        ("EMAIL_ADDRESS", "a@b.org", "guzigi@tegumi.example"),
+        ("IBAN_CODE", "DE89370400440532013000", "<IBAN_CODE_31e93b38bf>"),
+    ],
+)
+def test_a_pseudonym_depends_on_value_and_key_only(kind: str, value: str, made: str) -> None:
+    """Not on the process, the machine or the release: who keeps the key gets the same names again."""
+    assert pseudonym(kind, value, KEY) == made
+    assert pseudonym(kind, value, OTHER_KEY) != made
 
 
 def test_the_same_person_keeps_one_name() -> None:
@@ -183,8 +154,3 @@ def test_pseudonyms_are_put_into_the_text() -> None:
     masked = apply_spans(pa.array(["hi Anna, é"]), spans_of([(3, 7, "PERSON")]), "pseudonym", KEY)
     name = pseudonym("PERSON", "Anna", KEY)
     assert masked.texts.to_pylist() == [f"hi {name}, é"]
-    assert masked.replaced.tolist() == [[0, 3, 7, len(name)]] and masked.replaced.dtype == np.int64
-
-
-def test_letters_left_counts_outside_masks() -> None:
-    assert [letters_left(text) for text in ("<PERSON>, ok", "<URL> <SECRET>", "")] == [2, 0, 0]

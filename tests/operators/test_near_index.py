@@ -132,7 +132,7 @@ def test_a_removed_row_leaves_the_disk(tmp_path: Path) -> None:
     assert remove(tmp_path, SHAPE, [row_id("s", "b")]).removed == 1 and holds(tmp_path) == set()
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=6), max_size=12), st.randoms())
 def test_an_index_is_what_a_dictionary_would_be(
     tmp_path_factory: pytest.TempPathFactory, days: list[list[tuple[int, int]]], draw: random.Random

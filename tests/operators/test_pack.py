@@ -102,7 +102,7 @@ def test_wrapped_fills_every_sequence_but_the_last():
     assert [row["seq_lengths"] for row in packed] == [[3, 1], [2, 2], [1]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(0, 20), max_size=20),
     splits=st.lists(st.sampled_from(["train", "test"]), min_size=20, max_size=20),

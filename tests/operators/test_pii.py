@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataforge.errors import ConfigError, InputError
@@ -16,7 +16,7 @@ from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.pii_names import NAME_KINDS, hashed_names, read_names_key
 from dataforge.operators.pii_rules import KINDS, RULE_FILES, load_rules
 from dataforge.operators.pii_scan import merge_spans, without_overlaps
-from dataforge.operators.secrets import find_secrets
+from dataforge.operators.secrets import secrets_scanner
 from dataforge.schemas.verdict import SPAN, SPANS
 from tests.hostile_texts import NAMES, hostile
 from tests.pii_texts import ASSIGNED, PREFIXED, harmless, labelled, secrets
@@ -60,7 +60,7 @@ def test_every_structured_kind_is_found_whole_in_chat(seed: int) -> None:
 def test_secrets_are_covered_in_chat(forms: dict[str, tuple[str, ...]]) -> None:
     rows = list(secrets(forms, 20, seed=11))
     texts = pa.array([text for _, text, _ in rows])
-    for spans in (find_secrets(texts).to_pylist(), FIND.spans(texts).to_pylist()):
+    for spans in (secrets_scanner().spans(texts).to_pylist(), FIND.spans(texts).to_pylist()):
         for (kind, text, value), have in zip(rows, spans, strict=True):
             at = text.index(value)
             covering = [s for s in have if s["start"] <= at and s["end"] >= at + len(value) and s["kind"] == "SECRET"]
@@ -221,14 +221,12 @@ texts = st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map("".join), max
 
 
 @given(texts)
-@settings(deadline=None)
 def test_a_row_gives_the_same_alone_and_in_a_batch(rows: list[str]) -> None:
     together = FIND.spans(pa.array(rows, pa.string())).to_pylist()
     assert together == [FIND.spans(pa.array([row])).to_pylist()[0] for row in rows]
 
 
 @given(texts)
-@settings(deadline=None)
 def test_spans_are_sorted_apart_and_inside_the_text(rows: list[str]) -> None:
     for text, spans in zip(rows, FIND.spans(pa.array(rows, pa.string())).to_pylist(), strict=True):
         edges = [edge for s in spans for edge in (s["start"], s["end"])]

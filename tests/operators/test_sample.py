@@ -56,7 +56,7 @@ def test_the_shares_follow_the_mix() -> None:
     assert counted["uncertain"] >= 60
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 200), max_size=4), backwards=st.booleans())
 def test_parts_and_order_do_not_matter(cuts: list[int], backwards: bool) -> None:
     batch, edges = candidates(200), sorted({0, 200, *cuts})

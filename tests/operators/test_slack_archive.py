@@ -141,7 +141,7 @@ def test_a_missing_path_and_a_cut_file_are_named(tmp_path):
         open_archive(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6), st.integers(0, 200))
 def test_a_damaged_zip_raises_only_errors_of_the_tree(tmp_path_factory, changes, cut):
     buffer = io.BytesIO()

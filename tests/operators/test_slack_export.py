@@ -477,7 +477,7 @@ user_team source_team user_profile is_stranger reply_count replies message
 FIELDS = _FIELDS.split()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8), st.sampled_from(["", "file_share", "message_changed"])
 )
@@ -494,7 +494,7 @@ def test_a_message_of_any_form_is_one_row(fields, subtype):
 DAY = b'[{"type":"message","ts":"1700000000.000100","user":"U1","text":"a \\"b\\" [c], {d} \\\\"},{"ts":"2.2"}]'
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=5), st.integers(0, 40))
 def test_a_damaged_day_file_gives_rows_that_add_up_or_one_named_error(changes, cut):
     raw = bytearray(DAY)

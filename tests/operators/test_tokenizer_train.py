@@ -41,7 +41,7 @@ def trained(operator: TrainTokenizer, batches: list[pa.RecordBatch], out: Path) 
 small = st.lists(st.tuples(st.integers(0, 40), st.text(max_size=6)), max_size=8, unique_by=lambda row: row[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small, small, small)
 def test_merge_is_associative_and_commutative(a, b, c):
     operator = TrainTokenizer(sample_bytes=9)
@@ -109,7 +109,7 @@ def test_what_is_served_is_what_was_trained(name):
     utils = pytest.importorskip("transformers.utils.chat_template_utils")
     said = st.lists(st.sampled_from(["a", "\n", "### ", "###Input", "### Response:", "###Instruction", "é"]), max_size=5)
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(*[said.map("".join)] * 3)
     def law(asked, context, answer):
         chat = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]

@@ -81,7 +81,7 @@ def test_masi_counts_a_subset_as_closer_than_a_stranger():
 answers = st.lists(st.lists(st.sampled_from("abc "), min_size=3, max_size=3), min_size=2, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers)
 def test_alpha_equals_the_krippendorff_package(table):
     krippendorff = pytest.importorskip("krippendorff")
@@ -95,7 +95,7 @@ def test_alpha_equals_the_krippendorff_package(table):
         assert measure.value == pytest.approx(oracle, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=20))
 def test_kappa_equals_scikit_learn(pairs):
     metrics = pytest.importorskip("sklearn.metrics")

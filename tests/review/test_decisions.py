@@ -50,7 +50,7 @@ def test_decision_of_answers(answers, outcome):
 
 
 @given(st.lists(st.sampled_from(["a", "b", "reject", "unsure"]), max_size=6), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_order_of_answers_does_not_matter(words, random):
     mixed = list(words)
     random.shuffle(mixed)
