@@ -36,7 +36,6 @@ class Measure:
     n_answers: int = 0
     low: float | None = None
     high: float | None = None
-    defined_share: float | None = None  # of the bootstrap draws
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,7 @@ def alpha(units: Sequence[Sequence[frozenset[str]]], *, multi: bool = False) -> 
     counts = _counts(pairable, values)
     disagreement = _disagreement_of_items(counts, distance)
     value = _alpha(disagreement.sum()[None], counts.sum(axis=0)[None], distance)[0]
-    low, high, share = _interval(counts, disagreement, distance)
-    return Measure(float(value), "", len(pairable), answers, low, high, share)
+    return Measure(float(value), "", len(pairable), answers, *_interval(counts, disagreement, distance))
 
 
 def _counts(units: Sequence[Sequence[frozenset[str]]], values: Sequence[frozenset[str]]) -> np.ndarray:
@@ -126,17 +124,17 @@ def _alpha(observed: np.ndarray, totals: np.ndarray, distance: np.ndarray) -> np
 
 def _interval(
     counts: np.ndarray, disagreement: np.ndarray, distance: np.ndarray
-) -> tuple[float | None, float | None, float]:
-    """Percentile bootstrap over items with a fixed seed: the same answers give the same interval."""
+) -> tuple[float, float] | tuple[None, None]:
+    """Percentile bootstrap over items with a fixed seed: the same answers give the same interval. None where too few
+    draws are defined."""
     items = len(counts)
     draws = np.random.Generator(np.random.PCG64(SEED)).multinomial(items, np.full(items, 1 / items), size=DRAWS)
     values = _alpha(draws @ disagreement, draws @ counts, distance)
     defined = values[~np.isnan(values)]
-    share = len(defined) / DRAWS
-    if share < MIN_DEFINED:
-        return None, None, share
+    if len(defined) < MIN_DEFINED * DRAWS:
+        return None, None
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high), share
+    return float(low), float(high)
 
 
 def kappa(table: np.ndarray) -> Measure:
