@@ -13,19 +13,15 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from dataforge.kernels import sentencepiece_model as spm
 from dataforge.kernels.buffers import Strings
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.loops import compiled
+from dataforge.kernels.pack import IGNORED, Flags, Ints, Longs
 
 STREAMED_BYTES = 4 << 20  # more than the caches of a core
-IGNORED = -100  # the label that every trainer leaves out of the loss
-Longs = npt.NDArray[np.int64]
-Ints = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

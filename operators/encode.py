@@ -23,6 +23,7 @@ from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.device import Choice, DeviceMissing
 from dataforge.kernels.encode import Differs, Encoder, Ids, open_encoder
 from dataforge.kernels.gpu_encode import use_device
+from dataforge.kernels.pack import IGNORED, Flags, Ints, Longs
 from dataforge.kernels.tokenizer_folder import BadTokenizer, byte_lengths, open_folder
 from dataforge.operator import Contract, Map, Rows
 from dataforge.schemas.tokens import POSITIONS, TOKENS
@@ -81,7 +82,7 @@ class Encode(Map):
         return encoder
 
     def _rows(
-        self, encoder: Encoder, lengths: token_rows.Ints, base: pa.RecordBatch, others: Sequence[pa.RecordBatch]
+        self, encoder: Encoder, lengths: Ints, base: pa.RecordBatch, others: Sequence[pa.RecordBatch]
     ) -> Rows:
         texts = strings_of(base[self.text])
         before = encoder.off_device
@@ -98,7 +99,7 @@ class Encode(Map):
         if self.positions and where is not None:
             columns += _positions(texts, found, where, rows, bos=bos, eos=eos)
         columns += [base[name] for name in self.keep] + [others[0][name] for name in self.beside]
-        learned = len(rows.ids) if rows.labels is rows.ids else int((rows.labels != token_rows.IGNORED).sum())
+        learned = len(rows.ids) if rows.labels is rows.ids else int((rows.labels != IGNORED).sum())
         notes = {"tokens": len(rows.ids), "tokens_learned": learned}
         notes |= {"texts_cut": rows.cut, "tokens_across_spans": across, "rows_checked": len(checked)}
         notes["rows_by_reference"] = len(base) if encoder.lane == "reference" and encoder.device is None else 0
@@ -107,7 +108,7 @@ class Encode(Map):
         return Rows(pa.RecordBatch.from_arrays(columns, schema=schema), notes=notes)
 
 
-def _gate(encoder: Encoder, texts: Strings, found: Ids, ids: pa.Array, checked: token_rows.Longs) -> None:
+def _gate(encoder: Encoder, texts: Strings, found: Ids, ids: pa.Array, checked: Longs) -> None:
     try:
         encoder.check(texts, found, checked)
     except Differs as error:
@@ -117,7 +118,7 @@ def _gate(encoder: Encoder, texts: Strings, found: Ids, ids: pa.Array, checked: 
 
 def _learned(
     texts: Strings, found: Ids, where: token_rows.Covered, base: pa.RecordBatch
-) -> tuple[token_rows.Flags, int]:
+) -> tuple[Flags, int]:
     try:
         return token_rows.learned(texts, found, where, _spans(base))
     except IndexError as error:
@@ -135,7 +136,7 @@ def _spans(base: pa.RecordBatch) -> token_rows.Spans:
     return token_rows.Spans(rows, starts.astype(np.int64), ends.astype(np.int64), whole)
 
 
-def _lists(offsets: token_rows.Longs, values: pa.Array) -> pa.Array:
+def _lists(offsets: Longs, values: pa.Array) -> pa.Array:
     """list<T> over buffers that exist already."""
     if int(offsets[-1]) >= 2**31:
         raise SchemaError("a batch holds more than 2^31 tokens", hint="use smaller batches")
