@@ -209,3 +209,9 @@ def test_a_manifest_of_another_format_is_refused(version: Path) -> None:
     resealed(version, lambda m: m.update(format=99))
     with pytest.raises(VersionError, match="format 99"):
         verify(version)
+
+
+def test_a_process_that_dies_while_loading_is_told(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataforge.first_rows.CODE", "import os; os.abort()")
+    with pytest.raises(VerifyError, match="ended with -6"):
+        verify(version)
