@@ -145,7 +145,8 @@ class DedupeConfig(Section):
     """Which row of a cluster stays: the first rule that tells two rows apart decides. source_priority is the order of
     `sources`, best_score that of `quality.model`."""
     protected: tuple[str, ...] = ()
-    """Sources whose documents are never dropped as duplicates; those of other sources give way to them."""
+    """Sources whose documents are never dropped as duplicates, nor cut; where whole documents are compared, those of other
+    sources give way to them."""
     index: str | None = None
     """Folder of a living index (`dataforge index add`): documents that are near-duplicates of what it holds are dropped
     (documents only: pairs made of chats are not compared with it, nor added to it). What an addition replaced by a new

@@ -30,7 +30,7 @@ _KEYS: dict[str, tuple[tuple[str, str], ...]] = {
     "WithEarlier": ((r"threshold", "dedupe.threshold"),),
     "TextUnits": ((r"unit", "dedupe.exact"), (r"shortest", "dedupe.unit_characters")),
     "Repeats": ((r"copies", "dedupe.unit_copies"),),
-    "WithoutRepeats": ((r"max_removed", "dedupe.max_removed"),),
+    "WithoutRepeats": ((r"(max_removed|protected)", r"dedupe.\1"),),
     "Anchors": ((r"words", "dedupe.substring"),),
     "Windows": ((r"words", "dedupe.substring"),),
     "SplitByCluster": ((r"shares", "publish.splits"), (r"salt", "split.salt")),

@@ -35,4 +35,4 @@ def _windows(rows: Step, words: int, parts: int, prefix: str) -> Step:
 def _removed(rows: Step, units: Step, config: DedupeConfig, what: str, parts: int, names: tuple[str, str]) -> Step:
     repeats = Step(f"{names[0]}-repeats", Repeats(parts, config.unit_copies), (units,))
     removals = Step(f"{names[0]}-removals", Removals(parts), (repeats,))
-    return Step(names[1], WithoutRepeats(what, config.max_removed), (rows, removals))
+    return Step(names[1], WithoutRepeats(what, config.max_removed, config.protected), (rows, removals))

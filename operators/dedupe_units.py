@@ -154,10 +154,12 @@ class WithoutRepeats(Map):
     """Inputs: rows with text, text_hash, rewrites; their REMOVAL rows. `what` names the units: paragraphs, lines, …
 
     A text that loses more than `max_removed` of its bytes, or all that is not blank, is dropped as repeated_{what}.
+    Texts of the sources `protected` lose nothing.
     """
 
     what: str
     max_removed: float = 1.0
+    protected: tuple[str, ...] = ()
     contract: ClassVar[Contract] = Contract.SUBSET
 
     def needs(self) -> Sequence[Sequence[str] | None]:
@@ -171,6 +173,9 @@ class WithoutRepeats(Map):
 
     def _remove(self, batch: pa.RecordBatch, removals: pa.RecordBatch) -> Rows:
         touched = pc.is_valid(removals.column("bytes"))
+        if self.protected:
+            spared = pc.is_in(batch.column("source"), value_set=pa.array(self.protected, pa.string()))
+            touched = pc.and_(touched, pc.invert(spared))
         if not pc.any(touched).as_py():
             return Rows(batch)
         rows, going = batch.filter(touched), removals.filter(touched)

@@ -66,6 +66,15 @@ def test_a_repeated_paragraph_stays_in_the_document_with_the_smallest_id(engine:
     assert rows[doc(second)]["text_hash"] != rows[doc(first)]["text_hash"]
 
 
+def test_texts_of_protected_sources_lose_nothing(tmp_path: Path) -> None:
+    first, second = in_order("ab")
+    texts = {first: f"{NOTICE}\n\nOne.", second: f"{NOTICE}\n\nTwo."}
+    spared = fill(cut(texts, exact="paragraph", protected=("s",)), tmp_path / "spared")
+    assert texts_of(spared, "ab") == texts
+    others = fill(cut(texts, exact="paragraph", protected=("other",)), tmp_path / "others")
+    assert texts_of(others, "ab") == {first: texts[first], second: "Two."}
+
+
 def test_a_line_may_repeat_inside_one_text(tmp_path: Path) -> None:
     table = fill(cut({"a": f"{NOTICE}\nx\n{NOTICE}\ny"}, exact="line"), tmp_path)
     assert texts_of(table, "a") == {"a": f"{NOTICE}\nx\ny"}
@@ -148,9 +157,7 @@ def test_every_line_is_left_exactly_once(tmp_path_factory: pytest.TempPathFactor
 def test_runs_are_what_a_search_by_hand_finds(tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]]) -> None:
     """Words of one letter: word i begins at byte 2 i. A word goes if it is in a run of 8 that stands before it."""
     keyed = {str(i): words for i, words in enumerate(texts)}
-    table = fill(
-        cut({key: " ".join(words) for key, words in keyed.items()}, substring=8), tmp_path_factory.mktemp("runs")
-    )
+    table = fill(cut({key: " ".join(words) for key, words in keyed.items()}, substring=8), tmp_path_factory.mktemp("runs"))
     seen: set[tuple[str, ...]] = set()
     expected: dict[str, str | None] = {}
     for key in in_order(list(keyed)):  # type: ignore[arg-type]
