@@ -34,23 +34,35 @@ def clusters_document(tables: list[Table], limit: int) -> dict[str, Any]:
     documents = names["corpus/documents"]
     spans = names["corpus/pii"]
     found = [_cluster(entry["values"], twins, documents, spans) for entry in order]
-    near = names.get("corpus/near")
-    _measure([member for cluster in found for member in cluster["members"]], near)
+    members = [member for cluster in found for member in cluster["members"]]
+    _measure(members, names.get("corpus/near"), names.get("corpus/exact"))
     return {"schema": 1, "clusters": found}
 
 
-def _measure(members: list[dict[str, Any]], near: Table | None) -> None:
-    """Fills in `similarity`: 1 for equal texts, else that of the verified pair, where there is one."""
-    ids = pa.array([member["id"] for member in members], pa.string())
-    pairs = near.to_table(["a", "b", "common", "union"]) if near else None
+def _measure(members: list[dict[str, Any]], near: Table | None, exact: Table | None) -> None:
+    """Fills in `similarity`: 1 for equal texts, else that of the pair verified between them or their equal twins."""
+    first = _first_of_equals([member["id"] for member in members], exact)
     shares = {}
-    if pairs is not None:
+    if near is not None:
+        pairs, ids = near.to_table(["a", "b", "common", "union"]), pa.array([*first, *first.values()], pa.string())
         both = pc.and_(*(pc.is_in(pairs[end], value_set=ids) for end in ("a", "b")))
         for row in pairs.filter(both).to_pylist():  # of the clusters shown
-            shares[row["a"], row["b"]] = shares[row["b"], row["a"]] = round(row["common"] / row["union"], 4)
+            ends = (first.get(row["a"], row["a"]), first.get(row["b"], row["b"]))
+            shares[ends] = shares[ends[::-1]] = round(row["common"] / row["union"], 4)
     for member in members:
-        exact = 1.0 if member["duplicate"] == "exact" else None
-        member["similarity"] = shares.get((member["id"], member["into"]), exact) if member["duplicate"] else None
+        if member["duplicate"]:
+            ends = (first[member["id"]], first.get(member["into"], member["into"]))
+            member["similarity"] = 1.0 if ends[0] == ends[1] else shares.get(ends)
+
+
+def _first_of_equals(ids: list[str], exact: Table | None) -> dict[str, str]:
+    """Per id the smallest id of a row with the same text: `exact` links each row to it."""
+    first = {id: id for id in ids}
+    if exact is not None:
+        pairs = exact.to_table(["a", "b"])
+        pairs = pairs.filter(pc.is_in(pairs["b"], value_set=pa.array(ids, pa.string())))
+        first |= {row["b"]: row["a"] for row in pairs.to_pylist()}
+    return first
 
 
 def _cluster(cluster: str, twins: pa.Table, documents: Table, spans: Table) -> dict[str, Any]:
@@ -104,8 +116,7 @@ def clusters_text(document: dict[str, Any]) -> str:
     for cluster in document["clusters"]:
         lines += ["", f"cluster {cluster['cluster'][:12]}: {cluster['rows']} rows"]
         for member in cluster["members"]:
-            fate = "kept" if member["duplicate"] is None else f"{member['duplicate']} duplicate of {member['into'][:12]}"
-            fate += f", {member['similarity']:.3f} alike" if member["similarity"] is not None else ""
+            fate = _fate(member)
             name = escape(f"{member['source']}/{member['key']}" if member["key"] else member["source"], 64)
             lines.append(f"  {member['id'][:12]}  {name}  {fate}")
             if member["duplicate"]:
@@ -113,3 +124,13 @@ def clusters_text(document: dict[str, Any]) -> str:
         hidden = cluster["rows"] - len(cluster["members"])
         lines += [f"  and {hidden} more"] if hidden else []
     return "\n".join(lines[1:])
+
+
+def _fate(member: dict[str, Any]) -> str:
+    """A row whose equal twin went too has the reason "exact", but the row that stays is only near to both."""
+    if member["duplicate"] is None:
+        return "kept"
+    alike = f", {member['similarity']:.3f} alike" if member["similarity"] is not None else ""
+    if member["duplicate"] == "exact" and member["similarity"] != 1:
+        return f"equal to another row that went, near duplicate of {member['into'][:12]}{alike}"
+    return f"{member['duplicate']} duplicate of {member['into'][:12]}{alike}"

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import zstandard
 
@@ -118,6 +119,25 @@ def test_duplicates_name_the_row_that_stays_and_what_differs(done: Path, datafor
     assert kept["similarity"] is None and 0.8 <= lost["similarity"] < 1
     out = dataforge("duplicates", done).out
     assert "near duplicate of" in out and f", {lost['similarity']:.3f} alike" in out
+
+
+def test_of_two_equal_rows_that_go_the_second_is_measured_by_the_first() -> None:
+    from dataforge.flows.clusters import _fate, _measure
+
+    class Pairs:
+        def __init__(self, *rows: dict[str, Any]) -> None:
+            self.rows = pa.Table.from_pylist(list(rows))
+
+        def to_table(self, columns: list[str]) -> pa.Table:
+            return self.rows.select(columns)
+
+    kept = {"id": "k", "duplicate": None, "into": None, "similarity": None}
+    one = {"id": "a", "duplicate": "near", "into": "k", "similarity": None}
+    other = {"id": "b", "duplicate": "exact", "into": "k", "similarity": None}
+    _measure([kept, one, other], Pairs({"a": "a", "b": "k", "common": 9, "union": 10}), Pairs({"a": "a", "b": "b"}))
+    assert (kept["similarity"], one["similarity"], other["similarity"]) == (None, 0.9, 0.9)
+    assert _fate(other) == "equal to another row that went, near duplicate of k, 0.900 alike"
+    assert _fate({**other, "similarity": 1.0}) == "exact duplicate of k, 1.000 alike"
 
 
 USAGE = [
