@@ -26,7 +26,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int, device: st
     """SELECTED rows of all document sources."""
     raw = Step("corpus/ingested", ByKey(parts), tuple(sources))
     documents = without_repeats(raw, clean(config), config.dedupe, parts=parts, prefix="corpus")
-    quality = Step("corpus/quality", Quality(), (documents,))
+    quality = Step("corpus/quality", Quality(device), (documents,))
     language = Step("corpus/language", Language(models=config.language.models), (documents,))
     names = mail_names(config)
     known = (Step("corpus/mail-names", names, (documents,)),) if names else ()

@@ -19,12 +19,12 @@ from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
 from dataforge.kernels.gpu import Gpu, gpu_of
+from dataforge.kernels.gpu_batches import batch_edges, stretches_of
 from dataforge.kernels.minhash import EMPTY, MinHashSpec, Signatures, permutations, refuse
 from dataforge.kernels.minhash import signatures as signatures_on_host
 
-SOURCES = ("common.cuh", "minhash.cuh", "minhash.cu")
+SOURCES = ("common.cuh", "stretch.cuh", "minhash.cuh", "minhash.cu")
 STAGED = 128  # minhash.cu
-STRETCH = 1024  # minhash.cuh
 BATCH_BYTES = 128 << 20
 MEMORY_PER_BYTE = 16  # on the device: the text, its words, bounds of their units
 VALUES_BYTES = 256 << 20  # of signatures at a time
@@ -70,7 +70,7 @@ class GpuMinHash:
     def signatures(self, texts: pa.Array | pa.ChunkedArray | Strings) -> Signatures:
         """Signatures of raw texts; a null row counts as empty. Raises ValueError where a text is not UTF-8."""
         strings = texts if isinstance(texts, Strings) else strings_of(texts)
-        edges = _edges(strings, self.batch_bytes, max(1, VALUES_BYTES // (4 * self.spec.k)))
+        edges = batch_edges(strings, self.batch_bytes, max(1, VALUES_BYTES // (4 * self.spec.k)))
         parts = [self._batch(strings.slice(a, b)) for a, b in itertools.pairwise(edges)]
         if not parts:
             return Signatures(np.zeros((0, self.spec.k), np.uint32), np.zeros(0, np.int64))
@@ -121,10 +121,7 @@ class GpuMinHash:
     def _words(self, texts: Strings, text: Any, offsets: Any) -> tuple[Any, ...]:
         """The words of all texts, bounds of their units, and how many units and words each text has."""
         xp, by_characters = self.gpu.xp, np.int64(self.spec.shingle == "characters")
-        stretches = -(-np.diff(texts.offsets) // STRETCH)
-        of_rows = np.concatenate([np.zeros(1, np.int64), np.cumsum(stretches, dtype=np.int64)])
-        firsts, number = xp.asarray(of_rows), int(of_rows[-1])
-        rows = xp.asarray(np.repeat(np.arange(len(texts), dtype=np.int32), stretches))
+        firsts, rows, number = stretches_of(self.gpu, texts)
         given = (self._tables, text, offsets, firsts, rows, by_characters)
         sizes, units, words = (xp.empty(number, np.int32) for _ in range(3))
         broken = xp.zeros(len(texts), np.int32)
@@ -136,12 +133,3 @@ class GpuMinHash:
         in_all = tuple(xp.empty(len(texts), np.int64) for _ in range(2))
         self.gpu.launch("totals", len(texts), firsts, by_characters, units, words, broken, *in_all)
         return out, begins, ends, *in_all
-
-
-def _edges(texts: Strings, limit: int, rows: int) -> list[int]:
-    """Rows between which batches lie: at most `rows` of `limit` bytes each, or one text."""
-    edges = [0]
-    while edges[-1] < len(texts):
-        full = int(np.searchsorted(texts.offsets, texts.offsets[edges[-1]] + limit, side="right")) - 1
-        edges.append(max(edges[-1] + 1, min(full, edges[-1] + rows)))
-    return edges

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,8 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataforge.errors import ConfigError
+from dataforge.errors import ConfigError, GateError
 from dataforge.kernels import text_stats
+from dataforge.kernels.device import Choice, DeviceMissing
+from dataforge.kernels.gpu_text_stats import StatsDiffer, Texts, counter
 from dataforge.kernels.text_stats import COUNTERS, measure
 from dataforge.operator import Map, Rows
 
@@ -41,6 +43,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 class Quality(Map):
     """id, text → id and all counters, enough for every preset."""
 
+    device: Choice = field(default="auto", metadata={"identity": False})
     VERSION: ClassVar[int] = text_stats.VERSION
 
     def needs(self) -> Sequence[Sequence[str] | None]:
@@ -50,12 +53,23 @@ class Quality(Map):
         return SCHEMA
 
     def start(self, files: Sequence[Path]) -> Callable[..., Rows]:
-        return count_batch
+        try:
+            count = counter(self.device)
+        except DeviceMissing as error:
+            raise ConfigError(error.what, hint=error.hint) from error
+
+        def counted(batch: pa.RecordBatch) -> Rows:
+            try:
+                return count_batch(batch, count)
+            except StatsDiffer as error:
+                raise GateError(str(error), hint="report it; meanwhile run with --device cpu") from error
+
+        return counted
 
 
-def count_batch(batch: pa.RecordBatch) -> Rows:
+def count_batch(batch: pa.RecordBatch, count: Callable[[Texts], npt.NDArray[np.int64]] = measure) -> Rows:
     """One batch; the counters of a row depend on its text alone."""
-    counts = measure(batch.column("text"))
+    counts = count(batch.column("text"))
     columns = [pa.array(column) for column in np.ascontiguousarray(counts.T)]
     return Rows(pa.RecordBatch.from_arrays([batch.column("id"), *columns], schema=SCHEMA))
 

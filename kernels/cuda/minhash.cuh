@@ -1,4 +1,4 @@
-/* MinHash, scheme affine32: words of a text, hashes of its shingles. Needs common.cuh (types and decode).
+/* MinHash, scheme affine32: words of a text, hashes of its shingles. Needs common.cuh (types and decode) and stretch.cuh.
  *
  * The tables are one block: i64 offsets of {index, classes, lower case}, two-stage by code point. A text becomes words
  * in lower case joined by one blank (unit bounds beside it); a shingle is n units with what stands between them. */
@@ -6,14 +6,6 @@
 enum { T_CLASS_INDEX, T_CLASSES, T_LOWER_INDEX, T_LOWER };
 enum { WORD_BITS = 7, SINGLE_BIT = 256 }; /* letter | number | mark, and scripts whose characters are words */
 #define EMPTY_SLOT 0xFFFFFFFFu
-#define STRETCH 1024 /* bytes of a text that one thread turns into words */
-
-static __device__ u32 looked_up(const u8* tables, int index, int blocks, u32 code, int wide) {
-    u32 block = ((const u16*)(tables + ((const i64*)tables)[index]))[code / CODE_BLOCK];
-    const u8* table = tables + ((const i64*)tables)[blocks];
-    u32 at = block * CODE_BLOCK + code % CODE_BLOCK;
-    return wide ? ((const u32*)table)[at] : ((const u16*)table)[at];
-}
 
 static __device__ int encode_utf8(u32 code, u8* out) {
     if (code < 0x80) {
@@ -40,10 +32,9 @@ typedef struct { i32 size, units; i32 words; int is_broken; } Filled;
 static __device__ i64 entered(const u8* tables, const u8* text, i64 begin, i64 from, i64 end, int* inside) {
     int length;
     u32 code;
-    i64 lead = from - 1;
+    i64 lead = lead_before(text, begin, from);
     *inside = 0;
     if (from == begin) return from;
-    while (lead > begin && from - lead < 4 && is_inner(text[lead])) lead--;
     *inside = goes_on(bits_at(tables, text, lead, end, &length, &code));
     return lead + length > from ? lead + length : from;
 }
@@ -87,17 +78,6 @@ static __device__ Filled pass_stretch(
         bound(ends, filled.units - 1, filled.size);
     return filled;
 }
-
-/* Stretch i of all: its text, and its place in it. `firsts` are the texts' first stretches. */
-typedef struct { i64 row, begin, end, from, stop; } Stretch;
-
-static __device__ Stretch stretch_of(const i64* offsets, const i64* firsts, const i32* rows, i64 i) {
-    i64 row = rows[i], begin = offsets[row], end = offsets[row + 1], from = begin + STRETCH * (i - firsts[row]);
-    Stretch found = {row, begin, end, from, from + STRETCH < end ? from + STRETCH : end};
-    return found;
-}
-
-static __device__ i64 sum_before(const i64* sums, i64 i) { return i ? sums[i - 1] : 0; }
 
 static __device__ u64 turned(u64 value, int bits) { return value << bits | value >> (64 - bits); }
 

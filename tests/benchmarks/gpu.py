@@ -1,9 +1,9 @@
-"""`python -m tests.benchmarks.gpu [--data FOLDER] [--megabytes 64]`: the encoder and MinHash on a GPU, where one is.
+"""`python -m tests.benchmarks.gpu [--data FOLDER] [--megabytes 64]`: encoder, MinHash and text statistics on a GPU.
 
-For each tokenizer and corpus: ids and signatures are compared with the reference first, and a difference ends it. Then
-GB/s and ids/s on the device (text there, ids stay there; cold with an empty word table, warm with a full one), from host
-arrays to host arrays, the time of each kernel by CUDA events, and gigatoken on all cores of the same machine. Texts are
-repeated up to the size; how many bytes differ is said. Rows go to build/bench.json beside the CPU's, the device is named.
+For each tokenizer and corpus: ids, signatures and counters are compared with the host's first, and a difference ends it.
+Then GB/s and ids/s on the device (text there, ids stay there; cold with an empty word table, warm with a full one), from
+host arrays to host arrays, the time of each kernel by CUDA events, and gigatoken on all cores of the same machine. Texts
+are repeated up to the size; how many bytes differ is said. Rows go to build/bench.json beside the CPU's, with the device.
 
 Without a GPU it says `never run on a GPU` and what is missing, and exits with 1.
 """
@@ -25,14 +25,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataforge.kernels import device, gpu_passes
+from dataforge.kernels import device, gpu_passes, gpu_text_passes
 from dataforge.kernels.buffers import Strings
 from dataforge.kernels.encode import gigatoken_of, ids_of, open_encoder, strings_from
 from dataforge.kernels.gpu import Gpu, Upload
 from dataforge.kernels.gpu_encode import GpuEncoder
 from dataforge.kernels.gpu_minhash import SOURCES as MINHASH_SOURCES
 from dataforge.kernels.gpu_minhash import GpuMinHash
+from dataforge.kernels.gpu_text_stats import GpuTextStats
 from dataforge.kernels.minhash import MinHashSpec, signatures
+from dataforge.kernels.text_stats import measure
 from dataforge.kernels.tokenizer_folder import open_folder
 from dataforge.operators.tokenizer_import import ImportTokenizer
 from dataforge.operators.tokenizer_train import TrainTokenizer
@@ -78,7 +80,7 @@ def main(arguments: list[str], xp: Any = None) -> int:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure the encoder and MinHash on a GPU.")
+    parser = argparse.ArgumentParser(description="Measure the encoder, MinHash and text statistics on a GPU.")
     data = os.environ.get("DATAFORGE_BENCH_DATA")
     parser.add_argument("--data", type=Path, default=Path(data) if data else None)
     parser.add_argument("--megabytes", type=float, default=64)
@@ -102,6 +104,9 @@ def _rows(setup: Setup, name: str, options: argparse.Namespace, xp: Any) -> Iter
         signing = Gpu(MINHASH_SOURCES, xp)
         for corpus in options.corpora:
             yield from _minhash(signing, setup.texts(corpus, min(CHECKED_BYTES, size)), size, corpus, name)
+        counting = Gpu(gpu_text_passes.SOURCES, xp)
+        for corpus in options.corpora:
+            yield from _text_stats(counting, setup.texts(corpus, min(CHECKED_BYTES, size)), size, corpus, name)
 
 
 def _folders(setup: Setup, scratch: Path, size: int) -> Iterator[tuple[str, Path]]:
@@ -260,6 +265,16 @@ class ResidentSigning(Resident):
         self.signer.on_device(self._texts, self.text, self.offsets)
 
 
+class ResidentCounting(Resident):
+    def __init__(self, counter: GpuTextStats, texts: Strings) -> None:
+        super().__init__(counter.gpu, texts)
+        self.counter, self._texts = counter, texts
+        self._run()
+
+    def work(self) -> None:
+        self.counter.on_device(self._texts, self.text, self.offsets)
+
+
 def _wall(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
@@ -272,13 +287,25 @@ def _minhash(gpu: Gpu, texts: list[str], size: int, corpus: str, name: str) -> I
     if not np.array_equal(signer.signatures(few).values, signatures(few, MinHashSpec()).values):
         raise NotEqual("MinHash")
     many, variant = repeated(texts, min(size, signer.batch_bytes)), f"MinHash affine32, 128, {name}"
-    resident = ResidentSigning(signer, many)
-    for state, timed in (
-        ("device-resident", resident.seconds),
-        ("host to host", lambda: _wall(lambda: signer.signatures(many))),
-    ):
+    yield from _there_and_back(ResidentSigning(signer, many), lambda: signer.signatures(many), many, corpus, variant)
+
+
+def _text_stats(gpu: Gpu, texts: list[str], size: int, corpus: str, name: str) -> Iterator[Row]:
+    """Proven equal, then on the device, and from host arrays to host arrays: those that a batch takes."""
+    counter, few = GpuTextStats(gpu), strings_from(texts)
+    if not np.array_equal(counter.measure(few), measure(few)):
+        raise NotEqual("text statistics")
+    short = [text for text in texts if len(text.encode()) <= counter.longest]
+    many, variant = repeated(short, min(size, counter.batch_bytes)), f"text statistics, {name}"
+    yield from _there_and_back(ResidentCounting(counter, many), lambda: counter.measure(many), many, corpus, variant)
+
+
+def _there_and_back(
+    resident: Resident, from_host: Callable[[], object], texts: Strings, corpus: str, variant: str
+) -> Iterator[Row]:
+    for state, timed in (("device-resident", resident.seconds), ("host to host", lambda: _wall(from_host))):
         seconds = statistics.median(timed() for _ in range(TURNS))
-        yield _row(corpus, many.size_bytes / seconds / 1e9, "GB/s", f"{variant}, {state}")
+        yield _row(corpus, texts.size_bytes / seconds / 1e9, "GB/s", f"{variant}, {state}")
     for line in resident.breakdown():
         print(line)
 

@@ -30,9 +30,10 @@ def test_every_line_of_it_runs(quick, capsys):
     arguments, out = quick
     assert gpu.main(arguments, FakeCupy()) == 0
     said = capsys.readouterr().out
-    assert all(kernel in said for kernel in ("heads", "walk", "probe", "emit", "measure", "minima", "the rest"))
+    kernels = ("heads", "walk", "probe", "emit", "measure", "minima", "decoded", "insert", "the rest")
+    assert all(kernel in said for kernel in kernels)
     rows = json.loads(out.read_text())
-    assert {row["work"] for row in rows} == {"gpu"} and len(rows) == 7
+    assert {row["work"] for row in rows} == {"gpu"} and len(rows) == 9
     assert all("no GPU: a test" in row["variant"] for row in rows)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dataforge.kernels import device, gpu, gpu_minhash
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
+from dataforge.kernels.gpu_batches import STRETCH
 from dataforge.kernels.minhash import MinHashSpec, reference_signatures
 from tests.kernels.cuda_host import fake_cupy, nvrtc
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
@@ -39,7 +40,7 @@ def test_the_passes_give_the_values_of_the_definition(spec):
 
 def long_texts():
     """Words, blanks and single characters over the edges between stretches, at every place of a character."""
-    rng, size = random.Random(7), gpu_minhash.STRETCH
+    rng, size = random.Random(7), STRETCH
     units = ["a", "É", "漢", "𝒜", " ", "\u0301", "ก", ". ", "İ", "Ⱥ"]
     found = ["x" * shift + "漢字 ab" * 600 for shift in range(9)] + ["x" * (size + shift) for shift in (-1, 0, 1)]
     found += ["é" * (size // 2 - 1) + "x" * shift + "𝒜é" * 900 for shift in range(5)]
@@ -77,7 +78,7 @@ def test_a_text_that_is_not_utf8_is_named():
     with pytest.raises(ValueError, match="row 1 is not valid UTF-8"):
         gpu_minhash.GpuMinHash(SPECS[0], host_gpu()).signatures(broken)
     for shift in range(-4, 5):  # where one thread ends and the next begins
-        text = b"x" * (gpu_minhash.STRETCH + shift)
+        text = b"x" * (STRETCH + shift)
         for part in (b"\x80", b"\xc3", b"\xe6\xbc", b"\xed\xa0\x80", "é".encode() + b"\x80"):
             cut = pa.array([b"a", text + part + b"y" * 9], pa.binary())
             with pytest.raises(ValueError, match="row 1 is not valid UTF-8"):

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pytest
 
 from dataforge.errors import ConfigError, GateError
-from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_minhash, gpu_passes
+from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_minhash, gpu_passes, gpu_text_stats
 from dataforge.kernels.encoder_tables import compile_rules
 from dataforge.operators.dedupe_near import Bands
 from dataforge.operators.encode import Encode
+from dataforge.operators.quality import Quality
 from dataforge.operators.tokenizer_train import TrainTokenizer
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
@@ -22,7 +23,7 @@ def fake_gpu(monkeypatch):
     """`auto` and `cuda` find it."""
     monkeypatch.setattr(device, "why_no_cuda", lambda: None)
     monkeypatch.setattr(device, "cuda", lambda: device.Device("cuda", "fake"))
-    for module in (gpu_encode, gpu_minhash):
+    for module in (gpu_encode, gpu_minhash, gpu_text_stats):
         monkeypatch.setattr(module, "gpu_of", lambda *files: gpu.Gpu(files, FakeCupy()))
     monkeypatch.setattr(gpu_encode, "tables_of", tables_of)
     monkeypatch.setattr(gpu_passes, "LONG", 500)
@@ -71,10 +72,11 @@ def test_without_memory_auto_stays_on_the_host_and_cuda_says_so(fake_gpu, bpe_fo
         raise MemoryError
 
     monkeypatch.setattr(gpu_encode, "WordTable", no_room)
-    monkeypatch.setattr(gpu_minhash, "word_tables", no_room)
-    assert Bands(device="auto").start([])(rows(["a b"])).kept.num_rows == 1
-    with pytest.raises(ConfigError, match="no memory left"):
-        Bands(device="cuda").start([])
+    for module, operator in ((gpu_minhash, Bands), (gpu_text_stats, Quality)):
+        monkeypatch.setattr(module, "word_tables", no_room)
+        assert operator(device="auto").start([])(rows(["a b"])).kept.num_rows == 1
+        with pytest.raises(ConfigError, match="no memory left"):
+            operator(device="cuda").start([])
     assert Encode(device="auto").start([bpe_folder])(rows(["a b"])).kept.num_rows == 1
     with pytest.raises(ConfigError, match="no memory left"):
         Encode(device="cuda").start([bpe_folder])
@@ -99,8 +101,28 @@ def test_a_wrong_signature_of_a_gpu_fails_the_part(fake_gpu, monkeypatch):
         Bands(device="cuda").start([])(rows(["the cat sat on the mat"]))
 
 
-def test_without_a_gpu_cuda_is_a_mistake_of_the_config(monkeypatch):
+def test_text_statistics_are_the_same(fake_gpu):
+    batch = rows(["", "The cat. The cat.\n\nThe cat.\n" * 9, None, TEXT, "漢字 かな", "!?"])
+    on_gpu, on_host = (Quality(device=choice).start([])(batch).kept for choice in ("cuda", "cpu"))
+    assert on_gpu == on_host
+
+
+def test_a_wrong_counter_of_a_gpu_fails_the_part(fake_gpu, monkeypatch):
+    launch = gpu_text_stats.GpuTextStats._launch
+
+    def wrong(self, texts):
+        found = launch(self, texts)
+        found[0, -1] += 1
+        return found
+
+    monkeypatch.setattr(gpu_text_stats.GpuTextStats, "_launch", wrong)
+    with pytest.raises(GateError, match="text statistics differ from the host's in row 0"):
+        Quality(device="cuda").start([])(rows(["the cat sat on the mat"]))
+
+
+@pytest.mark.parametrize("operator", [Bands, Quality])
+def test_without_a_gpu_cuda_is_a_mistake_of_the_config(monkeypatch, operator):
     missing = device.DeviceMissing("no CUDA device is visible", "use device: cpu")
     monkeypatch.setattr(device, "why_no_cuda", lambda: missing)
     with pytest.raises(ConfigError, match="no CUDA device"):
-        Bands(device="cuda").start([])
+        operator(device="cuda").start([])

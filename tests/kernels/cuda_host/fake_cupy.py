@@ -182,11 +182,13 @@ def asarray(values: Any) -> Array:
 
 def cumsum(values: Array, *, dtype: Any) -> Array:
     _now()
+    assert len(values), "a scan of nothing"
     return Array(np.cumsum(values._on_host, dtype=dtype))
 
 
 def flatnonzero(values: Array) -> Array:
     _now()
+    assert len(values), "a scan of nothing"
     return Array(np.flatnonzero(values._on_host))
 
 

@@ -32,21 +32,23 @@ typedef void (*Kernel)(void**);
 
 static int racing; /* several host threads: after a look at memory that others change, they get their turn */
 
-static unsigned long long looked_at(const unsigned long long* at) {
-    unsigned long long value = __atomic_load_n(at, __ATOMIC_RELAXED);
-    if (racing) sched_yield();
-    return value;
-}
+/* Of 32 or 64 bits, as the memory has. */
+#define looked_at(at) ({ \
+    __typeof__(*(at) + 0) value_ = __atomic_load_n(at, __ATOMIC_RELAXED); \
+    if (racing) sched_yield(); \
+    value_; })
 
-static unsigned long long compared(unsigned long long* at, unsigned long long expected, unsigned long long value) {
-    __atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    return expected;
-}
+#define compared(at, expected, value) ({ \
+    __typeof__(*(at) + 0) expected_ = (expected); \
+    __atomic_compare_exchange_n(at, &expected_, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED); \
+    expected_; })
 
-static void heightened(unsigned long long* at, unsigned long long value) {
-    unsigned long long found = looked_at(at);
-    while (found < value && !__atomic_compare_exchange_n(at, &found, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
-}
+#define heightened(at, value) ({ \
+    __typeof__(at) cell_ = (at); \
+    __typeof__(*(at) + 0) mine_ = (value), found_ = looked_at(cell_); \
+    while (found_ < mine_ && !__atomic_compare_exchange_n(cell_, &found_, mine_, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) \
+        continue; \
+    found_; })
 
 /* --- coroutines ------------------------------------------------------------------------------------------------------- */
 
