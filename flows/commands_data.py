@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,9 +148,12 @@ def quality_evaluate(
 def pii_evaluate(file: SpansFile, as_json: Json = False) -> None:
     """Recall and precision of the finders of personal data, covering and exact, per kind."""
     from dataforge.operators.pii_evaluate import evaluate
+    from dataforge.operators.pii_rules import KINDS
 
     with known_file(file):
         document = evaluate(file)
+    if document["unscored"] and not document["kinds"]:
+        print(f"nothing scored: no label of the file is a kind that is looked for: {', '.join(KINDS)}", file=sys.stderr)
     respond(document, figures(document), as_json=as_json)
 
 

@@ -433,6 +433,13 @@ def test_evaluate_reads_plain_and_packed_files(suffix: str, tmp_path: Path, data
     assert (document["recall"], document["precision"]) == (1.0, 1.0)
 
 
+def test_labels_that_are_no_kinds_are_answered_with_the_kinds(tmp_path: Path, dataforge: Call) -> None:
+    spans = {"text": "Write to ana@example.org now.", "spans": [{"start": 9, "end": 24, "label": "MAIL"}]}
+    (tmp_path / "spans.jsonl").write_text(json.dumps(spans) + "\n")
+    said = dataforge("pii", "evaluate", tmp_path / "spans.jsonl", "--json")
+    assert said.document["unscored"] == ["MAIL"] and "EMAIL_ADDRESS, " in said.err
+
+
 def test_the_tagger_is_evaluated_per_class(tmp_path: Path, dataforge: Call) -> None:
     rows = [{"text": "Thank you so much!", "class7": "expressives"}, {"text": "Where is the key?", "class7": "questions"}]
     (tmp_path / "acts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"text": "hm", "class7": None}]))
