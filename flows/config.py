@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from dataforge.config_file import read_yaml
-from dataforge.errors import SecretError
+from dataforge.errors import ConfigError, SecretError
 from dataforge.flows.config_filters import CleanConfig, DedupeConfig, LanguageConfig, PiiConfig, QualityConfig
 from dataforge.flows.config_labels import ActsConfig, ConversationsConfig, InstructConfig, ReviewConfig
 from dataforge.flows.config_output import EncodeConfig, PackConfig, PublishConfig, SplitConfig, TokenizerConfig
@@ -72,11 +72,19 @@ class Config(Section):
 
     def path(self, value: str) -> Path:
         """A path of the config, made absolute without following links. `~` is expanded."""
-        return Path(os.path.abspath(self.folder / Path(value).expanduser()))
+        return absolute(self.folder, value)
 
     def secret(self, place: str | None) -> bytes | None:
         """The bytes behind `env:NAME` or `file:PATH`; raises SecretError naming the place, never the value."""
         return None if place is None else read_secret(place, self.folder)
+
+
+def absolute(folder: Path, value: str) -> Path:
+    """A path of a config that lies in that folder. Raises ConfigError where `~NAME` is nobody's home."""
+    try:
+        return Path(os.path.abspath(folder / Path(value).expanduser()))
+    except RuntimeError:
+        raise ConfigError("names the home of an unknown user", file=value, hint="write the path without ~") from None
 
 
 def read_secret(place: str, folder: Path) -> bytes:
@@ -86,7 +94,7 @@ def read_secret(place: str, folder: Path) -> bytes:
         if not value:
             raise SecretError("is not set in the environment", key=place, hint=f"export {name}=…")
     else:
-        path = folder / Path(name).expanduser()
+        path = absolute(folder, name)
         try:
             value = path.read_bytes().strip()
         except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dataforge.config_file import Document, Problem, read_yaml
 from dataforge.errors import ConfigError, InputError
-from dataforge.flows.config import Config
+from dataforge.flows.config import Config, absolute
 from dataforge.flows.config_problems import config_error, named, problems
 from dataforge.operators.files import FileSource, list_files
 from dataforge.operators.files_csv import CsvFiles
@@ -67,20 +67,29 @@ def read_with_markup(config: Config) -> list[str]:
 def own_rules(document: Document, folder: Path) -> Iterator[Problem]:
     """The first thing that is wrong with the user's rules for personal data; a missing file is said elsewhere."""
     place = _at(document.values, ("pii", "rules"))
-    file = Path(os.path.abspath(folder / Path(place).expanduser())) if isinstance(place, str) and place else None
-    if file and file.is_file():
-        try:
-            read_rules(file)
-        except ConfigError as error:
-            what = f"{error.key}: {error.what}" if error.key else error.what
-            yield Problem(*document.place(("pii", "rules")), "pii.rules", repr(place), what)
+    if isinstance(place, str) and place and (what := _wrong_rules(place, folder)):
+        yield Problem(*document.place(("pii", "rules")), "pii.rules", repr(place), what)
+
+
+def _wrong_rules(place: str, folder: Path) -> str:
+    if "://" in place:
+        return "must be a file of this machine, not an address"
+    if _what_is_missing("", place, folder):
+        return ""
+    file = absolute(folder, place)
+    try:
+        read_rules(file)
+    except ConfigError as error:
+        what = f"{error.key}: {error.what}" if error.key else error.what
+        return f"{what}; {error.hint}" if error.hint and file.is_file() else what
+    return ""
 
 
 def missing_inputs(document: Document, folder: Path) -> Iterator[Problem]:
     """Sources whose files cannot be listed, and other files that are not there."""
     for keys, kind, place in _places(document.values):
         if isinstance(place, str) and place and "://" not in place:
-            what = _what_is_missing(kind, os.path.abspath(folder / Path(place).expanduser()))
+            what = _what_is_missing(kind, place, folder)
             if what:
                 yield Problem(*document.place(keys), named(document, keys), repr(place), what)
 
@@ -106,12 +115,13 @@ def _at(values: Any, keys: Keys) -> Any:
     return values
 
 
-def _what_is_missing(kind: Any, place: str) -> str:
+def _what_is_missing(kind: Any, place: str, folder: Path) -> str:
     """Why a source cannot be listed; "" if it can, or if its kind is none."""
-    if kind not in READERS:
-        return "" if os.path.exists(place) else "no such file or folder"
     try:
-        list_files(place, READERS[kind].suffixes)
-    except InputError as error:
+        path = str(absolute(folder, place))
+        if not isinstance(kind, str) or kind not in READERS:
+            return "" if os.path.exists(path) else "no such file or folder"
+        list_files(path, READERS[kind].suffixes)
+    except (ConfigError, InputError) as error:
         return error.what
     return ""

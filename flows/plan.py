@@ -17,7 +17,7 @@ from dataforge.flows.config import Config
 from dataforge.flows.estimate import estimate, estimate_text
 from dataforge.flows.index import info as index_info
 from dataforge.flows.plan_names import config_key
-from dataforge.flows.runs import is_running, runs, unfinished
+from dataforge.flows.runs import ENDED, is_running, runs, unfinished
 from dataforge.identity import canonical
 from dataforge.kernels.bands import s_curve
 from dataforge.operator import Source
@@ -192,7 +192,7 @@ def status_document(config: Config) -> dict[str, Any]:
     steps = list(graph.steps())
     out = config.path(config.out) / config.name
     versions = sorted(p.parent.name for p in out.glob("*/dataset_manifest.json") if not p.parent.name.startswith("."))
-    last = next(runs(store, config.name), None)
+    last = next(runs(store, config.name, needs=ENDED), None)
     return {
         "schema": 1,
         "name": config.name,
@@ -201,7 +201,7 @@ def status_document(config: Config) -> dict[str, Any]:
         "waiting": {s.name: _behind(s, state) for s in steps if s in state.waiting},
         "published": [str(out / version) for version in versions],
         "unfinished": _unfinished(store, config.name),
-        "last_run": {k: last.get(k) for k in ("status", "ended", "seconds", "out", "error")} if last else None,
+        "last_run": {k: last[k] for k in ENDED} if last else None,
     }
 
 

@@ -8,7 +8,7 @@ from dataforge.commit import committed, write_json
 from dataforge.flows.build import Graph
 from dataforge.flows.gates import findings
 from dataforge.flows.plan import latest_version
-from dataforge.flows.runs import runs
+from dataforge.flows.runs import ENDED, runs
 from dataforge.report import complete, facts, html
 from dataforge.store import Store
 from dataforge.table import Table
@@ -35,7 +35,7 @@ def write_store_report(graph: Graph, tables: list[Table]) -> dict[str, Any]:
     )
     folder = store.root / "runs" / config.name
     folder.mkdir(parents=True, exist_ok=True)
-    history = list(runs(store, config.name))[:20]
+    history = list(runs(store, config.name, needs=ENDED))[:20]
     write_json(folder / "report.json", {**found, "runs": history})
     published = latest_version(config)
     whole = complete(found, read_manifest(published) if published else {})

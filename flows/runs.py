@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from dataforge.commit import write_json
 from dataforge.store import Store
 
 KEPT = 200
+ENDED = ("status", "ended", "seconds", "out", "error")  # what a report says of how its run ended
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ def begin(store: Store, name: str, input_bytes: int) -> Running:
 def unfinished(store: Store, name: str) -> dict[str, Any] | None:
     """The report of a run of that dataset that has not ended: it goes on, or was killed."""
     try:
-        report: dict[str, Any] = json.loads(_running(store, name).read_bytes())
-    except (OSError, ValueError):
+        report = _read(_running(store, name))
+        datetime.fromisoformat(report["began"])
+        return report if "scans" in report else None
+    except (OSError, ValueError, KeyError):  # no report, or none of a run that was begun
         return None
-    return report
 
 
 def is_running(store: Store) -> bool:
@@ -81,12 +83,15 @@ def is_running(store: Store) -> bool:
     return False
 
 
-def runs(store: Store, name: str = "") -> Iterator[dict[str, Any]]:
-    """Reports of earlier runs of the dataset of that name (or of all of the store), newest first."""
+def runs(store: Store, name: str = "", *, needs: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """Reports of earlier runs of the dataset of that name (or of all of the store), newest first.
+
+    `needs`: keys without which a report is passed over. What is no report of a run is passed over in any case.
+    """
     for path in _reports(store):
         with suppress(OSError, ValueError):
-            report = json.loads(path.read_bytes())
-            if name in ("", report.get("name")):
+            report = _read(path)
+            if name in ("", report["name"]) and report.keys() >= set(needs):
                 yield report
 
 
@@ -95,12 +100,47 @@ def prune(store: Store) -> None:
     names: set[str] = set()
     for at, path in enumerate(_reports(store)):
         try:
-            name = json.loads(path.read_bytes()).get("name")
+            name = _read(path)["name"]
         except (OSError, ValueError):
             name = None
         if at >= KEPT and (name is None or name in names):
             path.unlink(missing_ok=True)
         names.add(name)
+
+
+_TYPES: dict[str, Any] = {
+    "name": str,
+    "began": str,
+    "ended": str,
+    "status": str,
+    "seconds": int | float,
+    "out": str | None,
+    "error": dict | None,
+    "publish_seconds": int | float | None,
+    "input_bytes": int | float,
+    "peak_rss_bytes": int | float,
+    "scans": list,
+}
+_SCAN_TYPES: dict[str, Any] = {"scan": str, "seconds": int | float, "peak_rss_bytes": int | float}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A report as runs write it. Raises ValueError for anything else that lies in their folder."""
+    try:
+        report = json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not _has(report, {"name": str}) or not _has(report, {key: _TYPES[key] for key in _TYPES.keys() & report.keys()}):
+        raise ValueError("no report of a run")
+    if not all(_has(scan, _SCAN_TYPES) for scan in report.get("scans", [])):
+        raise ValueError("no report of a run")
+    if report.get("error") is not None and not _has(report["error"], {"code": str, "what": str}):
+        raise ValueError("no report of a run")
+    return report  # type: ignore[no-any-return]
+
+
+def _has(value: Any, types: dict[str, Any]) -> bool:
+    return isinstance(value, dict) and all(key in value and isinstance(value[key], kind) for key, kind in types.items())
 
 
 def _reports(store: Store) -> list[Path]:

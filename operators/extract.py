@@ -94,6 +94,8 @@ def evaluate(
     from dataforge.operators.files_warc import WarcFiles
 
     wanted = {row["url"]: row for row in _gold_rows(gold)}
+    if not wanted:
+        raise InputError("no labelled rows", file=Path(gold).name)
     source = WarcFiles("evaluate", warc, extractor=extractor, extraction=how or Extraction())
     document = {"schema": 1, **_scores(wanted, dict(_texts(source))), "pages": len(wanted)}
     if library:

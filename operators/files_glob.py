@@ -19,23 +19,27 @@ def glob(root: str, pattern: str) -> Iterator[Path]:
     """What lies below `root` and matches, each once. Raises InputError naming a folder that cannot be listed."""
     parts = tuple(part for part in pattern.split("/") if part not in ("", "."))
     parts = (*parts, "*") if parts[-1:] == ("**",) else parts
-    return iter(dict.fromkeys(Path(place) for place in _matches(root, parts)))
+    return iter(dict.fromkeys(Path(place) for place in _matches(root, parts, set())))
 
 
-def _matches(folder: str, parts: tuple[str, ...]) -> Iterator[str]:
+def _matches(folder: str, parts: tuple[str, ...], seen: set[tuple[str, int]]) -> Iterator[str]:
+    """`seen`: each folder with the number of parts left; with several `**` one folder is reached in many ways."""
+    if (folder, len(parts)) in seen:
+        return
+    seen.add((folder, len(parts)))
     if not parts:
         yield folder
     elif parts[0] == "**":
-        yield from _matches(folder, parts[1:])
+        yield from _matches(folder, parts[1:], seen)
         for entry in _entries(folder):
             if entry.is_dir(follow_symlinks=False):
-                yield from _matches(entry.path, parts)
+                yield from _matches(entry.path, parts, seen)
     elif has_magic(parts[0]):
         for entry in _entries(folder):
             if fnmatchcase(entry.name, parts[0]):
-                yield from _matches(entry.path, parts[1:])
+                yield from _matches(entry.path, parts[1:], seen)
     elif is_there(place := os.path.join(folder, parts[0])):
-        yield from _matches(place, parts[1:])
+        yield from _matches(place, parts[1:], seen)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -1,7 +1,7 @@
 """A user's own rules for personal data: a YAML file of the shape of `configs/pii/`, checked before anything runs.
 
 `{STAFF_ID: {badge: {pattern: 'NW-\\d{6}', finds: [five, with «…»], skips: [five]}}}`. A kind may be new or one that is
-known. Patterns are RE2, so no file can make a text slow; messages name the place of an example, never its text.
+known. Patterns are RE2 and bounded (pii_custom_patterns.py); messages name the place of an example, never its text.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError
+from dataforge.operators.pii_custom_patterns import check_patterns, check_together
 from dataforge.operators.pii_finder import VALIDATORS, Finder
 from dataforge.operators.pii_rules import Rule, expand, rules_from
 from dataforge.operators.pii_scan import Scanner
 
 LEAST_EXAMPLES = 5
+MOST_DRAWN = 1000  # random characters of an example
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
+_DRAWN = re.compile(r"\{[a-z]+(?:64)?:(\d+)\}")
 
 
 def read_rules(path: Path) -> str:
@@ -30,7 +33,11 @@ def read_rules(path: Path) -> str:
     from dataforge.config_file import read_yaml
 
     text = json.dumps(read_yaml(path).values, sort_keys=True, ensure_ascii=False)
-    for rule in custom_rules(text, str(path)):
+    rules = custom_rules(text, str(path))
+    for rule in rules:
+        check_patterns(rule, str(path))
+    check_together(rules, str(path))
+    for rule in rules:
         check(rule, str(path))
     return text
 
@@ -54,6 +61,8 @@ def _check_fields(fields: dict[str, Any], file: str, key: str) -> None:
         if wanted not in fields:
             raise ConfigError(f"{wanted} is missing", file=file, key=key)
     for name, value in fields.items():
+        if name in ("kind", "name"):
+            raise ConfigError(f"unknown key of a rule: {name}; both stand above it", file=file, key=key)
         field = Rule.__dataclass_fields__.get(name)
         fits = {
             "str": isinstance(value, str),
@@ -77,7 +86,14 @@ def check(rule: Rule, file: str) -> None:
         if len(examples) < LEAST_EXAMPLES:
             raise ConfigError(f"{len(examples)} examples; at least {LEAST_EXAMPLES}", file=file, key=f"{key}.{name}")
         for at, example in enumerate(examples):
+            _check_drawn(example, file, f"{key}.{name}[{at}]")
             _check_example(scanner, expand(example, at), name == "finds", file, f"{key}.{name}[{at}]")
+
+
+def _check_drawn(example: str, file: str, key: str) -> None:
+    counts = _DRAWN.findall(example)
+    if any(len(count) > 4 for count in counts) or sum(map(int, counts)) > MOST_DRAWN:
+        raise ConfigError(f"at most {MOST_DRAWN} random characters in an example", file=file, key=key)
 
 
 def _check_example(scanner: Scanner, example: str, finds: bool, file: str, key: str) -> None:

@@ -105,7 +105,6 @@ def test_secrets_come_from_environment_or_file(tmp_path: Path, monkeypatch: pyte
         assert missing.value.exit_code == 2 and "short" not in missing.value.what.replace("shorter", "")
 
 
-
 def test_names_that_only_operators_know_are_checked_beside_all_else(tmp_path: Path) -> None:
     text = GOOD + (
         "language: {keep: [en, klingon]}\n"
@@ -183,3 +182,29 @@ def test_a_check_names_missing_files_beside_all_else(tmp_path: Path) -> None:
         *lost,
         "pack = 5   must be a mapping of keys to values",
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        ("pii: {rules: '~no.such.user/x'}\n", 3, "names the home of an unknown user"),
+        ("pii: {rules: .}\n", 2, "is a folder"),
+        ("pii: {rules: 'https://example.org/x'}\n", 2, "must be a file of this machine"),
+        ("quality: {model: '~no.such.user/x'}\n", 3, "names the home of an unknown user"),
+    ],
+    ids=["home", "folder", "address", "model"],
+)
+def test_a_path_that_can_be_none_is_said_at_its_key(more: str, code: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    (tmp_path / "c.yaml").write_text(GOOD + more)
+    with pytest.raises((ConfigError, InputError)) as raised:
+        check_config(tmp_path / "c.yaml")
+    assert raised.value.exit_code == code and said in "".join(raised.value.details)
+
+
+@pytest.mark.parametrize("kind", ["[text]", "{a: b}"])
+def test_a_kind_of_another_type_is_a_problem_of_the_config(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(f"name: a\nsources:\n  - {{name: h, kind: {kind}, path: .}}\n")
+    with pytest.raises(ConfigError) as raised:
+        check_config(tmp_path / "c.yaml")
+    assert "sources.h.kind" in "".join(raised.value.details)

@@ -15,7 +15,7 @@ import pytest
 from dataforge import Store
 from dataforge.errors import PartialError
 from dataforge.flows.estimate import estimate, estimate_text
-from dataforge.flows.runs import KEPT, Running, begin, prune, runs, unfinished
+from dataforge.flows.runs import ENDED, KEPT, Running, begin, prune, runs, unfinished
 from tests.flows.calling import CHEAP, Call, call, line
 from tests.flows.demo import small_config
 
@@ -63,6 +63,23 @@ def test_the_newest_reports_are_kept_and_one_of_each_dataset(tmp_path: Path) -> 
     prune(store)
     assert [r["at"] for r in runs(store, "often")] == list(range(KEPT + 2, 2, -1))
     assert [r["at"] for r in runs(store, "early")] == [1], "gc must still know that the store serves it"
+
+
+ODD = ["{}", "[]", "null", '{"name": 1}', '{"name": "small", "began": "x", "scans": []}', '{"name": "small", "scans": [1]}']
+ODD += ['{"name": "small", "error": {}}', '{"name": "small", "began": "2026-01-02T03:04:05+00:00"}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_what_is_no_report_of_a_run_is_passed_over(odd: str, tmp_path: Path, dataforge: Call) -> None:
+    config, store = small_config(tmp_path, [line(1), line(2)], **CHEAP), Store(tmp_path / "store")
+    (store.root / "runs").mkdir(parents=True, exist_ok=True)
+    for name in ("running-small", "20260101T000000.000000Z"):
+        (store.root / "runs" / f"{name}.json").write_text(odd)
+    document = dataforge("status", config, "--json").document
+    assert document["unfinished"] is None and document["last_run"] is None
+    begin(store, "small", 1)
+    assert [set(report) & {"seconds"} for report in runs(store, needs=ENDED)] == []
+    prune(store)
 
 
 def test_a_broken_record_of_a_running_run_is_none(tmp_path: Path) -> None:

@@ -106,6 +106,9 @@ def test_evaluation_counts_gold_strings(tmp_path):
     }
     beside = evaluate(str(tmp_path / "p.warc.gz"), str(tmp_path / "gold.jsonl.gz"), library=True)
     assert beside["f1"] == 0.4 and beside["library"] == {"precision": 0.5, "recall": 0.333333, "f1": 0.4}
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(InputError, match="no labelled rows"):
+        evaluate(str(tmp_path / "p.warc.gz"), str(tmp_path / "empty.jsonl"))
     (tmp_path / "bad.jsonl").write_text('{"url": 1}\n')
     with pytest.raises(InputError, match="expected url"):
         evaluate(str(tmp_path / "p.warc.gz"), str(tmp_path / "bad.jsonl"))

@@ -27,6 +27,15 @@ def test_a_pattern_names_what_the_standard_library_names(pattern, tree):
     assert sorted(path for path in glob(str(tree), pattern) if path.is_file()) == expected
 
 
+def test_several_double_stars_list_each_folder_once_for_each_part(tmp_path, monkeypatch):
+    (tmp_path / "/".join("a" * 30)).mkdir(parents=True)
+    (tmp_path / "/".join("a" * 30) / "x.txt").write_text("x")
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+    assert [file.name for file in glob(str(tmp_path), "**/a/**/a/**/a/**/**/a/**/*.txt")] == ["x.txt"]
+    assert len(listed) <= 31 * 10
+
+
 def test_two_stars_at_the_end_are_all_files_below(tree):
     assert [file.name for file in list_files(f"{tree}/a/**", ())] == ["b/x.txt", "b/y.md", "x.txt"]
 

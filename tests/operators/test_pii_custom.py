@@ -59,11 +59,34 @@ def test_the_rules_and_not_their_place_make_the_step(tmp_path: Path) -> None:
         ("finds:", "validator: magic\n    finds:", "STAFF_ID.badge", "unknown validator"),
         ("finds:", "colour: red\n    finds:", "STAFF_ID.badge", "unknown key"),
         ("STAFF_ID", "Staff id", "Staff id", "is written like"),
+        ("finds:", "kind: X\n    finds:", "STAFF_ID.badge", "unknown key"),
+        ("finds:", "trigger: '('\n    finds:", "STAFF_ID.badge.trigger", "not a regular expression of RE2"),
+        ("'NW-\\d{6}'", "'x*'", "STAFF_ID.badge", "the empty string"),
+        ("'NW-\\d{6}'", "'(?:NW-)(?P<n>\\d*)'", "STAFF_ID.badge", "the empty string"),
+        ("'NW-\\d{6}'", "'NW-\\d|a[ab]{900}c'", "STAFF_ID.badge", "its counts unfold to 8.. instructions"),
+        ("'NW-\\d{6}'", "'NW-\\d+'\n    head: NW", "STAFF_ID.badge", "must have an end"),
+        ("{digit:5}", "{digit:20000000}", "STAFF_ID.badge.finds[4]", "at most 1000"),
     ],
-    ids=["unmarked", "not-just", "found", "few", "lookahead", "no-pattern", "type", "validator", "key", "kind"],
+    ids=range(17),
 )
 def test_what_is_wrong_is_said_by_place_and_never_by_text(tmp_path: Path, old: str, new: str, key: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what) as raised:
         rules(tmp_path, BADGE.replace(old, new, 1))
     assert raised.value.key == key
     assert "123456" not in str(raised.value)
+
+
+def test_rules_are_compiled_together_as_a_run_does(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    many = BADGE.splitlines()
+    each = [line for at in range(5) for line in [f"  badge{at}:", *many[3:]]]
+    text = "\n".join([*many[:2], *each]).replace("'NW-\\d{6}'", "'NW-\\d{6}|q{110}'")
+    with pytest.raises(ConfigError, match=r"too large for RE2: .* by counts") as raised:
+        rules(tmp_path, text)
+    assert raised.value.file.endswith("rules.yaml") and "trigger" in raised.value.hint
+    assert capfd.readouterr().err == ""
+
+
+def test_groups_braces_and_classes_are_told_from_counts(tmp_path: Path) -> None:
+    """What only looks like a group or a count is none."""
+    pattern = r"'(?:NW-|[(x]{3}y|\{900}|\(z*\))(?P<n>\d{6})'"
+    assert rules(tmp_path, BADGE.replace(r"'NW-\d{6}'", pattern).replace("«NW-", "NW-«"))
