@@ -13,7 +13,7 @@ from typing import Any
 from dataforge.errors import ConfigError
 from dataforge.operators.pii_rules import RULE_FILES, Rule, byte_options, load_rules
 
-MOST_COUNTED = 128  # instructions of RE2 that counts add to a pattern: some five seconds per MB at the very worst
+MOST_COUNTED = 128  # instructions of RE2 that counts add to a pattern: six seconds per MB at the worst measured
 MOST_COUNTED_TOGETHER = 512
 MOST_TOGETHER = 50_000  # instructions of all: far below where 32 MiB (`byte_options`) hold too few states to search with
 MOST_GROUPS = 32  # that take a part of the match
