@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dataforge.errors import ConfigError, InputError
+from dataforge.errors import ConfigError
 from dataforge.flows.cli import respond
 from dataforge.flows.commands_look import known_file
 from dataforge.flows.commands_run import ConfigArgument, Json
@@ -152,8 +152,6 @@ def pii_evaluate(file: SpansFile, as_json: Json = False) -> None:
 
     with known_file(file):
         document = evaluate(file)
-        if not document["kinds"] and not document["unscored"]:
-            raise InputError("no labelled spans", file=str(file))
     if document["unscored"] and not document["kinds"]:
         print(f"nothing scored: no label of the file is a kind that is looked for: {', '.join(KINDS)}", file=sys.stderr)
     respond(document, figures(document), as_json=as_json)

@@ -31,18 +31,25 @@ _COUNTS = ("gold", "covered", "found", "right", "exact")
 
 
 def evaluate(path: Path | str, finder: FindPii | None = None) -> dict[str, Any]:
-    """`{"schema", "total": {four shares}, "kinds": {kind: the same}, "unscored": [label, …]}`."""
+    """`{"schema", "total": {four shares}, "kinds": {kind: the same}, "unscored": [label, …]}`.
+
+    Raises InputError for a file without rows; rows without spans are texts in which nothing should be found.
+    """
     finder = finder or FindPii()
     find = finder.start([])
     looked_for = frozenset(finder.kinds) | (NAME_KINDS if finder.ner else frozenset())
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     labels: set[str] = set()
+    rows = 0
     for batch in _batches(Path(path)):
+        rows += len(batch)
         ids = pa.array([str(i) for i in range(len(batch))])
         spans = find(pa.record_batch({"id": ids, "text": pa.array([text for text, _ in batch])})).kept.column("spans")
         for (_, gold), found in zip(batch, spans.to_pylist(), strict=True):  # labelled files are small
             labels.update(gold)
             _count(gold, _by_kind(found), counts)
+    if not rows:
+        raise InputError("no rows", file=str(path))
     scored = sorted(labels & looked_for)
     total: Counter[str] = sum((counts[kind] for kind in scored), Counter())
     return {

@@ -440,10 +440,10 @@ def test_labels_that_are_no_kinds_are_answered_with_the_kinds(tmp_path: Path, da
     assert said.document["unscored"] == ["MAIL"] and "EMAIL_ADDRESS, " in said.err
 
 
-def test_nothing_labelled_is_an_error_that_names_the_file(tmp_path: Path, dataforge: Call) -> None:
+def test_a_labelled_file_without_rows_is_an_error_that_names_it(tmp_path: Path, dataforge: Call) -> None:
     (tmp_path / "spans.jsonl").write_text("")
     said = dataforge("pii", "evaluate", tmp_path / "spans.jsonl")
-    assert said.code == 3 and "spans.jsonl" in said.err and "no labelled spans" in said.err
+    assert said.code == 3 and "spans.jsonl" in said.err and "no rows" in said.err
 
 
 def test_the_tagger_is_evaluated_per_class(tmp_path: Path, dataforge: Call) -> None:
