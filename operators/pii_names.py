@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from dataforge.errors import ConfigError, InputError, MissingExtraError
 from dataforge.operators.pii_finder import Found
-from dataforge.operators.slack_names import COMMON_WORDS
+from dataforge.operators.slack_name_words import COMMON_WORDS
 from dataforge.operators.slack_users import read_key
 from dataforge.schemas.verdict import SPAN
 

@@ -15,7 +15,9 @@ import re
 from collections.abc import Iterable
 from functools import partial
 
-from dataforge.operators.slack_names import EMAIL, TO_SPACES, composed, hide_in_pieces
+from dataforge.operators.slack_folding import composed, hide_in_pieces
+from dataforge.operators.slack_name_words import EMAIL
+from dataforge.operators.slack_names import TO_SPACES
 
 SHOWN = "#channel"
 MARKS = "\u0300-\u036f"  # accents that compose with nothing before them

@@ -23,7 +23,7 @@ from dataforge.operators.slack_channel_names import LABEL
 from dataforge.operators.slack_channels import Channel, Channels
 from dataforge.operators.slack_decode import messages_of
 from dataforge.operators.slack_fields import Batch, Left, edited_ts, micros, reply_count, string_of, ts_of
-from dataforge.operators.slack_names import composed
+from dataforge.operators.slack_folding import composed
 from dataforge.operators.slack_subtypes import (
     DISPUTED,
     DROPPED_BY_SUBTYPE,
@@ -39,6 +39,8 @@ SLACK_TOKEN = re.compile(r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{3,}")  # also th
 IDENTIFIER = re.compile(r"[a-z_]{1,32}")  # what a type of Slack's looks like; other text may be anybody's words
 BATCH_ROWS = 4096
 RAW_BYTES = 4096
+READ_BYTES = 64 * RAW_BYTES  # of a bad row, looked through for names
+CUT_CHARS = 1024  # at the end of what was looked through: a name or a secret may be cut in two there
 ESCAPES = re.compile(r'(?:\\u[0-9A-Fa-f]{4})+|\\["\\/bfnrt]')
 PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 JSON_LEVELS = 4
@@ -271,10 +273,12 @@ class MessageReader:
         import orjson
 
         raw = row if isinstance(row, bytes) else orjson.dumps(row)
-        text = LABEL.sub(r"\1>", raw[: 4 * RAW_BYTES].decode("utf-8", "replace"))
+        text = LABEL.sub(r"\1>", raw[:READ_BYTES].decode("utf-8", "replace"))
         plain = LABEL.sub(r"\1>", unescaped(text))
         hidden = self.private(plain)
         shown = hidden if hidden != composed(plain) else self.private(text)
+        if len(raw) > READ_BYTES:
+            shown = shown[:-CUT_CHARS]
         return base64.b64encode(shown.encode("utf-8", "replace")[:RAW_BYTES]).decode()
 
     def _take_notes(self) -> dict[str, int]:

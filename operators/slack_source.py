@@ -50,7 +50,7 @@ EVERYTHING_PUBLIC, PLAIN_RULES = Who(), MessageRules()
 class SlackSource(Source):
     """`key` is `env:NAME` or `file:PATH` of the pseudonym key."""
 
-    VERSION: ClassVar[int] = 11
+    VERSION: ClassVar[int] = 12
 
     name: str
     path: str = field(metadata={"identity": False})

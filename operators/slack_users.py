@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError, SecretError
+from dataforge.operators.slack_folding import replace_folded
 from dataforge.operators.slack_names import PERSON, Names
 
 # An id typed bare is one only if a member has it and no word looks like it; after `@` or in a link of Slack's any one is.
@@ -105,7 +106,8 @@ class People:
 
     def hide_names(self, text: str) -> str:
         """Ids, full names, handles and e-mails of members in running text become pseudonyms; single names outside code."""
-        text = ANY_CASE_ID.sub(self._member_hidden, USER_ID.sub(self._id_hidden, text))
+        text = replace_folded(USER_ID, self._id_hidden, text)
+        text = replace_folded(ANY_CASE_ID, self._member_hidden, text)
         return self._names.hide(text)
 
     def _member_hidden(self, match: re.Match[str]) -> str:
