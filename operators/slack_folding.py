@@ -23,7 +23,7 @@ ODD = re.compile("[%\u00ad\u200b-\u200f\u2060\ufeff\ufb00-\ufb06\uff01-\uff5e\U0
 Span = tuple[int, int, str]  # start, end, what takes its place
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Folded:
     """`plain` is compared; `places[i]` is where its character `i` begins in `text`, None if everywhere the same."""
 

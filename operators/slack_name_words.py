@@ -7,7 +7,7 @@ import re
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _CAPITALS = "A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я"
 # A point before a capital ends a word, as in `it.Anna.Then`, and so does the hyphen of `Anna's-mac`.
-WORD = re.compile(rf"@?[^\W_](?:(?:[\w']|\.(?![{_CAPITALS}])|(?<!'s)-)*[^\W_])?")
+WORD = re.compile(rf"@?[^\W_][\w']*(?:(?:\.(?![{_CAPITALS}])|(?<!'s)-)[\w']*)*(?<![\W_])")
 PART = r"[^\W_]+(?:'(?!s(?:[\W_]|$))[^\W_]+)*"
 PARTS = re.compile(PART)
 _JOINT = "[_.\u2010-\u2013-]{1,3}"

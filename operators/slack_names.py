@@ -172,9 +172,11 @@ class Names:
 
     def _hide(self, text: str, *, is_code: bool = False) -> str:
         """One pass over the words; most texts hold no first word of any name and come back as they are."""
+        if "%" not in text and self._cannot_hold(text):
+            return text
         view = folded(text)
         plain = view.plain
-        if self._cannot_hold(plain):
+        if view.places is not None and self._cannot_hold(plain):
             return text
         spans = [] if is_code or not JOINT.search(plain) else self._joined(plain)
         if self.within and not plain.isascii():

@@ -185,6 +185,8 @@ MEMBERS = [
         ("@U000000ZZ and /team/W000000ZZ", "@{foreign} and /team/{other}"),
         ("W000000AB @W000000AB", "user @user"),  # opted out
         ("u000000aa, @U000000aA, `u000000aa`", "{zelda}, @{zelda}, `{zelda}`"),
+        ("x.org/%3C%40U000000AA%3E?by=%40U1", "x.org/%3C@{zelda}%3E?by=@{one}"),
+        ("U0000\u200b00AA, ｕ000000ａａ, 100%, so\u00adft", "{zelda}, {zelda}, 100%, so\u00adft"),
         ("U000000ZZ U1 WINDOWS10 XU000000AA U000000AAB u000000zz u000000aab windows10x @UI /team/US", None),
     ],
 )
@@ -216,6 +218,29 @@ def test_rows_that_cannot_be_read_hold_no_name_however_it_is_escaped(tmp_path, l
     assert len(raw) == 3 and "subtype" in raw[0]
     for name in ("llersch", "Vantongeren", "00fc", "d840", "U000000ZZ"):
         assert name not in raw[0]
+
+
+@pytest.mark.parametrize("start", range(16_370, 16_384, 3))
+def test_a_long_row_that_cannot_be_read_is_cut_after_its_names_are_hidden(tmp_path, start):
+    """Each letter escaped: what is shown of the row is a sixth of what was read of it."""
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in "Zelda Vantongeren")
+    row = '{"subtype": "odd", "ts": "1.0", "text": "'
+    blanks = "\\u0020" * ((start - len(row)) // 6 - 8)
+    day = f'[{row}{blanks}{escaped} done" 7}}]'.encode()
+    files = {"users.json": MEMBERS, "channels.json": CHANNELS, "general/2024-01-01.json": day}
+    (bad,) = read(export(tmp_path, files)).quarantined
+    shown = base64.b64decode(bad["raw"]).decode()
+    assert "Z" not in shown and "\\u00" not in shown and " user_" in shown and len(shown) <= 4096
+
+
+def test_a_name_cut_at_the_end_of_what_is_read_of_a_row_is_not_shown(tmp_path):
+    row = '{"subtype": "odd", "ts": "1.0", "text": "'
+    secret = "xoxb-" + "a" * (64 * 4096 - len(row) - len("xoxb- Zelda Vanton"))
+    day = f'[{row}{secret} Zelda Vantongeren" 7}}]'.encode()
+    files = {"users.json": MEMBERS, "channels.json": CHANNELS, "general/2024-01-01.json": day}
+    (bad,) = read(export(tmp_path, files)).quarantined
+    shown = base64.b64decode(bad["raw"]).decode()
+    assert "Zelda" not in shown and "Vanton" not in shown and "aaa" not in shown
 
 
 def test_an_archive_that_cannot_be_opened_is_named(tmp_path):
