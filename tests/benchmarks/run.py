@@ -53,7 +53,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def _line(row: Row) -> str:
-    ratio = "" if row.ratio is None else f"{row.ratio:8.1f}x"
+    ratio = "" if row.ratio is None else f"{row.ratio:8.2f}x"
     oracle = "exact" if row.exact else "NOT EXACT"
     return f"{row.work:9} {row.corpus:13} {row.ours:9.2f} {row.unit} {ratio} {row.peer} {row.variant} [{oracle}]"
 

@@ -66,11 +66,17 @@ def test_one_found_span_may_cover_two_labels(tmp_path: Path) -> None:
     }
 
 
-def test_an_empty_file_has_no_shares(tmp_path: Path) -> None:
+def test_texts_without_spans_have_no_shares(tmp_path: Path) -> None:
     file = tmp_path / "gold.jsonl"
-    file.write_bytes(b"")
+    file.write_text(json.dumps(row("Nothing of anybody.")) + "\n")
     scores = evaluate(file)
     assert set(scores["total"].values()) == {None} and scores["kinds"] == {} and scores["unscored"] == []
+
+
+def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gold.jsonl").write_bytes(b"")
+    with pytest.raises(InputError, match=r"gold\.jsonl: no rows"):
+        evaluate(tmp_path / "gold.jsonl")
 
 
 @pytest.mark.parametrize(
