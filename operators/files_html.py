@@ -15,7 +15,7 @@ from dataforge.operators.extract_process import Extractor
 from dataforge.operators.files import FileSource
 from dataforge.operators.files_http import page_text
 from dataforge.operators.files_rows import RowBuffer, RowFault
-from dataforge.operators.files_text import read_capped
+from dataforge.operators.files_text import check_size, read_capped
 
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -53,8 +53,7 @@ class HtmlFiles(PageFiles):
         with self.open(name) as stream:
             raw, size = read_capped(stream, self.max_row_bytes)
         try:
-            if size > self.max_row_bytes:
-                raise RowFault("ROWSIZE", f"expected at most {self.max_row_bytes} bytes, found {size}")
+            check_size(size, self.max_row_bytes)
             if is_binary(raw):
                 buffer.drop(name, "binary")
             else:

@@ -55,8 +55,7 @@ class TextFiles(FileSource):
         with self.open(name) as stream:
             raw, size = read_capped(stream, self.max_row_bytes)
         try:
-            if size > self.max_row_bytes:
-                raise RowFault("ROWSIZE", f"expected at most {self.max_row_bytes} bytes, found {size}")
+            check_size(size, self.max_row_bytes)
             text = decode_text(raw, self.encoding)
         except RowFault as fault:
             buffer.quarantine(fault, raw, line=1, offset=0)
@@ -84,6 +83,12 @@ def read_capped(stream: ByteStream, limit: int) -> tuple[bytes, int]:
         size += len(block)
         blocks = [*blocks, block] if size <= limit else [blocks[0][:HEAD_BYTES] if blocks else block[:HEAD_BYTES]]
     return b"".join(blocks), size
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises RowFault for a file that is one row and has more bytes than a row may."""
+    if size > limit:
+        raise RowFault("ROWSIZE", f"expected at most {limit} bytes, found {size}")
 
 
 def decode_text(raw: bytes, encoding: str) -> str:
