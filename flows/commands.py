@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from dataforge.flows import commands_data, commands_index, commands_look, commands_review, commands_run
+from dataforge.flows import commands_data, commands_index, commands_look, commands_review, commands_run, commands_tokenizer
 
 app = typer.Typer(
     name="dataforge",
@@ -17,5 +17,6 @@ app = typer.Typer(
 commands_run.register(app)
 commands_look.register(app)
 commands_data.register(app)
+commands_tokenizer.register(app)
 commands_index.register(app)
 commands_review.register(app)

@@ -1,4 +1,4 @@
-"""acts, quality, pii, dedupe, extract, tokenizer, slack: train, measure, pull."""
+"""acts, quality, pii, dedupe, extract, slack: train, measure, pull."""
 
 from __future__ import annotations
 

@@ -66,20 +66,24 @@ def run(
 ) -> None:
     """Fill what is missing and publish. The same command goes on after a crash, and does nothing when all is done."""
     from dataforge.flows.config import load_config
-    from dataforge.store import Store
 
-    loaded = load_config(config)
     _check_choice("--engine", engine, ("local", "beam"))
     _check_choice("--device", device, ("auto", "cpu", "cuda"))
-    say: Callable[[str], None] = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
     make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
-    with Store(loaded.path(loaded.store)).lock():  # before anything heavy loads: a store in use is told at once
-        outcome = _run_locked(loaded, make, direct=direct, device=device, say=say, strict=strict)
+    outcome = run_config(load_config(config), make, direct=direct, quiet=quiet, device=device, strict=strict)
     raise typer.Exit(report_outcome(outcome, str(config), as_json=as_json))
 
 
+def run_config(loaded: Any, make: Callable[[], Any], *, direct: bool, quiet: bool, **how: Any) -> Any:
+    """The Outcome of a run, with Prefect or without, under the store's lock."""
+    from dataforge.store import Store
+
+    say: Callable[[str], None] = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    with Store(loaded.path(loaded.store)).lock():  # before anything heavy loads: a store in use is told at once
+        return _run_locked(loaded, make, direct=direct, say=say, **how)
+
+
 def _run_locked(loaded: Any, make: Callable[[], Any], *, direct: bool, say: Callable[[str], None], **how: Any) -> Any:
-    """The run, with Prefect or without; the store's lock is the caller's."""
     from dataforge.kernels.cpu import were_compiled
 
     if not were_compiled():
@@ -116,8 +120,16 @@ def engine_maker(engine: str, workers: int, beam_options: list[str]) -> Callable
 
 def report_outcome(outcome: Any, config: str, *, as_json: bool) -> int:
     """Result on stdout, error lines on stderr; returns the exit code."""
+    from dataforge.flows.run_text import outcome_text
+
+    tell_problems(outcome, config)
+    respond(outcome.document(), outcome_text(outcome, config), as_json=as_json)
+    return int(outcome.exit_code)
+
+
+def tell_problems(outcome: Any, config: str) -> None:
+    """Warnings, and why a run failed or waits, on stderr."""
     from dataforge.errors import escape
-    from dataforge.flows.execute import outcome_text
 
     for warning in (*outcome.warnings, *(outcome.findings if outcome.error is None else ())):
         print(f"warning: {escape(warning, 400)}", file=sys.stderr)
@@ -126,8 +138,6 @@ def report_outcome(outcome: Any, config: str, *, as_json: bool) -> int:
         print(problem.naming(config).line(), file=sys.stderr)
         for line in problem.details:
             print(f"  {escape(line, 600)}", file=sys.stderr)
-    respond(outcome.document(), outcome_text(outcome), as_json=as_json)
-    return int(outcome.exit_code)
 
 
 def status(config: ConfigArgument, as_json: Json = False) -> None:

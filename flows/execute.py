@@ -8,30 +8,30 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import Any, Literal
 
 from dataforge.engine.run import Engine, Scan, State, run
-from dataforge.errors import BudgetError, DataforgeError, GateError, InputError, NotReady, PartialError
+from dataforge.errors import DataforgeError, GateError, NotReady, PartialError
+from dataforge.flows.budgets import check_budgets
 from dataforge.flows.build import Graph, build
 from dataforge.flows.config import Config
 from dataforge.flows.gates import check_gates, findings
+from dataforge.flows.run_text import progress
 from dataforge.flows.runs import begin
-from dataforge.funnel import funnel, is_aside
+from dataforge.funnel import funnel
 from dataforge.identity import digest_of
 from dataforge.operators.publish import Publish, check_out, publish
-from dataforge.report.alerts import few_kept
+from dataforge.report.alerts import few_kept, small_vocabulary
 from dataforge.store import Store
 from dataforge.table import Table
 
 Around = Callable[[Scan, Callable[[], None]], None]
+Goal = Literal["published", "tokenizer"]  # how far a run goes
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Outcome:
     state: State
     out: Path | None = None
     was_there: bool = False  # published before this run
+    goal: Goal = "published"
     waiting: NotReady | None = None
     error: DataforgeError | None = None
     warnings: list[str] = field(default_factory=list)
@@ -104,14 +105,16 @@ def execute(
     say: Callable[[str], None] = lambda line: None,
     strict: bool = False,
     locked: bool = False,
+    goal: Goal = "published",
 ) -> Outcome:
-    """Runs a config under the store's lock, which the caller has if it says `locked`. Typed errors end up in the outcome,
-    except LockedError, which is raised."""
+    """Runs a config up to its goal under the store's lock, which the caller has if it says `locked`. Typed errors end up in
+    the outcome, except LockedError, which is raised."""
     store = Store(config.path(config.store))
-    check_out(config.path(config.out), config.name)
+    if goal == "published":
+        check_out(config.path(config.out), config.name)
     with nullcontext() if locked else store.lock():
         began = time.monotonic()
-        outcome = Outcome(build(config, device=device), State())
+        outcome = Outcome(build(config, device=device), State(), goal=goal)
         running = begin(store, config.name, outcome.graph.input_bytes)
         try:
             with engine() as opened:
@@ -119,7 +122,7 @@ def execute(
             outcome.warnings = warnings_of(outcome)
             if strict and outcome.warnings:
                 raise GateError(outcome.warnings[0], hint="run without --strict to accept it")
-            if not outcome.state.waiting and not outcome.empty:
+            if goal == "published" and not outcome.state.waiting and not outcome.empty:
                 outcome.findings = findings(outcome.graph, outcome.tables())
                 if strict and outcome.findings:
                     raise GateError(outcome.findings[0], hint="run without --strict to accept it")
@@ -154,12 +157,13 @@ def _fill(
         tables = [state.tables[step] for step in scan.steps if step in state.tables]
         outcome.scans.append(_scan_figures(scan, tables, time.monotonic() - began))
         note()
-        say(_progress(scan, tables, time.monotonic() - began))
+        say(progress(scan, tables, time.monotonic() - began))
 
     sources = tuple(graph.sources.values())
     run(store, sources, engine, state=state, around=timed)
     check_budgets(graph, state, sources)
-    for targets in (graph.selected(), graph.targets()):
+    last = graph.targets() if outcome.goal == "published" else (graph.tokens.tokenizer,)
+    for targets in (graph.selected(), last):
         if not outcome.empty:
             run(store, (*sources, *targets), engine, state=state, around=timed)
     check_budgets(graph, state, tuple(graph.steps()))
@@ -190,47 +194,21 @@ def warnings_of(outcome: Outcome) -> list[str]:
     found += [text for entry in funnel(shared) if (text := few_kept(entry))]
     if outcome.empty:
         found.append("no row is left: nothing is published")
-    elif _learnt_nothing(outcome):
-        found.append("no row of the train split is left: the tokenizer knows bytes only")
+    else:
+        found += _of_tokenizer(outcome)
     return found
 
 
-def _learnt_nothing(outcome: Outcome) -> bool:
-    """Few rows may all be in other splits."""
+def _of_tokenizer(outcome: Outcome) -> list[str]:
+    """Few rows may all be in other splits; little text supports few tokens."""
     table = outcome.state.tables.get(outcome.graph.tokens.tokenizer)
     if table is None or not (report := table.files / "tokenizer_report.json").exists():
-        return False
-    return bool(json.loads(report.read_bytes()).get("trained_on", {}).get("rows") == 0)
-
-
-def outcome_text(outcome: Outcome) -> str:
-    """The result for people: funnel, where things are, how to load them."""
-    from dataforge.funnel import funnel_text
-
-    lines = [funnel_text(funnel(outcome.tables())).rstrip(), ""] if outcome.state.tables else []
-    lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s{_unchanged(outcome)}")
-    if outcome.out is not None:
-        lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}", "", *_loading(outcome.out)]
-    return "\n".join(lines)
-
-
-def _unchanged(outcome: Outcome) -> str:
-    return ", nothing to do: this version was there" if outcome.was_there else ""
-
-
-def _loading(out: Path) -> list[str]:
-    """Lines to copy: the default config and the tokens, each by a split that it has (few rows may all be held out)."""
-    from dataforge.version_bytes import read_manifest
-
-    manifest = read_manifest(out)
-    default, split_of = manifest["default"], {e["config"]: e["split"] for e in reversed(manifest["configs"])}
-    lines = [
-        "from datasets import load_dataset",
-        f'rows = load_dataset("{out}", split="{split_of[default]}")  # {default}',
-    ]
-    if "tokenized" in split_of:
-        lines.append(f'tokens = load_dataset("{out}", "tokenized", split="{split_of["tokenized"]}")')
-    return lines
+        return []
+    made = json.loads(report.read_bytes())
+    if made.get("trained_on", {}).get("rows") == 0:
+        return ["no row of the train split is left: the tokenizer knows bytes only"]
+    text = small_vocabulary(made)
+    return [text] if text else []
 
 
 def _scan_figures(scan: Scan, tables: list[Table], seconds: float) -> dict[str, Any]:
@@ -241,61 +219,6 @@ def _scan_figures(scan: Scan, tables: list[Table], seconds: float) -> dict[str, 
         "bytes_out": sum(t.size_bytes for t in tables),
         "peak_rss_bytes": peak_rss_bytes(),
     }
-
-
-def _progress(scan: Scan, tables: list[Table], seconds: float) -> str:
-    if not tables:
-        return f"{scan.name}: nothing filled"
-    account, took = tables[0].account, f"({seconds:.1f} s)"
-    if is_aside(tables[0]):
-        made = "files" if tables[0].is_files else f"{account.rows_out:,} rows about them"
-        return f"{scan.name}: {account.rows_in:,} rows read, {made} {took}"
-    left = sum(account.dropped.values())
-    more = f", {left:,} dropped" if left else ""
-    more += f", {account.quarantined:,} quarantined" if account.quarantined else ""
-    return f"{scan.name}: {account.rows_in:,} rows in, {account.rows_out:,} out{more} {took}"
-
-
-def check_budgets(graph: Graph, state: State, steps: tuple[Any, ...]) -> None:
-    """Bad files and bad rows against `ingest.max_bad_files` and `max_bad_rows`, after everything was read."""
-    tables = [state.tables[step] for step in steps if step in state.tables]
-    bad_files = [bad for table in tables for bad in table.bad_files]
-    if len(bad_files) > graph.config.ingest.max_bad_files:
-        first = bad_files[0]["error"]
-        hint = first["hint"] or "mend or remove the file, or raise ingest.max_bad_files"
-        error = InputError(str(first["what"]), file=str(first["file"]), row=first["row"], code=str(first["code"]), hint=hint)
-        error.details = [bad["line"] for bad in bad_files[1:20]]
-        raise error
-    count = sum(table.account.quarantined for table in tables)
-    if count > graph.config.ingest.max_bad_rows:
-        raise over_budget(tables, count, graph.config.ingest.max_bad_rows)
-
-
-def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
-    """Names the first 20 bad rows and counts all of them by code."""
-    plural = "s" if count != 1 else ""
-    error = BudgetError(
-        f"{count} bad row{plural}, ingest.max_bad_rows allows {allowed}",
-        hint="mend the rows, or raise ingest.max_bad_rows",
-        key="ingest.max_bad_rows",
-    )
-    named: list[str] = []
-    codes: Counter[str] = Counter()
-    for batch in _quarantined(tables):  # there may be as many as there are rows
-        first = batch.slice(0, 20 - len(named)).to_pylist()
-        named += [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in first]
-        codes.update(batch.column("code").to_pylist())
-    if codes["ENCODING"]:
-        error.hint += ", or name the `encoding:` of the source (of text files also `auto`)"
-        error.args = (error.line(),)
-    error.details = [*named, "bad rows by code: " + ", ".join(f"{code} {n}" for code, n in sorted(codes.items()))]
-    return error
-
-
-def _quarantined(tables: list[Table]) -> Iterator[pa.RecordBatch]:
-    columns = ["reason", "file", "line", "code"]
-    parts = ((table, part) for table in tables for part in range(table.n_parts))
-    return (batch for table, part in parts for batch in table.read(part, columns, kind="quarantine"))
 
 
 def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from dataforge.errors import EXIT_LOCKED, EXIT_PARTIAL, DataforgeError, LockedError, MissingExtraError, SecretError  # noqa: E402
 from dataforge.flows.config import Config, load_config  # noqa: E402
-from dataforge.flows.execute import Outcome, execute  # noqa: E402
+from dataforge.flows.execute import Goal, Outcome, execute  # noqa: E402
 from dataforge.funnel import is_aside  # noqa: E402
 
 try:
@@ -59,6 +59,7 @@ def run_with_prefect(
     say: Callable[[str], None],
     strict: bool = False,
     locked: bool = False,
+    goal: Goal = "published",
 ) -> Outcome:
     """Runs a config as a flow on the configured server or on a temporary one.
 
@@ -66,7 +67,7 @@ def run_with_prefect(
     done stands in the store.
     """
 
-    run = partial(execute, config, make, device=device, say=say, strict=strict, locked=locked)
+    run = partial(execute, config, make, device=device, say=say, strict=strict, locked=locked, goal=goal)
     ours: list[Outcome | Exception] = []  # what our part of the flow came to; nothing if Prefect failed before
     if api_answers():
         why = _tried(_flow(config.name, run, ours), ours)

@@ -116,12 +116,22 @@ def _of_tokens(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             )
         if entry.get("tokens") and not entry["tokens_trained"]:
             yield ERROR, f"{entry['config']}, {entry['split']}: no token bears loss."
+    if text := small_vocabulary((facts.get("tokenizer") or {}).get("stated") or {}):
+        yield WARNING, text[:1].upper() + text[1:] + "."
     languages = [e for e in (facts.get("tokenizer") or {}).get("languages", []) if e["rows"] >= 20]
     best = max((e["bytes_per_token"] for e in languages), default=0)
     for entry in languages:
         ratio = best / (entry["bytes_per_token"] or 1)
         if ratio > ONE_LANGUAGE_WORSE:
             yield NOTE, f"Language {entry['language']} takes {ratio:.1f} times as many tokens per byte as the best one."
+
+
+def small_vocabulary(made: Mapping[str, Any]) -> str:
+    """What to say of a trained tokenizer (tokenizer_report.json) with fewer tokens than were asked; "" of any other."""
+    asked, size = made.get("asked"), made.get("vocab_size")
+    if not isinstance(asked, int) or not isinstance(size, int) or size >= asked:
+        return ""
+    return f"tokenizer.vocab_size asked {asked:,} tokens, the text supports {size:,}: lower it, or bring more text"
 
 
 def _of_people(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
