@@ -11,7 +11,7 @@ import typer
 
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.cli import print_json, respond
-from dataforge.flows.commands_run import ConfigArgument, Json
+from dataforge.flows.commands_run import ConfigArgument, Json, Trial, loaded_config
 
 
 def register(app: typer.Typer) -> None:
@@ -24,31 +24,34 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def _tables(config: Path) -> tuple[Any, list[Any]]:
+def _tables(config: Path, trial: int | None) -> tuple[Any, list[Any]]:
     """The graph of a config and its finished tables in order."""
     from dataforge.flows.build import build, look
-    from dataforge.flows.config import load_config
 
-    graph = build(load_config(config))
+    graph = build(loaded_config(config, trial))
     tables = look(graph).tables
     return graph, [tables[step] for step in graph.steps() if step in tables]
 
 
-def finished(config: Path) -> tuple[Any, list[Any]]:
-    graph, tables = _tables(config)
+def finished(config: Path, trial: int | None = None) -> tuple[Any, list[Any]]:
+    graph, tables = _tables(config, trial)
     if not tables:
-        raise InputError("nothing has run yet", file=str(config), hint=f"dataforge run {config}")
+        way = f"dataforge run {config}" + (f" --limit {trial}" if trial else "")
+        raise InputError("nothing has run yet", file=str(config), hint=way)
     return graph, tables
 
 
 def funnel(
-    config: ConfigArgument, every: Annotated[bool, typer.Option("--all", help="every step")] = False, as_json: Json = False
+    config: ConfigArgument,
+    every: Annotated[bool, typer.Option("--all", help="every step")] = False,
+    trial: Trial = None,
+    as_json: Json = False,
 ) -> None:
     """Rows in, out, dropped by reason and quarantined, step by step."""
     from dataforge.funnel import aside, funnel_text
     from dataforge.funnel import funnel as entries_of
 
-    _graph, tables = finished(config)
+    _graph, tables = finished(config, trial)
     entries, beside = entries_of(tables), aside(tables)
     text = funnel_text(entries, every_step=every, beside=beside)
     respond({"schema": 1, "funnel": entries, "aside": beside}, text, as_json=as_json)
@@ -57,6 +60,7 @@ def funnel(
 def trace(
     config: ConfigArgument,
     row: Annotated[str, typer.Argument(metavar="ID", help="a row's id, 8 or more of its digits, or its key in the source")],
+    of_trial: Trial = None,
     as_json: Json = False,
 ) -> None:
     """What happened to one row at every step, down to shard, row and token range of the published data."""
@@ -64,7 +68,7 @@ def trace(
     from dataforge.trace import trace as trace_row
     from dataforge.trace import trace_text
 
-    graph, tables = finished(config)
+    graph, tables = finished(config, of_trial)
     document = trace_row(tables, row, latest_version(graph.config), sources=list(graph.sources))
     respond(document, trace_text(document), as_json=as_json)
 

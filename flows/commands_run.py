@@ -17,6 +17,10 @@ from dataforge.flows.cli import respond
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="dataforge.yaml or the folder that holds it")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress on stderr")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="a trial on the first N rows of each source, beside the real dataset", metavar="N")
+]
+Trial = Annotated[int | None, typer.Option("--trial", min=1, help="of the trial that run --limit N made", metavar="N")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="traces of unexpected errors")]
 
 
@@ -42,13 +46,13 @@ def init(
 def plan(
     config: ConfigArgument,
     every: Annotated[bool, typer.Option("--all", help="a line for every step")] = False,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """What a run would do: steps that are there, steps to run and why, input bytes, estimates. Runs nothing."""
-    from dataforge.flows.config import load_config
     from dataforge.flows.plan import plan_document, plan_text
 
-    document = plan_document(load_config(config))
+    document = plan_document(loaded_config(config, limit))
     respond(document, plan_text(document, every_step=every), as_json=as_json)
 
 
@@ -60,18 +64,26 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     beam_option: Annotated[list[str], typer.Option("--beam-option", help="passed to Beam, e.g. --runner=…")] = [],  # noqa: B006
     strict: Annotated[bool, typer.Option("--strict", help="warnings end the run with exit code 4")] = False,
+    limit: Limit = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Fill what is missing and publish. The same command goes on after a crash, and does nothing when all is done."""
-    from dataforge.flows.config import load_config
-
     _check_choice("--engine", engine, ("local", "beam"))
     _check_choice("--device", device, ("auto", "cpu", "cuda"))
     make = engine_maker(engine, workers or os.cpu_count() or 1, beam_option)
-    outcome = run_config(load_config(config), make, direct=direct, quiet=quiet, device=device, strict=strict)
+    outcome = run_config(loaded_config(config, limit), make, direct=direct, quiet=quiet, device=device, strict=strict)
     raise typer.Exit(report_outcome(outcome, str(config), as_json=as_json))
+
+
+def loaded_config(path: Path, first_rows: int | None = None) -> Any:
+    """The config of a file, or of the trial on so many rows of each of its sources."""
+    from dataforge.flows.config import load_config
+    from dataforge.flows.trial import trial
+
+    loaded = load_config(path)
+    return trial(loaded, first_rows) if first_rows else loaded
 
 
 def run_config(loaded: Any, make: Callable[[], Any], *, direct: bool, quiet: bool, **how: Any) -> Any:
@@ -140,10 +152,9 @@ def tell_problems(outcome: Any, config: str) -> None:
             print(f"  {escape(line, 600)}", file=sys.stderr)
 
 
-def status(config: ConfigArgument, as_json: Json = False) -> None:
+def status(config: ConfigArgument, trial: Trial = None, as_json: Json = False) -> None:
     """Where a dataset stands: steps done, waiting or missing, the published version, the last run."""
-    from dataforge.flows.config import load_config
     from dataforge.flows.plan import status_document, status_text
 
-    document = status_document(load_config(config))
+    document = status_document(loaded_config(config, trial))
     respond(document, status_text(document, str(config)), as_json=as_json)

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from dataforge.config_file import read_yaml
 from dataforge.errors import ConfigError, SecretError
@@ -52,6 +52,8 @@ class Config(Section):
     publish: PublishConfig = PublishConfig()
     folder: Path = Field(default=Path("."), exclude=True)
     """Folder of the file; relative paths start here. Not a key of the file."""
+    _first_rows: int = PrivateAttr(0)  # of each source, in a trial: see flows/trial.py
+    _real_store: str = PrivateAttr("")
 
     @field_validator("sources")
     @classmethod
@@ -69,6 +71,15 @@ class Config(Section):
         if "best_score" in self.dedupe.keep and not self.quality.model:
             raise ValueError("dedupe.keep: best_score needs quality.model")
         return self
+
+    @property
+    def first_rows(self) -> int:
+        """Rows of each source that a trial reads; 0: all, it is no trial."""
+        return self._first_rows
+
+    def pull_folder(self, source: str) -> Path:
+        """Where committed pages of a Slack pull lie: a trial reads them where they are."""
+        return self.path(self._real_store or self.store) / "pull" / source
 
     def path(self, value: str) -> Path:
         """A path of the config, made absolute without following links. `~` is expanded."""

@@ -87,6 +87,7 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "peak_rss_bytes": peak_rss_bytes(),
             "error": problem.as_dict() if problem is not None else None,
+            **({"first_rows": rows} if (rows := self.graph.config.first_rows) else {}),
         }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -266,8 +265,3 @@ def tokenizer(config: Config, *, tables: int) -> Operator:
         splits=("train",) if t.train_on == "train" else (),
         **options,
     )
-
-
-def pull_folder(config: Config, source: str) -> Path:
-    """Where committed pages of a Slack pull lie."""
-    return config.path(config.store) / "pull" / source

@@ -40,6 +40,7 @@ def plan_document(config: Config) -> dict[str, Any]:
     return {
         "schema": 1,
         "name": config.name,
+        "first_rows": config.first_rows or None,
         "parts": graph.parts,
         "input": inputs,
         "input_bytes": sum(entry["decompressed_bytes"] for entry in inputs),
@@ -140,7 +141,9 @@ def _index(config: Config) -> dict[str, Any] | None:
 
 def plan_text(document: dict[str, Any], *, every_step: bool = False) -> str:
     """Inputs, then the steps; neighbours in the same state for the same reason share a line unless all are asked for."""
-    lines = [f"{document['name']}: {document['parts']} parts, {size(document['input_bytes'])} of input"]
+    first = document["first_rows"]
+    read = f"a trial on the first {first:,} rows of each source" if first else f"{size(document['input_bytes'])} of input"
+    lines = [f"{document['name']}: {document['parts']} parts, {read}"]
     for entry in document["input"]:
         lines.append(f"  {entry['source']}: {entry['files']} file(s), {size(entry['bytes'])} on disk")
     groups = [[step] for step in document["steps"]] if every_step else _grouped(document["steps"])
@@ -148,9 +151,9 @@ def plan_text(document: dict[str, Any], *, every_step: bool = False) -> str:
     width = max(map(len, names))
     lines.append("")
     for group, name in zip(groups, names, strict=True):
-        first = group[0]
-        reason = f"{first['rows']:,} rows" if len(group) == 1 and first["rows"] is not None else first["why"]
-        lines.append(f"  {first['state']:<8} {name:<{width}}  {reason}".rstrip())
+        head = group[0]
+        reason = f"{head['rows']:,} rows" if len(group) == 1 and head["rows"] is not None else head["why"]
+        lines.append(f"  {head['state']:<8} {name:<{width}}  {reason}".rstrip())
     if document["dedupe"]:
         d = document["dedupe"]
         chances = "  ".join(f"{s}: {p:.3f}" for s, p in d["chance"].items())

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataforge.errors import ConfigError
 from dataforge.flows.config import Config
-from dataforge.flows.parameters import pull_folder, secret_place
+from dataforge.flows.parameters import secret_place
 from dataforge.flows.sources import slack_key, who
 from dataforge.operators.slack_api import Pace, sdk_transport
 from dataforge.operators.slack_pull import PullPlan, read_token
@@ -42,7 +42,7 @@ def pull(config: Config, *, full: bool = False) -> dict[str, Any]:
     with store.lock():
         for name in names:
             plan = PullPlan(
-                folder=pull_folder(config, name),
+                folder=config.pull_folder(name),
                 key=slack_key(config),
                 who=who(config),
                 pace=Pace(history_per_minute=PER_MINUTE[config.slack.tier], max_wait_s=float(config.slack.max_wait_s)),

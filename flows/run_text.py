@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataforge.engine.run import Scan
+from dataforge.flows.trial import trial_lines
 from dataforge.funnel import funnel, funnel_text, is_aside
 from dataforge.table import Table
 
@@ -30,6 +31,7 @@ def outcome_text(outcome: Outcome, config: str) -> str:
     """The result for people: funnel, where things are, how to load them. `config` is the path that the run was given."""
     lines = [funnel_text(funnel(outcome.tables())).rstrip(), ""] if outcome.state.tables else []
     lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s{_unchanged(outcome)}")
+    lines += trial_lines(outcome.graph.config)
     if outcome.out is not None:
         lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}", "", *_loading(outcome.out)]
     return "\n".join(lines)

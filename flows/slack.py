@@ -23,6 +23,7 @@ from dataforge.flows.parameters import (
 from dataforge.operators.acts_retrained import RetaggedActs, Taught
 from dataforge.operators.annotated import Annotated
 from dataforge.operators.conversations import Conversations
+from dataforge.operators.first_rows import underlying
 from dataforge.operators.ingest import ByKey
 from dataforge.operators.neighbours import Neighbours
 from dataforge.operators.pairs_review import PairSample
@@ -83,7 +84,7 @@ def _reviewed(messages: Step, acts: Step, context: Step, config: Config, parts: 
 
 def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: int) -> Step:
     """Pairs of a conversation, and near-duplicates of them, share a split; on request those of a channel or person."""
-    made = Step("instruct/made", instruct(config, [s.operator for s in sources]), (conversations,))
+    made = Step("instruct/made", instruct(config, [underlying(s.operator) for s in sources]), (conversations,))
     rows = Step("instruct/rows", Hashed(), (Step("instruct/by-id", ByKey(parts), (made,)),))
     by = config.split.together
     groups = Step("instruct/groups", Grouped(by), (rows,)) if by != "conversation" else None
@@ -99,6 +100,7 @@ def _looked_at(selected: Step, sources: Sequence[Step], config: Config, parts: i
     sampled = Step("review/pairs-sample", PairSample(config.review.pairs.rows), (selected,))
     closed = Step("review/pairs-closed", pair_labels(config), (sampled,))
     said = Step("review/pairs", ByKey(parts), (closed,))
-    edits = Step("instruct/reviewed", reviewed_pairs(config, [s.operator for s in sources]), (selected, said, *names))
+    edited = reviewed_pairs(config, [underlying(s.operator) for s in sources])
+    edits = Step("instruct/reviewed", edited, (selected, said, *names))
     twins = find_duplicates(edits, config.dedupe, parts=parts, prefix="reviewed")  # of edits: the others have none left
     return Step("instruct/different", DropTwins(config.dedupe.threshold), (edits, twins))

@@ -9,7 +9,6 @@ from typing import Any
 from dataforge.errors import ConfigError
 from dataforge.flows.config import Config
 from dataforge.flows.config_sources import SourceConfig
-from dataforge.flows.parameters import pull_folder
 from dataforge.operator import Source
 from dataforge.operators.extract import Extraction
 from dataforge.operators.files import split_root
@@ -19,6 +18,7 @@ from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.operators.files_parquet import ParquetFiles
 from dataforge.operators.files_text import TextFiles
 from dataforge.operators.files_warc import WarcFiles
+from dataforge.operators.first_rows import FirstRows
 from dataforge.operators.slack_export import SlackExport
 from dataforge.operators.slack_message import MessageRules
 from dataforge.operators.slack_pulled import SlackPull
@@ -29,8 +29,11 @@ MESSAGES = {"slack_export", "slack_api"}
 
 
 def source_steps(config: Config) -> dict[str, Step]:
-    """Step `sources/<name>` per source of the config, in its order."""
-    return {source.name: Step(f"sources/{source.name}", operator_of(source, config)) for source in config.sources}
+    """Step `sources/<name>` per source of the config, in its order; of a trial the first rows of each."""
+    read = {source.name: operator_of(source, config) for source in config.sources}
+    if config.first_rows:
+        read = {name: FirstRows(source, config.first_rows) for name, source in read.items()}
+    return {name: Step(f"sources/{name}", source) for name, source in read.items()}
 
 
 def check_places(config: Config) -> None:
@@ -155,7 +158,7 @@ def _slack_export(source: SourceConfig, config: Config) -> Source:
 
 
 def _slack_pull(source: SourceConfig, config: Config) -> Source:
-    return SlackPull(path=str(pull_folder(config, source.name)), **_slack(source, config))
+    return SlackPull(path=str(config.pull_folder(source.name)), **_slack(source, config))
 
 
 def _slack(source: SourceConfig, config: Config) -> dict[str, Any]:
