@@ -1,4 +1,4 @@
-"""funnel, trace, verify, report, whatif, duplicates, gc, doctor, config: look at what there is; change nothing but gc."""
+"""funnel, quarantine, trace, verify, report, whatif, duplicates, gc, doctor, config: they change nothing, but for gc."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataforge.flows.commands_run import ConfigArgument, Json, Trial, loaded_con
 
 
 def register(app: typer.Typer) -> None:
-    for command in (funnel, trace, verify, report, whatif, duplicates, gc, doctor):
+    for command in (funnel, quarantine, trace, verify, report, whatif, duplicates, gc, doctor):
         app.command()(command)
     group = typer.Typer(help="The config: its schema, its problems, its defaults.", no_args_is_help=True)
     group.command("schema")(config_schema)
@@ -55,6 +55,20 @@ def funnel(
     entries, beside = entries_of(tables), aside(tables)
     text = funnel_text(entries, every_step=every, beside=beside)
     respond({"schema": 1, "funnel": entries, "aside": beside}, text, as_json=as_json)
+
+
+def quarantine(
+    config: ConfigArgument,
+    limit: Annotated[int, typer.Option(min=1, help="rows listed")] = 20,
+    raw: Annotated[bool, typer.Option("--raw", help="also the beginning of each row: it may hold personal data")] = False,
+    trial: Trial = None,
+    as_json: Json = False,
+) -> None:
+    """Rows that could not be read: file, row, key, why, and where their bytes are. Files that were left out whole."""
+    from dataforge.flows.quarantine import quarantine_document, quarantine_text
+
+    document = quarantine_document(*finished(config, trial), limit, raw=raw)
+    respond(document, quarantine_text(document, raw=raw), as_json=as_json)
 
 
 def trace(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataforge.engine.run import Scan
+from dataforge.flows.quarantine import quarantine_hint
 from dataforge.flows.trial import trial_lines
 from dataforge.funnel import funnel, funnel_text, is_aside
 from dataforge.table import Table
@@ -32,6 +33,7 @@ def outcome_text(outcome: Outcome, config: str) -> str:
     lines = [funnel_text(funnel(outcome.tables())).rstrip(), ""] if outcome.state.tables else []
     lines.append(f"{outcome.graph.config.name}: {outcome.status} in {outcome.seconds:.1f} s{_unchanged(outcome)}")
     lines += trial_lines(outcome.graph.config)
+    lines += quarantine_hint(outcome.tables(), config, outcome.graph.config.first_rows)
     if outcome.out is not None:
         lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}", "", *_loading(outcome.out)]
     return "\n".join(lines)

@@ -1,7 +1,6 @@
 """`FirstRows`: the first rows of any other Source, for a trial. What comes after them is not read, nor hashed if files are.
 
-Rows are counted as they are read well; what is dropped or cannot be read on the way to the last of them comes along. One
-part, read by one worker: a trial is small.
+Rows are counted as they are read well; what cannot be read on the way to the last of them comes along. One part, read by one worker: a trial is small.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from dataforge.operator import Operator, Rows, Source, SourceFile, Split
@@ -72,25 +72,35 @@ class _Cut:
 
     def __init__(self, file: SourceFile, most: int) -> None:
         self.file, self.most = file, most
-        self.given = 0
+        self.given = self.seen = 0  # rows that were kept; all rows
         self.whole = self.stopped = False  # read to its end; or left before it
 
     def batches(self) -> Iterator[Rows]:
         for rows in self.file.rows:
             left = self.most - self.given
-            if rows.kept.num_rows > left:
-                rows = replace(rows, kept=rows.kept.slice(0, left))
+            read = sum(r.num_rows for r in (rows.kept, rows.dropped, rows.quarantined) if r is not None)
+            if rows.kept.num_rows >= left:
+                rows = replace(rows, kept=rows.kept.slice(0, left), quarantined=_before(rows.quarantined, self.seen, left))
                 self.stopped = True
             self.given += rows.kept.num_rows
+            self.seen += read
             yield rows
-            if self.stopped or self.given >= self.most:
-                self.stopped = True
+            if self.stopped:
                 return
         self.whole = True
 
     def counted(self) -> int | None:
         """A count of the whole file says nothing about its beginning."""
         return self.file.counted() if self.whole else None
+
+
+def _before(bad: pa.RecordBatch | pa.Table | None, seen: int, left: int) -> pa.RecordBatch | pa.Table | None:
+    """Of rows that could not be read those before the `left`-th good one, by their numbers in the file; the batch begins
+    after `seen` rows."""
+    if bad is None or bad["line"].null_count:
+        return bad
+    good_before = bad["line"].to_numpy() - 1 - seen - np.arange(bad.num_rows)
+    return bad.filter(pa.array(good_before < left))
 
 
 def underlying(operator: Operator) -> Operator:

@@ -63,8 +63,14 @@ def test_rows_of_a_broken_file_are_made_up_for_by_the_next_one(folder: Path) -> 
 def test_bad_rows_on_the_way_come_along(folder: Path) -> None:
     with open(folder / "in" / "a.jsonl", "r+b") as file:
         file.write(b"!")
-    table = first(folder, 9)
-    assert (table.rows, table.account.quarantined) == (9, 1)
+    assert [first(folder, rows).account.quarantined for rows in (8, 9, 20)] == [1, 1, 1]
+
+
+def test_bad_rows_after_the_last_row_do_not(folder: Path) -> None:
+    write(folder / "in" / "a.jsonl", range(3))
+    with open(folder / "in" / "a.jsonl", "ab") as file:
+        file.write(b'bad\n{"id": "k3", "text": "text 3"}\nbad\n')
+    assert [first(folder, rows).account.quarantined for rows in (2, 3, 4, 5)] == [0, 0, 1, 2]
 
 
 def test_another_number_of_rows_or_changed_files_are_another_table(folder: Path) -> None:
