@@ -1,6 +1,7 @@
 """`FirstRows`: the first rows of any other Source, for a trial. What comes after them is not read, nor hashed if files are.
 
-Rows are counted as they are read well; what cannot be read on the way to the last of them comes along. One part, read by one worker: a trial is small.
+Rows are counted as they are read well; what cannot be read on the way to the last of them comes along. One part, read by
+one worker: a trial is small.
 """
 
 from __future__ import annotations
