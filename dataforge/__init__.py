@@ -7,6 +7,7 @@ an operator is a Source, a Map, a Keyed or a Fold; an engine fills in missing Ta
 from dataforge.errors import DataforgeError
 from dataforge.load import load
 from dataforge.operator import Contract, Fold, Keyed, Map, Rows, Source, SourceFile, Split
+from dataforge.row_operators import RowFilter, RowMapper
 from dataforge.step import Step
 from dataforge.store import Store
 from dataforge.table import Table
@@ -19,6 +20,8 @@ __all__ = [
     "Fold",
     "Keyed",
     "Map",
+    "RowFilter",
+    "RowMapper",
     "Rows",
     "Source",
     "SourceFile",

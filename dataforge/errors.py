@@ -190,6 +190,12 @@ class WorkerError(PartialError):
     code = "WORKER"
 
 
+class OperatorError(DataforgeError):
+    """An operator of the user's own (`own:`) raised, or gave what it may not give."""
+
+    code, exit_code = "OPERATOR", EXIT_UNEXPECTED
+
+
 class AccountError(DataforgeError):
     """Rows do not add up: `in = kept + dropped + quarantined` is false for a part."""
 

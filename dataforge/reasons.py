@@ -1,5 +1,5 @@
 """Why rows are left out, in a sentence each: for `trace`, the report and docs/reasons.md. Names of the user's own lists and
-models are reasons too (`quality.lists`, `quality.models`); they say of themselves what they mean.
+models are reasons too (`quality.lists`, `quality.models`), and what operators of their own say (`own`).
 """
 
 from __future__ import annotations
@@ -107,9 +107,14 @@ REASONS: dict[str, dict[str, str]] = {
 _SENTENCES = {reason: sentence for group in REASONS.values() for reason, sentence in group.items()}
 
 
-def explained(reason: str) -> str:
+def explained(reason: str, step: str = "") -> str:
     """The sentence of a reason, "" for one of the user's own: `explained("bot")` -> "A bot wrote it, …"."""
-    return _SENTENCES.get(reason, "")
+    return "" if is_own(step) else _SENTENCES.get(reason, "")
+
+
+def is_own(step: str) -> bool:
+    """True for an operator of the user's own (`own:`), whose reasons mean what the user says: "corpus/own-KeepRecipes"."""
+    return "/own-" in step
 
 
 def group_of(reason: str) -> str:

@@ -33,7 +33,7 @@ def _told(step: Mapping[str, Any], known: dict[str, Any]) -> str:
     if step["event"] == "dropped":
         score = f" ({step['score']:g} against {step['threshold']:g})" if {"score", "threshold"} <= step.keys() else ""
         into = f" → {step['into']}" if "into" in step else ""
-        why = explained(step["reason"])
+        why = explained(step["reason"], step["step"])
         return f": {step['reason']}{score}{into}" + (f": {why}" if why else "")
     news = {name: value for name, value in step["columns"].items() if known.get(name) != value}
     known |= news

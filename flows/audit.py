@@ -11,6 +11,7 @@ from dataforge.flows.config import Config
 from dataforge.flows.parameters import audit_labels
 from dataforge.operators.audit import AuditSample, AuditTexts, Draw
 from dataforge.operators.instruct import Instruct
+from dataforge.operators.own import Own
 from dataforge.operators.select import DropContaminated, Select, SelectPairs
 from dataforge.step import Step, in_order
 
@@ -36,5 +37,11 @@ def _audited(targets: Sequence[Step]) -> Iterator[Audited]:
     for step in in_order(targets):
         if isinstance(step.operator, Select):
             yield step, (step.inputs[0], step.inputs[3])
-        elif isinstance(step.operator, (DropContaminated, Instruct, SelectPairs)):
+        elif isinstance(step.operator, (DropContaminated, Instruct, SelectPairs)) or _is_own(step):
             yield step, (step.inputs[0],)
+
+
+def _is_own(step: Step) -> bool:
+    """An operator of the user's own behind masking: before it, nobody knows what must be hidden in a dropped text."""
+    masked = any(isinstance(before.operator, (Select, SelectPairs)) for before in in_order((step,)))
+    return isinstance(step.operator, Own) and masked

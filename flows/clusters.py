@@ -31,12 +31,17 @@ def clusters_document(tables: list[Table], limit: int) -> dict[str, Any]:
     losers = twins.filter(pc.is_valid(twins["duplicate"]))
     sizes = pc.value_counts(losers["cluster"])
     order = sorted(sizes.to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))[:limit]
-    documents = names["corpus/documents"]
+    documents = names[read_by(names["corpus/twins"])]
     spans = names["corpus/pii"]
     found = [_cluster(entry["values"], twins, documents, spans) for entry in order]
     members = [member for cluster in found for member in cluster["members"]]
     _measure(members, names.get("corpus/near"), names.get("corpus/exact"))
     return {"schema": 1, "clusters": found}
+
+
+def read_by(table: Table) -> str:
+    """The step of the rows that duplicates were looked for in: the last input, behind any operators of the user's own."""
+    return str(table.manifest["inputs"][-1]["step"])
 
 
 def _measure(members: list[dict[str, Any]], near: Table | None, exact: Table | None) -> None:

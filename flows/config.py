@@ -17,6 +17,7 @@ from dataforge.errors import ConfigError, SecretError
 from dataforge.flows.config_filters import CleanConfig, DedupeConfig, LanguageConfig, PiiConfig, QualityConfig
 from dataforge.flows.config_labels import ActsConfig, ConversationsConfig, InstructConfig, ReviewConfig
 from dataforge.flows.config_output import EncodeConfig, PackConfig, PublishConfig, SplitConfig, TokenizerConfig
+from dataforge.flows.config_own import OwnConfig
 from dataforge.flows.config_sources import IngestConfig, SlackConfig, SourceConfig
 from dataforge.flows.config_types import Name, Section, plain_name
 
@@ -37,6 +38,8 @@ class Config(Section):
     ingest: IngestConfig = IngestConfig()
     slack: SlackConfig = SlackConfig()
     clean: CleanConfig = CleanConfig()
+    own: tuple[OwnConfig, ...] = ()
+    """Operators of your own, in their order."""
     quality: QualityConfig = QualityConfig()
     language: LanguageConfig = LanguageConfig()
     dedupe: DedupeConfig = DedupeConfig()

@@ -14,6 +14,7 @@ from dataforge.config_file import Document, Problem, read_yaml
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.config import Config, absolute
 from dataforge.flows.config_problems import config_error, named, problems
+from dataforge.flows.own import own_problems
 from dataforge.operators.files import FileSource, list_files
 from dataforge.operators.files_csv import CsvFiles
 from dataforge.operators.files_html import HtmlFiles
@@ -48,6 +49,7 @@ def check_config(path: Path) -> None:
     document = read_yaml(path)
     wrong, lost = list(problems(document)), list(missing_inputs(document, path.parent))
     wrong += own_rules(document, path.parent)
+    wrong += own_problems(document, path.parent.absolute())
     if wrong or lost:
         error: ConfigError | InputError = config_error([*wrong, *lost], str(path))
         if not wrong:

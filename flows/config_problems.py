@@ -19,6 +19,7 @@ from dataforge.config_file import Document, Problem
 from dataforge.errors import ConfigError
 from dataforge.flows.config import Config
 from dataforge.flows.config_filters import QualityConfig
+from dataforge.flows.config_own import OwnConfig
 from dataforge.flows.config_sources import SourceConfig
 from dataforge.flows.config_types import NAME
 from dataforge.operators.language import iso639_3
@@ -27,6 +28,7 @@ from dataforge.reasons import reasons
 LITERAL_TOKEN = re.compile(
     r"xox[abeprs]-\d|xapp-\d|gh[opsu]_\w{30}|github_pat_\w{20}|AKIA[0-9A-Z]{16}|sk-[\w-]{20}|hf_\w{30}"
 )
+LISTS = {"sources": SourceConfig, "own": OwnConfig}  # top-level keys that hold a list of sections
 TOKEN = re.compile(r"xox[a-z]-|xapp-|ghp_|sk-|AKIA[0-9A-Z]")
 
 
@@ -119,10 +121,11 @@ def _did_you_mean(path: tuple[str | int, ...]) -> str:
     model: Any = Config
     for part in path[:-1]:
         if isinstance(part, int):
-            model = SourceConfig
+            model = LISTS.get(str(path[0]))
         elif part in getattr(model, "model_fields", {}):
             model = model.model_fields[part].annotation
-    known = [name for name in getattr(model, "model_fields", {}) if name != "folder"]
+    fields = getattr(model, "model_fields", {})
+    known = [field.alias or name for name, field in fields.items() if name != "folder"]
     close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean '{close[0]}'?"

@@ -9,6 +9,7 @@ from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.index import against_earlier
 from dataforge.flows.leaks import held_out_apart
+from dataforge.flows.own import with_own
 from dataforge.flows.parameters import clean, judge, mail_names, pii, score_operators, treatment
 from dataforge.flows.repeats import without_repeats
 from dataforge.flows.sources import location
@@ -26,6 +27,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int, device: st
     """SELECTED rows of all document sources."""
     raw = Step("corpus/ingested", ByKey(parts), tuple(sources))
     documents = without_repeats(raw, clean(config), config.dedupe, parts=parts, prefix="corpus")
+    documents = with_own(documents, "after_clean", config)
     quality = Step("corpus/quality", Quality(device), (documents,))
     language = Step("corpus/language", Language(models=config.language.models), (documents,))
     names = mail_names(config)
@@ -43,7 +45,7 @@ def clean_corpus(sources: Sequence[Step], config: Config, parts: int, device: st
     split = Step("corpus/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
     inputs = (documents, verdicts, twins, personal, split, language)
     selected = Step("corpus/selected", Select(treatment(config), config.dedupe.threshold), inputs)
-    return _decontaminated(selected, config, parts)
+    return _decontaminated(with_own(selected, "after_select", config), config, parts)
 
 
 def _scores(documents: Step, language: Step, config: Config) -> list[Step]:

@@ -69,7 +69,8 @@ def add_run(graph: Graph, tables: Sequence[Table]) -> dict[str, Any]:
     if graph.corpus is None or graph.corpus.name not in names:
         what = "the run with this config has not selected documents yet"  # `dedupe.index` is a key like any other
         raise InputError(what, hint="dataforge run CONFIG, then add")
-    rows, origin = _kept(names["corpus/documents"], names[graph.corpus.name]), origin_of(graph.documents, config)
+    documents = names[str(names["corpus/twins"].manifest["inputs"][-1]["step"])]  # behind operators of the user's own
+    rows, origin = _kept(documents, names[graph.corpus.name]), origin_of(graph.documents, config)
     with lock(path):
         done = add(path, shape, rows, origin=origin, name=config.name)
     return {"schema": 1, "index": str(path), **asdict(done)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataforge.flows.config import Config
 from dataforge.flows.duplicates import find_duplicates
 from dataforge.flows.leaks import held_out_apart
+from dataforge.flows.own import with_own
 from dataforge.flows.parameters import (
     gold,
     instruct,
@@ -90,7 +91,8 @@ def _pairs(conversations: Step, sources: Sequence[Step], config: Config, parts: 
     groups = Step("instruct/groups", Grouped(by), (rows,)) if by != "conversation" else None
     twins = find_duplicates(rows, config.dedupe, parts=parts, prefix="instruct", family="conversation", together=groups)
     split = Step("instruct/split", SplitByCluster(tuple(config.publish.splits.items()), config.split.salt), (twins,))
-    return Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
+    selected = Step("instruct/selected", SelectPairs(config.dedupe.threshold), (rows, twins, split))
+    return with_own(selected, "pairs", config)
 
 
 def _looked_at(selected: Step, sources: Sequence[Step], config: Config, parts: int, names: Sequence[Step]) -> Step:

@@ -79,8 +79,6 @@ class Beam:
                 if self._workers is not None and self._workers.failure is not None:
                     error = self._workers.failure
                     break
-        if isinstance(error, DataforgeError):
-            raise error
         if isinstance(error, BrokenProcessPool):
             what = f"a worker process died{ends_of(self._workers.pool) if self._workers else ''}"
             hint = "run the same command again, with fewer --workers if memory ran out"
@@ -178,6 +176,8 @@ def _typed(error: BaseException, tasks: Sequence[Task]) -> Exception:
             typed = kind(what, **{k: v for k, v in found.items() if v is not None})
             typed.details = details
             return typed  # type: ignore[no-any-return]
+    if isinstance(error, DataforgeError):
+        return error
     return WorkerError(
         f"the Beam pipeline failed: {type(error).__name__}",
         step=tasks[0].specs[0].name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dataforge.reasons import group_of
+from dataforge.reasons import group_of, is_own
 from dataforge.report.charts import count
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -83,7 +83,8 @@ def few_kept(entry: Mapping[str, Any]) -> str:
         return ""
     main = sorted(entry["dropped"].items(), key=lambda item: (-item[1], item[0]))[:REASONS_TOLD]
     told = ", ".join(f"{reason} {n:,}" for reason, n in main)
-    return f"{entry['step']} keeps {kept:,} of {entry['in']:,} rows: {told}. If that is not meant: {_ways_out(main)}."
+    ways = "your operator in `own`" if is_own(entry["step"]) else _ways_out(main)
+    return f"{entry['step']} keeps {kept:,} of {entry['in']:,} rows: {told}. If that is not meant: {ways}."
 
 
 def _ways_out(reasons: Iterable[tuple[str, int]]) -> str:

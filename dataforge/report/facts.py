@@ -31,6 +31,7 @@ PRIVATE_KEYS = {
     "key",
     "keys",
     "url",
+    "use",
     "link",
     "opt_out_users",
     "opt_out_channels",

@@ -110,7 +110,7 @@ def _by_reason(facts: Mapping[str, Any]) -> list[tuple[str, str, list[dict[str, 
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in facts.get("samples", {}).get("dropped", []):
         groups.setdefault(f"{row['step']}: {row['reason']}", []).append(row)
-    return [(name, explained(rows[0]["reason"]), rows) for name, rows in sorted(groups.items())]
+    return [(name, explained(rows[0]["reason"], rows[0]["step"]), rows) for name, rows in sorted(groups.items())]
 
 
 def all_charts(facts: Mapping[str, Any]) -> dict[str, list[Chart]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from dataforge.flows.config import Config
-from dataforge.flows.config_sources import SourceConfig
+from dataforge.flows.config_problems import LISTS
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "config.md"
 HEAD = """\
@@ -27,7 +27,7 @@ def page() -> str:
     """The whole page: a table for the top level, one per section."""
     parts = [HEAD, "## Top level\n", TABLE + "".join(_row("", name) for name in Config.model_fields if name != "folder")]
     for name, model in sections():
-        place = "sources[]." if model is SourceConfig else f"{name}."
+        place = f"{name}[]." if name in LISTS else f"{name}."
         rows = "".join(_rows(place, model))
         parts += [f"## {name}\n", f"{(model.__doc__ or '').strip()}\n", TABLE + rows]
     return "\n".join(parts)
@@ -36,7 +36,7 @@ def page() -> str:
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     """(name of the section, its model) in the order of the file; a section inside a section follows it."""
     for name, field in Config.model_fields.items():
-        model = SourceConfig if name == "sources" else field.annotation
+        model = LISTS.get(name, field.annotation)
         if isinstance(model, type) and issubclass(model, BaseModel):
             yield name, model
             yield from ((f"{name}.{key}", inner) for key, inner in inner_sections(model))
@@ -64,7 +64,7 @@ def _row(place: str, key: str, model: type[BaseModel] = Config) -> str:
         return f"| `{key}` | {'required' if field.is_required() else 'see below'} | {_first(section)} |\n"
     default = "required" if field.default is PydanticUndefined else written(field.default)
     meaning = " ".join((field.description or "").split())  # one line, as a cell of a table must be
-    return f"| `{place}{key}` | {default} | {meaning}{_choices(field.annotation)} |\n"
+    return f"| `{place}{field.alias or key}` | {default} | {meaning}{_choices(field.annotation)} |\n"
 
 
 def _first(section: type[BaseModel]) -> str:

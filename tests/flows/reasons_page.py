@@ -12,8 +12,8 @@ HEAD = """\
 
 Each row that a run leaves out is in `dropped/` of the table that it did not reach, with one of these reasons, and where
 numbers decided, the score and the threshold. `dataforge trace CONFIG ID` shows them for one row, `dataforge funnel` counts
-them, the report shows samples. The names of your own `quality.lists` and `quality.models` are reasons too. Rows that could
-not be read are in `quarantine/` instead, with a code of [errors.md](errors.md).
+them, the report shows samples. The names of your own `quality.lists` and `quality.models` are reasons too, and what your
+operators of `own` give. Rows that could not be read are in `quarantine/` instead, with a code of [errors.md](errors.md).
 """
 
 

@@ -18,7 +18,8 @@ ROWS = [
     json.dumps({"id": str(i), "text": f"Row {i} {TEXT}" + " ".join(f"w{i}{j}" for j in range(60))}).encode()
     for i in range(4)
 ]
-KEYS = {f"{name}.{key}" for name, model in sections() for key in model.model_fields} | set(Config.model_fields)
+KEYS = set(Config.model_fields)
+KEYS |= {f"{name}.{field.alias or key}" for name, model in sections() for key, field in model.model_fields.items()}
 CHANGES = {
     "quality.min_words 3.0 → 4.0": {"quality": "{preset: gopher_quality, min_words: 4}"},
     "dedupe.threshold 0.8 → 0.7": {"dedupe": "{threshold: 0.7}"},
