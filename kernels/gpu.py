@@ -41,13 +41,14 @@ class Gpu:
         self._kernels: dict[str, Any] = {}
         self.stream, self.incoming, self.outgoing = (self.xp.cuda.Stream(non_blocking=True) for _ in range(3))
 
-    def launch(self, kernel: str, count: int, *arguments: Any, blocks: bool = False, threads: int = THREADS) -> None:
-        """A thread for each of `count` items, or a block for each. Numbers must be numpy scalars of the right width."""
+    def launch(self, kernel: str, count: int, *arguments: Any, blocks: int = 0, threads: int = THREADS) -> None:
+        """A thread for each of `count` items, or a block for each: at most `blocks` of them, which loop. Numbers must be
+        numpy scalars of the right width."""
         if count == 0:
             return
         if kernel not in self._kernels:
             self._kernels[kernel] = self._module.get_function(kernel)
-        grid = min(count, MOST_BLOCKS) if blocks else -(-count // threads)
+        grid = min(count, blocks) if blocks else -(-count // threads)
         self._kernels[kernel]((grid,), (threads,), (np.int64(count), *arguments))
 
     def release(self) -> None:

@@ -18,7 +18,7 @@ from dataforge.kernels import unicode
 from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
-from dataforge.kernels.gpu import Gpu, gpu_of
+from dataforge.kernels.gpu import MOST_BLOCKS, Gpu, gpu_of
 from dataforge.kernels.gpu_batches import batch_edges, stretches_of
 from dataforge.kernels.minhash import EMPTY, MinHashSpec, Signatures, permutations, refuse
 from dataforge.kernels.minhash import signatures as signatures_on_host
@@ -115,7 +115,7 @@ class GpuMinHash:
         out, begins, ends, units, words = self._words(texts, text, offsets)
         values = self.gpu.xp.empty((count, spec.k), np.uint32)
         shape = (np.int64(spec.n), *self._numbers, np.int64(spec.k), values)
-        self.gpu.launch("minima", count, out, begins, ends, units, offsets, *shape, blocks=True, threads=STAGED)
+        self.gpu.launch("minima", count, out, begins, ends, units, offsets, *shape, blocks=MOST_BLOCKS, threads=STAGED)
         return values, words
 
     def _words(self, texts: Strings, text: Any, offsets: Any) -> tuple[Any, ...]:

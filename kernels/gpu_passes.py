@@ -1,9 +1,11 @@
 """The exact encoder on a GPU, pass by pass: a batch of texts in device memory to ids in device memory.
 
-Split: bits for places where pieces surely begin (`heads`), walks from each to the next (`walk`), compaction to offsets.
-Look up: every piece of at most 15 bytes in the word table (`probe`), a merge for each distinct new one (`fill`), merges
-for what the table cannot hold (`merge_left`, `merge_long`). Write: counts, sums, ids (`settle`, `emit`, `edges`). The
-kernels are in `cuda/encode.cu`, what they do in `cuda/*.cuh`; scans between them are the array library's.
+Split: bits for places where pieces surely begin, and for bytes of which that is not known (`heads`), walks over the
+latter from one head to the next (`walk`), compaction to offsets. Look up: every piece of at most 15 bytes in the word
+table (`probe`), a merge for each distinct new one (`fill`), merges for what the table cannot hold (`merge_left`,
+`merge_long`). Write: counts, sums, ids (`settle`, `emit`, `edges`). The kernels are in `cuda/encode.cu`, what they do
+in `cuda/*.cuh`; scans between them are the array library's. The host waits three times: for the number of pieces, for the
+number of new and of left ones, for the number of ids.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ import numpy.typing as npt
 from dataforge.kernels.encoder_tables import LARGEST_ID
 from dataforge.kernels.gpu import Gpu
 
-SOURCES = ("common.cuh", "split.cuh", "bpe.cuh", "table.cuh", "passes.cuh", "encode.cu")
+SOURCES = ("common.cuh", "split.cuh", "heads.cuh", "bpe.cuh", "table.cuh", "passes.cuh", "encode.cu")
 SHORT = 64  # bytes of a piece that one thread merges (bpe.cuh)
 WARP = 32  # threads that merge a longer one
+MOST_WARPS = 4096  # that do so at a time: what a GPU has room for
 LONG = 16 << 10  # a text with a longer piece is refused; bpe.cuh has room for less than 32 KB
-SEGMENT = 64 << 10  # so is one with about so long a stretch without a sure beginning of a piece
+SEGMENT = 64 << 10  # so is one in which a thread would read about so much without a sure beginning of a piece
 TILE = 4096  # passes.cuh
 SPARE = 32  # bytes behind the text that may be read (table.cuh)
 SLOTS = 1 << 21  # of the word table: 144 MiB; 256 MiB of text hold about 600,000 distinct pieces
@@ -104,7 +107,7 @@ class Batch:
 class Pieces:
     firsts: Any  # a bit for each first byte of a text
     starts: Any  # a bit for each first byte of a piece
-    before: Any  # int64[words]: pieces that begin in the words up to this one
+    before: Any  # int32[words]: pieces that begin in the words up to this one
     begins: Any  # uint32[count + 1]
     count: int
 
@@ -120,13 +123,12 @@ class Encoded:
 def encode_batch(gpu: Gpu, model: Model, table: WordTable, batch: Batch) -> Encoded:
     """Ids of a batch of at least one byte, on the computing stream. Raises Broken, or Refused."""
     pieces = split(gpu, model, batch)
-    where, counts, left = look_up(gpu, model, table, batch, pieces)
+    found = look_up(gpu, model, table, batch, pieces)
     xp, count = gpu.xp, pieces.count
-    gpu.launch("settle", count, where, table.slots, left.counts, counts)
-    ends = xp.cumsum(counts, dtype=np.int64)
+    ends = xp.cumsum(found.counts, dtype=np.int32)
     ids = xp.empty(int(ends[-1]), np.uint16 if model.narrow else np.int32)
-    written = (left.rooms, left.scratch, counts, ends, np.int64(model.narrow), ids)
-    gpu.launch("emit", count, where, table.slots, *written)
+    written = (pieces.begins, found.scratch, found.counts, ends, np.int64(model.narrow), ids)
+    gpu.launch("emit", count, found.where, table.slots, *written)
     edges = xp.empty(len(batch) + 1, np.int64)
     sizes = (batch.offsets, np.int64(batch.size), pieces.starts, pieces.before, ends, np.int64(count))
     gpu.launch("edges", len(batch) + 1, *sizes, edges)
@@ -135,88 +137,78 @@ def encode_batch(gpu: Gpu, model: Model, table: WordTable, batch: Batch) -> Enco
 
 def split(gpu: Gpu, model: Model, batch: Batch) -> Pieces:
     """Where pieces begin. Raises Broken, or Refused."""
-    xp, words = gpu.xp, batch.words
+    xp, words, size = gpu.xp, batch.words, np.int64(batch.size)
     tiles = -(-words // (TILE // 32))
-    firsts = xp.zeros(words, np.uint32)
-    gpu.launch("firsts", len(batch), batch.offsets, firsts)
-    broken = xp.zeros(1, np.uint64)
-    gpu.launch("check", words, batch.text, np.int64(batch.size), firsts, broken)
+    firsts, status = xp.zeros(words, np.uint32), xp.zeros(3, np.uint64)
     heads = xp.zeros(tiles * (TILE // 32), np.uint32)
-    gpu.launch("heads", words, model.blob, batch.text, np.int64(batch.size), firsts, heads)
-    if int(broken.get()[0]):
-        raise Broken
-    _refuse_long_segments(batch, heads.reshape(tiles, -1).any(axis=1).get())
-    starts = heads.copy()
-    rows = np.searchsorted(batch.host_offsets, np.arange(tiles + 1) * TILE, side="right") - 1
-    tile_rows = xp.asarray(np.minimum(rows, len(batch) - 1).astype(np.int32))
-    gpu.launch("walk", words, model.blob, batch.text, batch.offsets, tile_rows, heads, starts)
-    tally = xp.empty(words, np.int32)
+    odd, tile_rows = xp.empty(words, np.uint32), xp.empty(tiles + 1, np.int32)
+    gpu.launch("firsts", len(batch), batch.offsets, firsts)
+    gpu.launch("check", words, batch.text, size, firsts, status)
+    gpu.launch("heads", words, model.blob, batch.text, size, firsts, heads, odd)
+    gpu.launch("tiles", tiles + 1, batch.offsets, np.int64(len(batch)), tile_rows)
+    starts, tally = heads.copy(), xp.empty(words, np.int32)
+    walked = (heads, odd, starts, np.int64(SEGMENT + 2 * TILE), status)
+    gpu.launch("walk", words, model.blob, batch.text, batch.offsets, tile_rows, *walked)
     gpu.launch("tally", words, starts, tally)
-    before = xp.cumsum(tally, dtype=np.int64)
-    count = int(before[-1])
+    before = xp.cumsum(tally, dtype=np.int32)
+    gpu.launch("limits", words, starts, before, size, np.int64(LONG), status)
+    is_broken, is_long, count = (int(number) for number in status.get())
+    if is_broken:
+        raise Broken
     begins = xp.empty(count + 1, np.uint32)
-    gpu.launch("begins", words, starts, before, begins)
-    begins[count:] = batch.size
-    _refuse_long_pieces(batch, xp, begins)
+    gpu.launch("begins", words, starts, before, size, begins)
+    if is_long:
+        has_head = heads.reshape(tiles, -1).any(axis=1).get()
+        raise Refused(np.union1d(_long_segments(batch, has_head), _long_pieces(batch, xp, begins)))
     return Pieces(firsts, starts, before, begins, count)
 
 
-def _refuse_long_segments(batch: Batch, has_head: npt.NDArray[np.bool_]) -> None:
-    """By tiles without a head: a text begins with one, so each run of them lies in one text."""
+def _long_segments(batch: Batch, has_head: npt.NDArray[np.bool_]) -> I64:
+    """Texts, by tiles without a head: a text begins with one, so each run of them lies in one text."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], has_head, [True]])))
     begins, ends = edges[::2], edges[1::2]
     long = begins[(ends - begins) * TILE >= SEGMENT]
-    if len(long):
-        raise Refused(np.unique(np.searchsorted(batch.host_offsets, long * TILE, side="right") - 1))
+    return _texts_at(batch, long * TILE)
 
 
-def _refuse_long_pieces(batch: Batch, xp: Any, begins: Any) -> None:
+def _long_pieces(batch: Batch, xp: Any, begins: Any) -> I64:
     sizes = begins[1:] - begins[:-1]
-    if int(sizes.max()) > LONG:
-        places = begins[xp.flatnonzero(sizes > LONG)].get().astype(np.int64)
-        raise Refused(np.unique(np.searchsorted(batch.host_offsets, places, side="right") - 1))
+    return _texts_at(batch, begins[xp.flatnonzero(sizes > LONG)].get().astype(np.int64))
+
+
+def _texts_at(batch: Batch, places: I64) -> I64:
+    return np.searchsorted(batch.host_offsets, places, side="right") - 1
 
 
 @dataclass(frozen=True)
-class Left:
-    """Ids of pieces that are not in the table: those of number k from rooms[k] of `scratch`, counts[k] of them."""
+class Found:
+    """The slot of each piece, or that it is left; the number of its ids; the ids of those left (passes.cuh)."""
 
-    rooms: Any
-    scratch: Any
+    where: Any
     counts: Any
+    scratch: Any
 
 
-def look_up(gpu: Gpu, model: Model, table: WordTable, batch: Batch, pieces: Pieces) -> tuple[Any, Any, Left]:
-    """Where the ids of each piece are, their number where it is known, and those that the table does not have."""
+def look_up(gpu: Gpu, model: Model, table: WordTable, batch: Batch, pieces: Pieces) -> Found:
+    """Where the ids of each piece are: in the table, or merged for it alone."""
     xp, count = gpu.xp, pieces.count
     where, counts, left = xp.empty(count, np.uint32), xp.empty(count, np.int32), xp.empty(count, np.uint32)
-    fresh, lists = xp.empty(min(count, table.capacity), np.uint32), xp.zeros(2, np.uint32)
+    fresh, lists = xp.empty(min(count, table.capacity), np.uint32), xp.zeros(4, np.uint32)
+    long_left = xp.empty(batch.size // SHORT + 1, np.uint32)
     table.open()
     mask = np.uint64(table.capacity - 1)
     texts = (model.blob, batch.text, pieces.begins, pieces.firsts)
-    gpu.launch("probe", count, *texts, table.slots, table.claims, mask, where, counts, fresh, left, lists)
-    filled, others = (int(number) for number in lists.get())
+    found = (where, counts, fresh, left, long_left, lists)
+    gpu.launch("probe", count, *texts, table.slots, table.claims, mask, *found)
+    filled, short, long, longest = (int(number) for number in lists.get())
     gpu.launch("fill", filled, model.blob, batch.text, table.claims, fresh, table.slots)
     table.close(filled)
-    return where, counts, _merged(gpu, texts, left[:others])
-
-
-def _merged(gpu: Gpu, texts: tuple[Any, ...], left: Any) -> Left:
-    xp, count = gpu.xp, len(left)
-    if count == 0:
-        return Left(xp.zeros(1, np.int64), xp.zeros(1, np.int32), xp.zeros(1, np.int32))
-    begins = texts[2]
-    piece = left.astype(np.int64)
-    sizes = (begins[piece + 1] - begins[piece]).astype(np.int64) + 1  # a byte is an id at most, and the prefix
-    ends = xp.cumsum(sizes, dtype=np.int64)
-    rooms, scratch, counts = ends - sizes, xp.empty(int(ends[-1]), np.int32), xp.empty(count, np.int32)
-    gpu.launch("merge_left", count, *texts, left, rooms, scratch, counts)
-    where = (*texts[2:], left, rooms, scratch, counts)
-    which = xp.flatnonzero(sizes > SHORT + 1)
-    if len(which):
-        nodes = 4 * sizes[which]
-        places = xp.cumsum(nodes, dtype=np.int64)
-        memory = xp.empty(int(places[-1]), np.int32)
-        begun = (*texts[:2], which, places - nodes, memory)
-        gpu.launch("merge_long", len(which), *begun, *where, blocks=True, threads=WARP)
-    return Left(rooms, scratch, counts)
+    if filled:
+        gpu.launch("settle", count, where, table.slots, counts)
+    scratch = xp.empty(batch.size + count if short or long else 1, np.int32)  # passes.cuh says where in it
+    gpu.launch("merge_left", short, *texts, left, scratch, counts)
+    warps = min(MOST_WARPS, batch.size // max(longest, 1))  # their lists take no more than a batch of long pieces does
+    memory = xp.empty(4 * (longest + 1) * min(long, warps), np.int32)
+    merged = (long_left, np.int64(longest + 1), memory, scratch, counts)
+    gpu.launch("merge_long", long, *texts, *merged, blocks=warps, threads=WARP)
+    return Found(where, counts, scratch)

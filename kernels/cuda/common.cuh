@@ -78,10 +78,20 @@ static __device__ int is_newline(u32 code) { return code == 10 || code == 13; }
 
 static __device__ int bit_at(const u32* bits, i64 at) { return (int)(bits[at >> 5] >> (at & 31) & 1); }
 
+#ifdef __CUDA_ARCH__ /* one instruction each */
+static __device__ int bits_in(u32 word) { return __popc((i32)word); }
+static __device__ int highest_bit(u32 word) { return 31 - __clz((i32)word); }
+#else
 static __device__ int bits_in(u32 word) {
     word -= word >> 1 & 0x55555555u;
     word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
     return (int)(((word + (word >> 4)) & 0x0F0F0F0Fu) * 0x01010101u >> 24);
 }
+
+static __device__ int highest_bit(u32 word) {
+    for (int step = 1; step < 32; step *= 2) word |= word >> step;
+    return bits_in(word) - 1;
+}
+#endif
 
 static __device__ int lowest_bit(u32 word) { return bits_in((word & (0u - word)) - 1); }

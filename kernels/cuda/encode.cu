@@ -1,4 +1,4 @@
-/* The encoder's passes as kernels: only indexing and atomics here. Compiled after common, split, bpe, table and passes. */
+/* The encoder's passes as kernels: indexing and atomics alone. Compiled after common, split, heads, bpe, table, passes. */
 
 #define ITEM ((i64)blockIdx.x * blockDim.x + threadIdx.x)
 
@@ -7,11 +7,19 @@ static __device__ u64 claimed(u64* claim, u64 mine) {
     return owner ? owner : atomicCAS(claim, 0ull, mine);
 }
 
-static __device__ u32 appended(u32* count) { return atomicAdd(count, 1u); }
+/* The lanes of a warp that are here together ask once: thousands of pieces at a time are new to a table. */
+static __device__ u32 appended(u32* count) {
+    u32 lanes = __activemask(), lane = threadIdx.x & 31, first = 0;
+    int leader = __ffs((int)lanes) - 1;
+    if ((int)lane == leader) first = atomicAdd(count, (u32)__popc(lanes));
+    return __shfl_sync(lanes, first, leader) + (u32)__popc(lanes & ((1u << lane) - 1));
+}
 
 static __device__ void set_bit(u32* bits, i64 at) { atomicOr(bits + (at >> 5), 1u << (at & 31)); }
 
 static __device__ void raised(u64* cell, u64 value) { atomicMax(cell, value); }
+
+static __device__ void heightened_to(u32* cell, u32 value) { atomicMax(cell, value); }
 
 static __device__ u32 warp_least(u32 mine) { return __reduce_min_sync(0xFFFFFFFFu, mine); }
 
@@ -20,40 +28,54 @@ extern "C" __global__ void firsts(i64 count, const i64* offsets, u32* firsts) {
 }
 
 extern "C" __global__ void check(
-    i64 count, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts, u64* broken
+    i64 count, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts, u64* status
 ) {
-    if (ITEM < count) pass_check(text, size, firsts, broken, ITEM);
+    if (ITEM < count) pass_check(text, size, firsts, status, ITEM);
+}
+
+extern "C" __global__ void tiles(i64 count, const i64* __restrict__ offsets, i64 rows, i32* __restrict__ tile_rows) {
+    if (ITEM < count) pass_tiles(offsets, rows, tile_rows, ITEM);
 }
 
 extern "C" __global__ void heads(
     i64 count, const u8* __restrict__ model, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts,
-    u32* __restrict__ heads
+    u32* __restrict__ heads, u32* __restrict__ odd
 ) {
-    if (ITEM < count) pass_heads(model, text, size, firsts, heads, ITEM);
+    if (ITEM < count) pass_heads(model, text, size, firsts, heads, odd, ITEM);
 }
 
 extern "C" __global__ void walk(
     i64 count, const u8* __restrict__ model, const u8* __restrict__ text, const i64* __restrict__ offsets,
-    const i32* __restrict__ tile_rows, const u32* __restrict__ heads, u32* __restrict__ starts
+    const i32* __restrict__ tile_rows, const u32* __restrict__ heads, const u32* __restrict__ odd, u32* starts,
+    i64 limit, u64* status
 ) {
-    if (ITEM < count) pass_walk(model, text, offsets, tile_rows, heads, starts, ITEM);
+    if (ITEM < count) pass_walk(model, text, offsets, tile_rows, heads, odd, starts, limit, status, ITEM);
 }
 
-extern "C" __global__ void tally(i64 count, const u32* starts, i32* tally) {
+extern "C" __global__ void tally(i64 count, const u32* __restrict__ starts, i32* __restrict__ tally) {
     if (ITEM < count) pass_tally(starts, tally, ITEM);
 }
 
-extern "C" __global__ void begins(i64 count, const u32* starts, const i64* before, u32* begins) {
-    if (ITEM < count) pass_begins(starts, before, begins, ITEM);
+extern "C" __global__ void limits(
+    i64 count, const u32* __restrict__ starts, const i32* __restrict__ before, i64 size, i64 limit, u64* status
+) {
+    if (ITEM < count) pass_limits(starts, before, size, limit, status, count, ITEM);
+}
+
+extern "C" __global__ void begins(
+    i64 count, const u32* __restrict__ starts, const i32* __restrict__ before, i64 size, u32* __restrict__ begins
+) {
+    if (ITEM < count) pass_begins(starts, before, size, begins, count, ITEM);
 }
 
 extern "C" __global__ void probe(
     i64 count, const u8* __restrict__ model, const u8* __restrict__ text, const u32* __restrict__ begins,
     const u32* __restrict__ firsts, const u64* __restrict__ slots, u64* claims, u64 mask, u32* __restrict__ where,
-    i32* __restrict__ counts, u32* fresh, u32* left, u32* lists
+    i32* __restrict__ counts, u32* fresh, u32* left, u32* long_left, u32* lists
 ) {
     if (ITEM < count)
-        pass_probe(model, text, begins, firsts, slots, claims, mask, where, counts, fresh, left, lists, ITEM);
+        pass_probe(
+            model, text, begins, firsts, slots, claims, mask, where, counts, fresh, left, long_left, lists, ITEM);
 }
 
 extern "C" __global__ void fill(
@@ -63,10 +85,10 @@ extern "C" __global__ void fill(
 }
 
 extern "C" __global__ void merge_left(
-    i64 count, const u8* model, const u8* text, const u32* begins, const u32* firsts, const u32* left, const i64* rooms,
-    i32* scratch, i32* left_counts
+    i64 count, const u8* __restrict__ model, const u8* __restrict__ text, const u32* __restrict__ begins,
+    const u32* __restrict__ firsts, const u32* __restrict__ left, i32* scratch, i32* counts
 ) {
-    if (ITEM < count) pass_left(model, text, begins, firsts, left, rooms, scratch, left_counts, ITEM);
+    if (ITEM < count) pass_left(model, text, begins, firsts, left, scratch, counts, ITEM);
 }
 
 /* The tree of minima hears of a change of `node`. */
@@ -95,18 +117,18 @@ static __device__ void merge_all(const u8* model, List list, int lane) {
     }
 }
 
-/* A warp for each left piece that is longer than SHORT: `which` are their numbers, `places` their lists in `memory`. */
+/* A warp for each left piece that is longer than SHORT; each block has room for `most_nodes` in `memory`. */
 extern "C" __global__ void merge_long(
-    i64 count, const u8* model, const u8* text, const i64* which, const i64* places, i32* memory, const u32* begins,
-    const u32* firsts, const u32* left, const i64* rooms, i32* scratch, i32* left_counts
+    i64 count, const u8* model, const u8* text, const u32* begins, const u32* firsts, const u32* left, i64 most_nodes,
+    i32* memory, i32* scratch, i32* counts
 ) {
     __shared__ u32 least[NODES / FAN], top[NODES / FAN / FAN];
     __shared__ i32 first;
     int lane = threadIdx.x;
     for (i64 item = blockIdx.x; item < count; item += gridDim.x) {
-        i64 k = which[item], begin = begins[left[k]], end = begins[left[k] + 1], nodes = end - begin + 1;
+        i64 p = left[item], begin = begins[p], end = begins[p + 1], nodes = end - begin + 1;
         i32 whole = whole_piece(model, text, begin, end); /* every lane asks the same */
-        List list = list_in(memory + places[item], nodes, least, top);
+        List list = list_in(memory + 4 * most_nodes * blockIdx.x, nodes, least, top);
         if (whole < 0) {
             for (i64 node = lane; node < nodes; node += FAN) list.priority[node] = NO_SYMBOL, list.next[node] = NO_PLACE;
             __syncthreads();
@@ -122,31 +144,31 @@ extern "C" __global__ void merge_long(
             merge_all(model, list, lane);
         }
         if (lane == 0) {
-            i32* out = scratch + rooms[k];
+            i32* out = scratch + room_of(begins, p);
             if (whole >= 0) out[0] = whole;
-            left_counts[k] = whole >= 0 ? 1 : long_emit(model, text, begin, end, list, first, out);
+            counts[p] = whole >= 0 ? 1 : long_emit(model, text, begin, end, list, first, out);
         }
         __syncthreads();
     }
 }
 
 extern "C" __global__ void settle(
-    i64 count, const u32* where, const u64* slots, const i32* left_counts, i32* counts
+    i64 count, const u32* __restrict__ where, const u64* __restrict__ slots, i32* __restrict__ counts
 ) {
-    if (ITEM < count) pass_settle(where, slots, left_counts, counts, ITEM);
+    if (ITEM < count) pass_settle(where, slots, counts, ITEM);
 }
 
 extern "C" __global__ void emit(
-    i64 count, const u32* __restrict__ where, const u64* __restrict__ slots, const i64* __restrict__ rooms,
-    const i32* __restrict__ scratch, const i32* __restrict__ counts, const i64* __restrict__ ends, i64 narrow,
+    i64 count, const u32* __restrict__ where, const u64* __restrict__ slots, const u32* __restrict__ begins,
+    const i32* __restrict__ scratch, const i32* __restrict__ counts, const i32* __restrict__ ends, i64 narrow,
     void* __restrict__ out
 ) {
-    if (ITEM < count) pass_emit(where, slots, rooms, scratch, counts, ends, narrow, out, ITEM);
+    if (ITEM < count) pass_emit(where, slots, begins, scratch, counts, ends, narrow, out, ITEM);
 }
 
 extern "C" __global__ void edges(
-    i64 count, const i64* offsets, i64 size, const u32* starts, const i64* before, const i64* ends, i64 pieces,
-    i64* edges
+    i64 count, const i64* __restrict__ offsets, i64 size, const u32* __restrict__ starts,
+    const i32* __restrict__ before, const i32* __restrict__ ends, i64 pieces, i64* __restrict__ edges
 ) {
     if (ITEM < count) pass_edges(offsets, size, starts, before, ends, pieces, edges, ITEM);
 }

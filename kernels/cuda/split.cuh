@@ -1,12 +1,7 @@
 /* Where a piece ends: the split patterns, read forward from a known start. Needs common.cuh.
  *
  * piece_end() does what the pattern would match at `at`, alternative by alternative, looking no further than the end of
- * the document. is_segment_head() names places where a piece surely begins, so that threads can start there:
- *   - the last blank of a run before a visible character, if it is no newline (it stands alone or leads the next piece);
- *   - a visible character other than '/' right after a newline (only o200k lets a '/' follow newlines in a piece);
- *   - what follows a letter or a digit and is of another kind, for no piece goes on behind them (only o200k's words take
- *     in marks and end with a contraction);
- *   - the first digit of a run, unless a space leads it (GPT-2 alone). */
+ * the document. Where threads may start is told by heads.cuh. */
 
 static __device__ i64 run_end(const u8* model, const u8* text, i64 at, i64 end, u32 kind) {
     for (;;) {
@@ -156,51 +151,4 @@ static __device__ int is_space_at(const u8* text, i64 at, i64 end) {
 static __device__ int is_unit_head(const u8* text, i64 at, i64 size) {
     if (!is_space_at(text, at, size)) return 0;
     return !(text[at - 1] == ' ' || (at >= 3 && is_space_at(text, at - 3, at)));
-}
-
-/* Whether a piece surely begins at `here`, which is not the first of its document. `next` is the character behind it,
- * not there at the end of the document. */
-static __device__ int is_segment_head(int pattern, Char before, Char here, Char next) {
-    int after_word = before.kind == LETTER || before.kind == DIGIT;
-    if (here.kind == SPACE) return after_word || (!is_newline(here.code) && next.is_there && next.kind != SPACE);
-    if (is_newline(before.code)) return here.code != '/';
-    if (here.kind == before.kind) return 0;
-    if (here.kind == DIGIT) return pattern != PATTERN_GPT2 || before.code != ' ';
-    if (pattern == PATTERN_O200K && before.kind == LETTER) return here.cased != MARK && here.code != '\'';
-    return after_word;
-}
-
-/* The character that ends at `at`, which is not the first of the text. */
-static __device__ Char char_before(const u8* model, const u8* text, i64 at) {
-    i64 lead = at - 1, least = at > 4 ? at - 4 : 0;
-    while (lead > least && is_inner(text[lead])) lead--;
-    return char_at(model, text, lead, at);
-}
-
-static __device__ u32 unit_heads(const u8* text, i64 size, i64 begin, i64 stop) {
-    u32 heads = 0;
-    for (i64 at = begin ? begin : 1; at < stop; at++)
-        heads |= (u32)is_unit_head(text, at, size) << (at - begin);
-    return heads;
-}
-
-/* Heads of the bytes from `begin` to `stop` (at most 32), as bits; `firsts` has the documents' first bytes. */
-static __device__ u32 heads_between(const u8* model, const u8* text, i64 size, const u32* firsts, i64 begin, i64 stop) {
-    int pattern = (int)word_of(model, M_PATTERN);
-    if (pattern == PATTERN_UNITS) return unit_heads(text, size, begin, stop) | firsts[begin >> 5];
-    u32 heads = 0;
-    i64 at = begin;
-    while (at < stop && is_inner(text[at])) at++;
-    if (at >= stop) return firsts[begin >> 5];
-    Char here = char_at(model, text, at, size), before = here;
-    if (at > 0) before = char_before(model, text, at);
-    while (at < stop) {
-        Char next = char_at(model, text, here.next, size), seen = next;
-        if (next.is_there && bit_at(firsts, here.next)) seen.is_there = 0;
-        heads |= (u32)is_segment_head(pattern, before, here, seen) << (at - begin);
-        at = here.next;
-        before = here;
-        here = next;
-    }
-    return heads | firsts[begin >> 5];
 }

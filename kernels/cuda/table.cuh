@@ -22,6 +22,7 @@ static __device__ u64 claimed(u64* claim, u64 mine); /* 0 for the first to ask, 
 static __device__ u32 appended(u32* count);          /* a number of its own for each caller */
 static __device__ void set_bit(u32* bits, i64 at);
 static __device__ void raised(u64* cell, u64 value); /* the larger of both, whoever comes first */
+static __device__ void heightened_to(u32* cell, u32 value); /* the same */
 
 /* Reads the aligned words around: the text lies on 8 bytes and has 32 spare bytes behind it. */
 static __device__ Key key_of(const u8* text, i64 begin, i64 size, int dummy) {

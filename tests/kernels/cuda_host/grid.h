@@ -29,6 +29,10 @@ typedef void (*Kernel)(void**);
 #define atomicCAS(at, expected, value) compared(at, expected, value)
 #define atomicMax(at, value) heightened(at, value)
 #define __reduce_min_sync(mask, value) least_of_warp(value)
+#define __activemask() (1u << (threadIdx.x & 31)) /* each lane by itself, which may happen */
+#define __shfl_sync(mask, value, lane) (value)
+#define __popc(word) __builtin_popcount(word)
+#define __ffs(word) __builtin_ffs(word)
 
 static int racing; /* several host threads: after a look at memory that others change, they get their turn */
 
