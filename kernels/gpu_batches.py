@@ -1,8 +1,10 @@
-"""How texts are laid out for the GPU: batches by their bytes, stretches for threads."""
+"""How texts are laid out for the GPU: batches by their bytes, stretches for threads. And what stands in for a GPU."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -10,6 +12,20 @@ from dataforge.kernels.buffers import Strings
 from dataforge.kernels.gpu import Gpu
 
 STRETCH = 1024  # stretch.cuh
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class OnHost(Generic[Given, Result]):
+    """What is done without a GPU: none of it was left to the host by one."""
+
+    work: Callable[[Given], Result]
+    by_host: int = 0
+
+    def __call__(self, given: Given) -> Result:
+        return self.work(given)
 
 
 def batch_edges(texts: Strings, limit: int, rows: int) -> list[int]:

@@ -1,15 +1,15 @@
 """MinHash signatures on a GPU: words by a thread for each kilobyte of a text, minima by a block for each text.
 
 The values are those of `minhash.signatures`, so the device enters no identity; one text in 1,000 is signed again on the
-host and compared. Texts go in batches; one that is larger than a batch, or than the memory left, is signed on the host.
+host and compared. Texts go in batches; one that is larger than a batch, or than the memory left, is signed on the host,
+and counted in `by_host`.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encoder_tables import Blob, packed_tables, two_stage
 from dataforge.kernels.gpu import MOST_BLOCKS, Gpu, gpu_of
-from dataforge.kernels.gpu_batches import batch_edges, stretches_of
+from dataforge.kernels.gpu_batches import OnHost, batch_edges, stretches_of
 from dataforge.kernels.minhash import EMPTY, MinHashSpec, Signatures, permutations, refuse
 from dataforge.kernels.minhash import signatures as signatures_on_host
 
@@ -30,6 +30,8 @@ MEMORY_PER_BYTE = 16  # on the device: the text, its words, bounds of their unit
 VALUES_BYTES = 256 << 20  # of signatures at a time
 CHECK_EVERY = 1000
 
+Texts: TypeAlias = pa.Array | pa.ChunkedArray | Strings
+
 
 class Differs(Exception):
     """The GPU gave another signature than the host; `row` is its place in the batch."""
@@ -39,15 +41,15 @@ class Differs(Exception):
         self.row = row
 
 
-def signer(spec: MinHashSpec, choice: Choice) -> Callable[[pa.Array], Signatures]:
+def signer(spec: MinHashSpec, choice: Choice) -> GpuMinHash | OnHost[Texts, Signatures]:
     """What signs texts on that device. Raises DeviceMissing for `cuda` without one or without memory on it."""
     if choose(choice).kind == "cuda":
         try:
-            return GpuMinHash(spec).signatures
+            return GpuMinHash(spec)
         except MemoryError as error:
             if choice == "cuda":
                 raise DeviceMissing("the GPU has no memory left", "use device: cpu, or fewer workers") from error
-    return functools.partial(signatures_on_host, spec=spec)
+    return OnHost(functools.partial(signatures_on_host, spec=spec))
 
 
 @functools.cache
@@ -62,12 +64,16 @@ class GpuMinHash:
 
     def __init__(self, spec: MinHashSpec, gpu: Gpu | None = None) -> None:
         self.spec, self.gpu = spec, gpu or gpu_of(*SOURCES)
+        self.by_host = 0  # texts that the host signed, so far
         self.batch_bytes = min(BATCH_BYTES, self.gpu.free_bytes() // (2 * MEMORY_PER_BYTE))
         with self.gpu.stream:
             self._tables = self.gpu.xp.asarray(word_tables())
             self._numbers = [self.gpu.xp.asarray(numbers) for numbers in permutations(spec)]
 
-    def signatures(self, texts: pa.Array | pa.ChunkedArray | Strings) -> Signatures:
+    def __call__(self, texts: Texts) -> Signatures:
+        return self.signatures(texts)
+
+    def signatures(self, texts: Texts) -> Signatures:
         """Signatures of raw texts; a null row counts as empty. Raises ValueError where a text is not UTF-8."""
         strings = texts if isinstance(texts, Strings) else strings_of(texts)
         edges = batch_edges(strings, self.batch_bytes, max(1, VALUES_BYTES // (4 * self.spec.k)))
@@ -89,6 +95,7 @@ class GpuMinHash:
         except MemoryError:
             self.gpu.release()
         if len(texts) == 1:
+            self.by_host += 1
             return signatures_on_host(texts, self.spec)
         middle = len(texts) // 2
         a, b = self._batch(texts.slice(0, middle)), self._batch(texts.slice(middle, len(texts)))

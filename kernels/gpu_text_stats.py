@@ -1,14 +1,14 @@
 """The counters of `text_stats` on a GPU, seen from outside: host arrays in, host arrays out, the same integers.
 
 Texts go in batches through `gpu_text_passes`. What a single thread would be too long over (a text of more than LONGEST
-bytes, whose lines and paragraphs may be as long) goes to the host, so does one that the device has no memory for. One
-text in 1,000 is counted again on the host and compared.
+bytes, whose lines and paragraphs may be as long) goes to the host, so does one that the device has no memory for; such
+texts are counted in `by_host`. One text in 1,000 is counted again on the host and compared.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 from dataforge.kernels.buffers import Strings, refuse_broken, strings_of
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.gpu import Gpu, gpu_of
-from dataforge.kernels.gpu_batches import batch_edges
+from dataforge.kernels.gpu_batches import OnHost, batch_edges
 from dataforge.kernels.gpu_text_passes import SOURCES, Broken, count_batch, word_tables
 from dataforge.kernels.text_stats import COUNTERS
 from dataforge.kernels.text_stats import measure as measure_on_host
@@ -41,15 +41,15 @@ class StatsDiffer(Exception):
         self.row = row
 
 
-def counter(choice: Choice) -> Callable[[Texts], Counts]:
+def counter(choice: Choice) -> GpuTextStats | OnHost[Texts, Counts]:
     """What counts on that device. Raises DeviceMissing for `cuda` without one or without memory on it."""
     if choose(choice).kind == "cuda":
         try:
-            return GpuTextStats().measure
+            return GpuTextStats()
         except MemoryError as error:
             if choice == "cuda":
                 raise DeviceMissing("the GPU has no memory left", "use device: cpu, or fewer workers") from error
-    return measure_on_host
+    return OnHost(measure_on_host)
 
 
 class GpuTextStats:
@@ -61,6 +61,9 @@ class GpuTextStats:
         self.longest, self.by_host = LONGEST, 0  # texts that the host counted, so far
         with self.gpu.stream:
             self._tables = self.gpu.xp.asarray(word_tables())
+
+    def __call__(self, texts: Texts) -> Counts:
+        return self.measure(texts)
 
     def measure(self, texts: Texts) -> Counts:
         """int64[n, len(COUNTERS)]. A null row counts as empty. Raises ValueError where a text is not UTF-8."""

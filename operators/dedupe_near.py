@@ -78,6 +78,7 @@ class Bands(Map):
             raise ConfigError(error.what, hint=error.hint) from error
 
         def keys(batch: pa.RecordBatch) -> Rows:
+            before = sign.by_host
             try:
                 found = sign(batch.column("text"))
             except Differs as error:
@@ -86,7 +87,9 @@ class Bands(Map):
             ends = np.cumsum([0, *np.where(found.words > 0, self.bands, 0)]).astype(np.int32)
             lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
             spare = pa.array(found.values[:, -2:].astype(np.uint64) @ np.array([1 << 32, 1], np.uint64))
-            return Rows(pa.record_batch([batch.column("id"), batch.column("text_hash"), lists, spare], schema=BANDS))
+            columns = [batch.column("id"), batch.column("text_hash"), lists, spare]
+            left = sign.by_host - before
+            return Rows(pa.record_batch(columns, schema=BANDS), notes={"rows_off_device": left} if left else None)
 
         return keys
 

@@ -59,10 +59,13 @@ class Quality(Map):
             raise ConfigError(error.what, hint=error.hint) from error
 
         def counted(batch: pa.RecordBatch) -> Rows:
+            before = count.by_host
             try:
-                return count_batch(batch, count)
+                rows = count_batch(batch, count)
             except StatsDiffer as error:
                 raise GateError(str(error), hint="report it; meanwhile run with --device cpu") from error
+            left = count.by_host - before
+            return replace(rows, notes={"rows_off_device": left}) if left else rows
 
         return counted
 

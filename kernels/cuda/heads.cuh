@@ -6,7 +6,8 @@
  * an odd one may be wrong, a HEAD never is. In short: no piece goes on behind a letter or a digit into another kind, a
  * space leads what is behind it, other blanks lead letters (not in GPT-2), newlines end a run of other characters.
  *
- * verdict_of() says it of one character, ascii_verdicts() the same of 32 bytes of ASCII at once, by boolean algebra. */
+ * verdict_of() says it of one character; ascii_verdicts() the same of 32 bytes of ASCII at once, by boolean algebra,
+ * and of most indents that they begin a piece. */
 
 enum { JOINED, HEAD, ODD };
 typedef struct { u32 heads, odd; } Verdicts;
@@ -148,6 +149,17 @@ static __device__ Verdicts other_verdicts(
     return found;
 }
 
+/* Of odd blanks behind a newline those whose run ends in the same word, at a visible byte of the same document: no
+ * newline follows them, so they begin a piece. */
+static __device__ u32 indents(u32 odd, Kinds here, u32 firsts) {
+    u32 run = here.blank & ~here.newline & ~firsts, found = 0;
+    for (u32 left = odd & run; left; left &= left - 1) {
+        u32 lowest = left & (0u - left), end = (run + lowest) & ~run; /* the carry runs through the blanks */
+        if (end & ~here.newline & ~firsts) found |= lowest;
+    }
+    return found;
+}
+
 /* Of 32 bytes of ASCII from `begin`, and ASCII around them. */
 static __device__ Verdicts ascii_verdicts(int pattern, const u8* text, const u32* firsts, i64 size, i64 begin) {
     u32 first = firsts[begin >> 5], one = 0, two = 0, was_first = 0, ends = 1, next = 0;
@@ -159,7 +171,7 @@ static __device__ Verdicts ascii_verdicts(int pattern, const u8* text, const u32
     u32 has_older = ~(first << 1 | was_first);
     Verdicts found = pattern == PATTERN_GPT2 ? gpt2_verdicts(here, before, is_last)
                                              : other_verdicts(pattern, here, before, older, has_older, is_last);
-    found.heads |= first;
+    found.heads |= first | indents(found.odd & ~found.heads, here, first);
     found.odd &= ~found.heads;
     return found;
 }
@@ -189,13 +201,10 @@ static __device__ Verdicts unit_verdicts(const u8* text, i64 size, const u32* fi
     return found;
 }
 
-/* Of the bytes from `begin` to `stop` (at most 32); `firsts` has the documents' first bytes. */
-static __device__ Verdicts verdicts_between(
-    const u8* model, const u8* text, i64 size, const u32* firsts, i64 begin, i64 stop
+/* Of the bytes from `begin` to `stop` (at most 32), character by character. */
+static __device__ Verdicts any_verdicts(
+    int pattern, const u8* model, const u8* text, i64 size, const u32* firsts, i64 begin, i64 stop
 ) {
-    int pattern = (int)word_of(model, M_PATTERN);
-    if (pattern == PATTERN_UNITS) return unit_verdicts(text, size, firsts, begin, stop);
-    if (is_ascii(text, size, begin)) return ascii_verdicts(pattern, text, firsts, size, begin);
     Verdicts found = {firsts[begin >> 5], 0};
     i64 at = begin, place;
     while (at < stop && is_inner(text[at])) at++;
@@ -216,4 +225,14 @@ static __device__ Verdicts verdicts_between(
         here = next;
     }
     return found;
+}
+
+/* Of the bytes from `begin` to `stop` (at most 32); `firsts` has the documents' first bytes. */
+static __device__ Verdicts verdicts_between(
+    const u8* model, const u8* text, i64 size, const u32* firsts, i64 begin, i64 stop
+) {
+    int pattern = (int)word_of(model, M_PATTERN);
+    if (pattern == PATTERN_UNITS) return unit_verdicts(text, size, firsts, begin, stop);
+    if (is_ascii(text, size, begin)) return ascii_verdicts(pattern, text, firsts, size, begin);
+    return any_verdicts(pattern, model, text, size, firsts, begin, stop);
 }

@@ -1,9 +1,11 @@
-"""`python -m tests.benchmarks.gpu [--data FOLDER] [--megabytes 64]`: encoder, MinHash and text statistics on a GPU.
+"""`python -m tests.benchmarks.gpu [--data FOLDER] [--megabytes 128]`: encoder, MinHash and text statistics on a GPU.
 
-For each tokenizer and corpus: ids, signatures and counters are compared with the host's first, and a difference ends it.
-Then GB/s and ids/s on the device (text there, ids stay there; cold with an empty word table, warm with a full one), from
-host arrays to host arrays, the time of each kernel by CUDA events, and gigatoken on all cores of the same machine. Texts
-are repeated up to the size; how many bytes differ is said. Rows go to build/bench.json beside the CPU's, with the device.
+For each tokenizer and corpus: ids, signatures and counters are compared with the host's first, and a difference ends it;
+so are the ids of the texts repeated up to the size. Then GB/s and ids/s on the device (text there, ids stay there; cold
+with an empty word table, warm with a full one), from host arrays to host arrays over several batches, the time and the
+items of each kernel by CUDA events, and gigatoken on all cores of the same machine. How many bytes differ is said, and
+bytes a piece, what is left by the word table, and texts that go to the host: these are no part of what is timed on the
+device. Rows go to build/bench.json beside the CPU's, with the device.
 
 Without a GPU it says `never run on a GPU` and what is missing, and exits with 1.
 """
@@ -23,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from dataforge.kernels import device, gpu_passes, gpu_text_passes
 from dataforge.kernels.buffers import Strings
-from dataforge.kernels.encode import gigatoken_of, ids_of, open_encoder, strings_from
+from dataforge.kernels.encode import Ids, gigatoken_of, ids_of, open_encoder, strings_from
 from dataforge.kernels.gpu import Gpu, Upload
 from dataforge.kernels.gpu_encode import GpuEncoder
 from dataforge.kernels.gpu_minhash import SOURCES as MINHASH_SOURCES
@@ -56,6 +59,7 @@ TRAINED: dict[str, dict[str, Any]] = {
 }
 CHECKED_BYTES = 4_000_000  # compared with the reference library
 TURNS = 7
+BATCHES = 4  # from host to host: the next one comes and the last one goes while one is encoded
 
 
 def main(arguments: list[str], xp: Any = None) -> int:
@@ -66,7 +70,7 @@ def main(arguments: list[str], xp: Any = None) -> int:
         print(f"never run on a GPU: {missing}")
         return 1
     name = "no GPU: a test" if xp else device.cuda().name
-    print(f"device: {name}; host: {os.cpu_count()} cores; numpy {np.__version__}")
+    print(f"device: {name}{'' if xp else _libraries()}; host: {os.cpu_count()} cores; numpy {np.__version__}")
     setup, rows = Setup(options.data, Path()), []
     try:
         for row in _rows(setup, name, options, xp):
@@ -79,11 +83,18 @@ def main(arguments: list[str], xp: Any = None) -> int:
     return 0
 
 
+def _libraries() -> str:
+    """Of a GPU that is there: its memory and architecture, cupy, CUDA runtime and driver."""
+    found, runtime = device.cuda(), device.cupy().cuda.runtime
+    versions = f"CUDA {runtime.runtimeGetVersion()}, driver {runtime.driverGetVersion()}"
+    return f", {found.memory_bytes >> 30} GiB, sm_{found.compute}; cupy {device.cupy().__version__}, {versions}"
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the encoder, MinHash and text statistics on a GPU.")
     data = os.environ.get("DATAFORGE_BENCH_DATA")
     parser.add_argument("--data", type=Path, default=Path(data) if data else None)
-    parser.add_argument("--megabytes", type=float, default=64)
+    parser.add_argument("--megabytes", type=float, default=128)
     parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=CORPORA)
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     return parser.parse_args(arguments)
@@ -130,37 +141,45 @@ class Encoding:
     texts: Strings  # repeated up to the size
     distinct: int  # bytes that differ
     ids: int
+    by_host: int  # of the texts
 
     @classmethod
     def of(cls, gpu: Gpu, folder: Path, texts: list[str], size: int) -> Encoding:
         host = open_encoder(open_folder(folder), lane="reference")
         encoder, few = GpuEncoder(host, gpu), strings_from(texts)
-        found, right = encoder.encode(few), ids_of(host.reference(texts))
-        if not (np.array_equal(found.offsets, right.offsets) and np.array_equal(found.ids, right.ids)):
-            raise NotEqual(f"ids of {folder.name}")
-        many = repeated(texts, min(size, encoder.batch_bytes))
-        return cls(encoder, many, few.size_bytes, len(encoder.encode(many).ids))
+        right = ids_of(host.reference(texts))
+        _same(encoder.encode(few), right, folder.name)
+        many, before = repeated(texts, min(size, encoder.batch_bytes)), encoder.by_host
+        found = encoder.encode(many)
+        times = len(many) // len(few)
+        lengths = np.tile(np.diff(right.offsets), times)
+        _same(found, Ids(np.concatenate([[0], np.cumsum(lengths)]), np.tile(right.ids, times)), folder.name)
+        return cls(encoder, many, few.size_bytes, len(found.ids), encoder.by_host - before)
 
     def rows(self, corpus: str, variant: str) -> Iterator[Row]:
         """Cold and warm on the device, host to host, the peer, then each kernel's share."""
+        resident = ResidentEncoding.of(self.encoder, self.texts)
         print(f"-- {variant}, {corpus}: {self.texts.size_bytes} bytes, {self.distinct} of them differ, {self.ids} ids")
-        resident = ResidentEncoding(self.encoder, self.texts)
+        if resident is None:
+            print("   none of the texts is for the device")
+            return
+        here, ids = resident.texts.size_bytes, resident.ids
+        print(f"   on the device: {here} bytes, {here / resident.pieces:.2f} a piece, {here / ids:.2f} an id")
+        print(f"   {self.by_host} of {len(self.texts)} texts encoded by the host", flush=True)
         for state, timed in (("cold", resident.cold_seconds), ("warm", resident.seconds)):
             seconds = statistics.median(timed() for _ in range(TURNS))
-            yield self._row(corpus, f"{variant}, device-resident, {state}", seconds)
-            yield _row(corpus, self.ids / seconds / 1e9, "Gids/s", f"{variant}, device-resident, {state}")
-        seconds = statistics.median(_wall(lambda: self.encoder.encode(self.texts)) for _ in range(TURNS))
-        yield self._row(corpus, f"{variant}, host to host", seconds)
+            yield _row(corpus, here / seconds / 1e9, "GB/s", f"{variant}, device-resident, {state}")
+            yield _row(corpus, ids / seconds / 1e9, "Gids/s", f"{variant}, device-resident, {state}")
+        long = joined([self.texts] * BATCHES)
+        seconds = statistics.median(_wall(lambda: self.encoder.encode(long)) for _ in range(TURNS))
+        yield _row(corpus, long.size_bytes / seconds / 1e9, "GB/s", f"{variant}, host to host")
         peer = self._gigatoken()
         if peer:
-            yield self._row(corpus, f"gigatoken {version('gigatoken')}, {os.cpu_count()} cores, {variant}", peer)
+            name = f"gigatoken {version('gigatoken')}, {os.cpu_count()} cores, {variant}"
+            yield _row(corpus, self.texts.size_bytes / peer / 1e9, "GB/s", name)
         for line in resident.breakdown():
             print(line)
-        share = self.encoder.table.used
-        print(f"   {share} pieces in the word table, {self.encoder.by_host} texts encoded by the host", flush=True)
-
-    def _row(self, corpus: str, variant: str, seconds: float) -> Row:
-        return _row(corpus, self.texts.size_bytes / seconds / 1e9, "GB/s", variant)
+        print(f"   {self.encoder.table.used} pieces in the word table", flush=True)
 
     def _gigatoken(self) -> float:
         """Seconds on all cores, 0.0 where it does not know the tokenizer."""
@@ -179,6 +198,17 @@ def _row(corpus: str, ours: float, unit: str, variant: str) -> Row:
     return Row("gpu", corpus, round(ours, 3), unit, "", variant, "", None, None, True)
 
 
+def _same(found: Ids, right: Ids, name: str) -> None:
+    if not (np.array_equal(found.offsets, right.offsets) and np.array_equal(found.ids, right.ids)):
+        raise NotEqual(f"ids of {name}")
+
+
+def joined(parts: list[Strings]) -> Strings:
+    """The texts of all parts, one after another."""
+    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+    return Strings(np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([part.data for part in parts]))
+
+
 def repeated(texts: list[str], size: int) -> Strings:
     """The texts again and again, up to about `size` bytes."""
     once = strings_from(texts)
@@ -191,7 +221,7 @@ class Resident:
     """Texts that lie on the device; what is done with them there, timed by CUDA events."""
 
     def __init__(self, gpu: Gpu, texts: Strings) -> None:
-        self.gpu = gpu
+        self.gpu, self.texts = gpu, texts
         self._uploads = Upload(gpu, np.uint8), Upload(gpu, np.int64)
         self._uploads[0].send(texts.data, gpu_passes.SPARE)
         self._uploads[1].send(texts.offsets)
@@ -222,12 +252,14 @@ class Resident:
         return float(cuda.get_elapsed_time(begin, end)) / 1e3
 
     def breakdown(self) -> Iterator[str]:
-        """Milliseconds of each kernel, and what is left: scans, fills, and the host between launches."""
+        """Milliseconds and items of each kernel, and what is left: scans, fills, and the host, which waits for each."""
         spent: dict[str, float] = {}
+        items: dict[str, int] = {}
         launch = self.gpu.launch
 
-        def timed(kernel: str, *arguments: Any, **options: Any) -> None:
-            spent[kernel] = spent.get(kernel, 0.0) + self._timed(lambda: launch(kernel, *arguments, **options))
+        def timed(kernel: str, count: int, *arguments: Any, **options: Any) -> None:
+            spent[kernel] = spent.get(kernel, 0.0) + self._timed(lambda: launch(kernel, count, *arguments, **options))
+            items[kernel] = items.get(kernel, 0) + count
 
         self.gpu.launch = timed  # type: ignore[method-assign]
         try:
@@ -235,15 +267,30 @@ class Resident:
         finally:
             del self.gpu.launch  # type: ignore[method-assign]
         for kernel, seconds in sorted(spent.items(), key=lambda item: -item[1]):
-            yield f"   {kernel:11} {1e3 * seconds:9.3f} ms {seconds / whole:6.1%}"
+            yield f"   {kernel:11} {1e3 * seconds:9.3f} ms {seconds / whole:6.1%} {items[kernel]:12} items"
         yield f"   {'the rest':11} {1e3 * (whole - sum(spent.values())):9.3f} ms, of {1e3 * whole:.3f} ms in all"
 
 
 class ResidentEncoding(Resident):
+    """The texts that the device takes; the others are the host's."""
+
     def __init__(self, encoder: GpuEncoder, texts: Strings) -> None:
+        """Raises Refused."""
         super().__init__(encoder.gpu, texts)
         self.encoder, self._batch = encoder, gpu_passes.Batch(self.text, self.offsets, texts.offsets)
-        self._run()  # memory and kernels are there from now on
+        with self.gpu.stream:  # memory and kernels are there from now on
+            self.pieces = gpu_passes.split(self.gpu, encoder.model, self._batch).count
+            self.ids = len(gpu_passes.encode_batch(self.gpu, encoder.model, encoder.table, self._batch).ids)
+
+    @classmethod
+    def of(cls, encoder: GpuEncoder, texts: Strings) -> ResidentEncoding | None:
+        """None where it takes none of them."""
+        while texts.size_bytes:
+            try:
+                return cls(encoder, texts)
+            except gpu_passes.Refused as error:
+                texts = _without(texts, error.rows)
+        return None
 
     def work(self) -> None:
         gpu_passes.encode_batch(self.gpu, self.encoder.model, self.encoder.table, self._batch)
@@ -255,24 +302,30 @@ class ResidentEncoding(Resident):
         return self.seconds()
 
 
+def _without(texts: Strings, rows: npt.NDArray[np.int64]) -> Strings:
+    lengths, kept = np.diff(texts.offsets), np.ones(len(texts), bool)
+    kept[rows] = False
+    return Strings(np.concatenate([[0], np.cumsum(lengths[kept])]), texts.data[np.repeat(kept, lengths)])
+
+
 class ResidentSigning(Resident):
     def __init__(self, signer: GpuMinHash, texts: Strings) -> None:
         super().__init__(signer.gpu, texts)
-        self.signer, self._texts = signer, texts
+        self.signer = signer
         self._run()
 
     def work(self) -> None:
-        self.signer.on_device(self._texts, self.text, self.offsets)
+        self.signer.on_device(self.texts, self.text, self.offsets)
 
 
 class ResidentCounting(Resident):
     def __init__(self, counter: GpuTextStats, texts: Strings) -> None:
         super().__init__(counter.gpu, texts)
-        self.counter, self._texts = counter, texts
+        self.counter = counter
         self._run()
 
     def work(self) -> None:
-        self.counter.on_device(self._texts, self.text, self.offsets)
+        self.counter.on_device(self.texts, self.text, self.offsets)
 
 
 def _wall(work: Callable[[], object]) -> float:

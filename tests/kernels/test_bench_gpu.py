@@ -1,10 +1,11 @@
 """The GPU's benchmark without a GPU: what it says then, and that its lines run."""
 
 import json
+import re
 
 import pytest
 
-from dataforge.kernels import device
+from dataforge.kernels import device, gpu_passes
 from dataforge.kernels.encode import ids_of
 from tests.benchmarks import gpu
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
@@ -35,6 +36,15 @@ def test_every_line_of_it_runs(quick, capsys):
     rows = json.loads(out.read_text())
     assert {row["work"] for row in rows} == {"gpu"} and len(rows) == 9
     assert all("no GPU: a test" in row["variant"] for row in rows)
+
+
+def test_texts_that_the_device_refuses_are_said_and_not_timed_there(quick, capsys, monkeypatch):
+    arguments, _ = quick
+    monkeypatch.setattr(gpu_passes, "LONG", 50)
+    monkeypatch.setattr(gpu.Setup, "texts", lambda self, name, size: ["the cat sat on the mat. " * 30, "a" * 60, "isn't"])
+    assert gpu.main(arguments, FakeCupy()) == 0
+    whole, left = re.search(r"english: (\d+) bytes.*?on the device: (\d+) bytes", capsys.readouterr().out, re.S).groups()
+    assert 0 < int(left) < int(whole)
 
 
 def test_a_difference_ends_it_before_any_figure(quick, capsys, monkeypatch):

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_passes
 from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.encode import open_encoder, strings_from
-from dataforge.kernels.encoder_tables import two_stage
+from dataforge.kernels.encoder_tables import PATTERN_NUMBERS, compile_rules, two_stage
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.split_rules import PATTERNS, starts
 from dataforge.kernels.tokenizer_folder import Folder
+from tests.kernels import cuda_host
 from tests.kernels.cuda_host import COUNTING, compiler, nvrtc
 from tests.kernels.cuda_host.encoders import (
     KINDS,
@@ -188,7 +189,61 @@ def test_pieces_begin_where_the_rules_say(pattern):
     rng = random.Random(3)
     texts = ["".join(chars) for n in range(1, 5) for chars in itertools.product("a A'./\n中\u03011", repeat=n)]
     texts += [hostile_text(rng, ALPHABETS[i % len(ALPHABETS)]) for i in range(600)]
+    texts += ["".join(rng.choices(rng.choice(ASCII), k=rng.randint(1, 150))) for _ in range(1500)]
     assert begins(pattern, texts) == bytes_before(texts, pattern)
+
+
+ASCII = ["sLA '\n./\t1", "stLlvVrReE'aA b", "aAbB'sS1 .", "  \n\n\r\t.a1/'", "/\n.'aA/ ", "0123 a.\n"]
+BOTH_WAYS = """
+extern "C" __global__ void both(
+    i64 count, i64 pattern, const u8* model, const u8* text, i64 size, const u32* firsts, u32* fast, u32* slow
+) {
+    if (ITEM >= count || !is_ascii(text, size, 32 * ITEM)) return;
+    Verdicts a = ascii_verdicts((int)pattern, text, firsts, size, 32 * ITEM);
+    Verdicts b = any_verdicts((int)pattern, model, text, size, firsts, 32 * ITEM, 32 * ITEM + 32);
+    fast[2 * ITEM] = a.heads, fast[2 * ITEM + 1] = a.odd, slow[2 * ITEM] = b.heads, slow[2 * ITEM + 1] = b.odd;
+}
+"""
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_ascii_is_told_by_words_as_by_characters(pattern):
+    """But for indents, which the one finds to be heads and the other leaves open."""
+    rng = np.random.default_rng(4)
+    letters = [np.frombuffer(letters.encode(), np.uint8) for letters in ASCII] + [np.arange(128, dtype=np.uint8)]
+    text = np.concatenate([rng.choice(few, 32 * 700) for few in letters] + [np.zeros(gpu_passes.SPARE, np.uint8)])
+    size = len(text) - gpu_passes.SPARE
+    firsts = rng.integers(0, 1 << 32, size // 32, np.uint32)
+    firsts &= rng.integers(0, 1 << 32, size // 32, np.uint32) & rng.integers(0, 1 << 32, size // 32, np.uint32)
+    firsts[0] |= 1
+    code = gpu.source(*gpu_passes.SOURCES) + BOTH_WAYS
+    (both,) = (kernel for kernel in cuda_host.kernels(code) if kernel.name == "both")
+    fast, slow = np.zeros((size // 32, 2), np.uint32), np.zeros((size // 32, 2), np.uint32)
+    model = compile_rules(bpe.rules_of(folder_of(f"bytes-{pattern}")))
+    numbers = (np.int64(size // 32), np.int64(PATTERN_NUMBERS[pattern]))
+    arrays = [model, text, np.int64(size), firsts, fast.reshape(-1), slow.reshape(-1)]
+    cuda_host.launch(cuda_host.library(code), both, size // 32, 1, [*numbers, *arrays])
+    (heads, odd), (all_heads, all_odd) = fast.T, slow.T
+    assert odd.any() and not (all_heads & ~heads).any() and not (heads & ~all_heads & ~all_odd).any()
+    assert np.array_equal(odd, all_odd & ~heads)
+
+
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
+def test_plain_words_need_no_walk(pattern):
+    """Contractions, long numbers and indents are read character by character, and nothing else of a plain text."""
+    encoder, heads = encoder_of(f"bytes-{pattern}"), []
+    launch = encoder.gpu.launch
+
+    def seen(kernel, count, *arguments, **options):
+        launch(kernel, count, *arguments, **options)
+        if kernel == "heads":
+            heads.append(arguments[-1].get())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder.gpu, "launch", seen)
+        encoder.encode(strings_from(["The (quick) brown fox: 12 foxes, \"twelve\" of them!\nSo it is; done. " * 3]))
+        encoder.encode(strings_from(["It isn't."]))
+    assert not heads[0].any() and heads[1].any()
 
 
 # --- tables -----------------------------------------------------------------------------------------------------

@@ -107,6 +107,15 @@ def test_text_statistics_are_the_same(fake_gpu):
     assert on_gpu == on_host
 
 
+@pytest.mark.parametrize(("module", "operator"), [(gpu_minhash, Bands), (gpu_text_stats, Quality)])
+def test_texts_left_to_the_host_are_noted(fake_gpu, monkeypatch, module, operator):
+    monkeypatch.setattr(module, "BATCH_BYTES", 30)
+    count = operator(device="cuda").start([])
+    found = [count(rows(texts)).notes for texts in (["the cat", "x y " * 20, "the mat", "y " * 40], ["a"], ["z " * 16])]
+    assert found == [{"rows_off_device": 2}, None, {"rows_off_device": 1}]
+    assert operator(device="cpu").start([])(rows(["y " * 40])).notes is None
+
+
 def test_a_wrong_counter_of_a_gpu_fails_the_part(fake_gpu, monkeypatch):
     launch = gpu_text_stats.GpuTextStats._launch
 
