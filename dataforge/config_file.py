@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataforge.errors import ConfigError
+from dataforge.yaml_words import in_words
 
 MAX_BYTES, MAX_ALIASES, MAX_DEPTH, MAX_VALUES = 1 << 20, 64, 32, 100_000
 
@@ -67,28 +68,33 @@ def parse_yaml(text: str, name: str) -> Document:
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.reader import ReaderError
 
     try:
         _check_events(text, name)
         tree = YAML(typ="rt").load(text)
     except DuplicateKeyError as error:
-        raise _at(error, name, "a key stands twice") from error
+        raise _at(error, name, "a key stands twice", "keep one of them") from error
     except MarkedYAMLError as error:
-        raise _at(error, name, str(error.problem or "is not YAML")) from error
+        raise _at(error, name, *in_words(error)) from error
+    except ReaderError as error:
+        what = f"holds a control character (code {error.character}) as its character {error.position + 1}"
+        raise ConfigError(what, file=name, hint="remove it: a config is plain text") from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"is not YAML: {type(error).__name__}", file=name) from error
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"must be a mapping of sections, not {type(tree).__name__}", file=f"{name}:1:1")
+        what = f"must be a mapping of sections, found {'a list' if isinstance(tree, list) else 'a single value'}"
+        raise ConfigError(what, file=f"{name}:1:1", hint="write lines like `name: mydata`")
     places: dict[tuple[str | int, ...], tuple[int, int]] = {}
     return Document(_plain(tree, (), places), places)
 
 
-def _at(error: Any, name: str, what: str) -> ConfigError:
+def _at(error: Any, name: str, what: str, hint: str) -> ConfigError:
     mark = error.problem_mark or error.context_mark
     place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    return ConfigError(what, file=place, hint="see: dataforge config schema")
+    return ConfigError(what, file=place, hint=hint)
 
 
 def _check_events(text: str, name: str) -> None:

@@ -20,7 +20,8 @@ MANIFEST, CHECKSUMS, FORMAT = "dataset_manifest.json", "checksums.sha256", 1
 
 def not_a_version(folder: Path) -> InputError:
     """The error for a folder that is none; where it holds versions, the hint names some."""
-    versions = sorted(path.parent.name for path in folder.glob("*/" + MANIFEST) if path.parent.name[0] != ".")
+    manifests = (path for depth in ("*/", "*/*/") for path in folder.glob(depth + MANIFEST))
+    versions = sorted(str(p.parent.relative_to(folder)) for p in manifests if not p.parent.name.startswith("."))
     hint = f"name a version in it: {', '.join(versions[:3])}" if versions else "name the folder that holds README.md"
     return InputError("not a published version", file=str(folder), hint=hint)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,8 +95,22 @@ def verify(
     from dataforge.flows.commands_data import figures
     from dataforge.verify import verify as verify_version
 
+    refuse_config(out)
     found = verify_version(out)
     respond({"schema": 1, "status": "ok", **found}, f"{out}: ok\n{figures(found)}", as_json=as_json)
+
+
+def refuse_config(out: Path) -> None:
+    """Raises InputError for a config or its folder, naming the version that its last run published."""
+    from dataforge.flows.config import config_file, load_config
+    from dataforge.flows.plan import latest_version
+
+    file = config_file(out)
+    if not file.is_file() or file.suffix not in (".yaml", ".yml"):
+        return
+    version = latest_version(load_config(file))
+    way = f"dataforge verify {shlex.quote(str(version))}" if version else f"first: dataforge run {shlex.quote(str(out))}"
+    raise InputError("a config, not the folder of a published version", file=str(out), hint=way)
 
 
 def report(config: ConfigArgument, as_json: Json = False) -> None:

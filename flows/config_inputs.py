@@ -23,6 +23,7 @@ from dataforge.operators.files_parquet import ParquetFiles
 from dataforge.operators.files_text import TextFiles, not_plain
 from dataforge.operators.files_warc import WarcFiles
 from dataforge.operators.pii_custom import read_rules
+from dataforge.operators.slack_export import check_export
 
 Keys = tuple[str | int, ...]
 READERS: dict[Any, type[FileSource]] = {
@@ -122,6 +123,8 @@ def _what_is_missing(kind: Any, place: str, folder: Path) -> str:
     try:
         path = str(absolute(folder, place))
         if not isinstance(kind, str) or kind not in READERS:
+            if kind == "slack_export" and os.path.exists(path):
+                check_export(path)
             return "" if os.path.exists(path) else "no such file or folder"
         list_files(path, READERS[kind].suffixes)
     except (ConfigError, InputError) as error:

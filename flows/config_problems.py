@@ -103,9 +103,16 @@ def _rule(entry: Any) -> str:
     }
     if entry["type"] in known:
         numbers = {k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()}
-        return known[entry["type"]].format(**numbers)
+        return known[entry["type"]].format(**numbers) + _meant(entry["input"], str(context.get("expected", "")))
     text = str(entry["msg"])
     return text.removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _meant(value: Any, expected: str) -> str:
+    """The closest of the allowed words, which pydantic gives as "'a', 'b' or 'c'"."""
+    known = re.findall(r"'([^']+)'", expected) if isinstance(value, str) else []
+    close = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.5) if known else []
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ bytes at the rate measured on the others, and the answer says how many such docu
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,10 +75,11 @@ def whatif_document(graph: Graph, tables: list[Table], changes: list[str]) -> di
     known = thresholds(graph.config)
     for key in wanted:
         if key not in known:
-            some = ", ".join(known) or "none"
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            some = (f"did you mean {close[0]}? " if close else "") + "known: " + (", ".join(known) or "none")
             if key.startswith("quality.") and graph.config.quality.preset == "none":
                 some += "; those of quality rules once a quality.preset is set and the config has run"
-            raise ConfigError(f"{key} is no threshold of this config", hint=f"known: {some}")
+            raise ConfigError("no threshold of this config", key=key, hint=some)
     check(wanted, graph.config.dedupe.threshold)
     grid = [dict(zip(wanted, values, strict=True)) for values in itertools.product(*wanted.values())]
     if not grid or len(grid) > MOST_SETTINGS:

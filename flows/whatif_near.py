@@ -22,10 +22,10 @@ KEY = "dedupe.threshold"
 def check(values: Mapping[str, list[float]], now: float) -> None:
     """Raises ConfigError for thresholds that the stored similarities say nothing of."""
     if any(value > 1 for value in values.get(KEY, ())):
-        raise ConfigError(f"{KEY}: a similarity is at most 1", key=KEY, hint=f"ask from {now:g} to 1")
+        raise ConfigError("a similarity is at most 1", key=KEY, hint=f"ask from {now:g} to 1")
     if any(value < now for value in values.get(KEY, ())):
         hint = f"ask from {now:g} to 1; for lower ones set dedupe.threshold and run: scores stay, pairs are compared anew"
-        raise ConfigError(f"{KEY}: pairs less alike than {now:g} are not stored", key=KEY, hint=hint)
+        raise ConfigError(f"pairs less alike than {now:g} are not stored", key=KEY, hint=hint)
 
 
 class NearPairs:

@@ -170,6 +170,12 @@ def _open_workspace(path: str, changed: tuple[int, int], key: bytes, who: Who) -
     return Workspace(archive, root, people, channels, dict(sorted(day_files.items())), skipped)
 
 
+def check_export(path: str) -> None:
+    """Raises InputError for what is no Slack export. Looks at names alone: no key is needed, no message is read."""
+    with _named_as(lambda entry: entry if entry == Path(path).name else _shown_entry(entry)):
+        _root_of(open_archive(path, Limits(), lambda name: bool(_JUNK.search(name) or _FILES.search(name))))
+
+
 def _root_of(archive: Archive) -> str:
     """ "" or the one folder that holds the index files, as after re-zipping on a Mac."""
     index = {*INDEX_FILES, *USER_FILES}
@@ -178,7 +184,8 @@ def _root_of(archive: Archive) -> str:
     nested = {PurePosixPath(n).parts[0] for n in archive.entries if n.count("/") == 1 and n.split("/")[1] in index}
     if len(nested) == 1:
         return nested.pop() + "/"
-    if any(n.endswith(".txt") and n.count("/") for n in archive.entries):
+    inside = [n for n in archive.entries if "/" in n]
+    if inside and all(n.endswith(".txt") for n in inside):
         raise InputError("a TXT export holds no structure", file=archive.path.name, hint="export as JSON")
     if any(DAY_FILE.fullmatch(n.rpartition("/")[2]) for n in archive.entries):
         return ""

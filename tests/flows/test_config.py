@@ -71,11 +71,59 @@ def test_all_problems_are_reported_at_once_with_place_and_suggestion(tmp_path: P
         (GOOD + "pack: {sequence_length: long}\n", "pack.sequence_length = 'long'   must be a whole number"),
         (GOOD.replace("x.jsonl", "x.jsonl, txt: a"), "sources.s.txt   unknown key; did you mean 'text'?"),
         (GOOD.replace("name: s", "name: 5"), "sources.0.name = 5   must be a text; put it in quotes"),
-        ("- a\n", "must be a mapping"),
+        ("- a\n", "must be a mapping of sections, found a list"),
+        ("name\n", "must be a mapping of sections, found a single value"),
+        (GOOD.replace("jsonl,", "jsonlines,"), "'slack_export' or 'slack_api'; did you mean 'jsonl'?"),
+        (GOOD + "instruct: {template: Alpacca}\n", "must be one of 'book' or 'alpaca'; did you mean 'alpaca'?"),
+        (GOOD + "dedupe: {keep: [newst]}\n", "did you mean 'newest'?"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, part: str, tmp_path: Path) -> None:
     assert part in "\n".join(problems(text, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("split: {salt: [1}", "3:17: YAML: the '[' of line 3 is not closed, or a ',' is missing before this"),
+        ("split: {salt: x", "4:1: YAML: the '{' of line 3 is not closed, or a ',' is missing before this"),
+        ("split: {salt: a,, b: c}", "3:17: YAML: a value is missing before this"),
+        ("split:\n\tsalt: x", "4:1: YAML: a tab where the line is indented; indent by spaces"),
+        ("store: a: b", "3:9: YAML: a ':' that belongs to no key; is the line indented too far"),
+        ("store: x\n  out: y", "4:6: YAML: a ':' that belongs to no key"),
+        ("store: @x", "3:8: YAML: a value cannot begin with '@'; put it in quotes"),
+        ("store: `x`", "3:8: YAML: a value cannot begin with '`'; put it in quotes"),
+        ("store: *x", "3:8: YAML: a value cannot begin with '*', unless it names an anchor; put it in quotes"),
+        ('store: "x', "YAML: the quoted text of line 3 has no end; end it with the quote that began it"),
+        ("store: 'it's'", "3:12: YAML: text after the end of a value"),
+        ("split: {salt: x}}", "3:17: YAML: a sign that closes or parts what was never opened"),
+        ("split:\n    salt: x\n  words: 1", "5:3: YAML: this line is indented unlike the keys it belongs to"),
+        ('store: "C:\\users"', "3:13: YAML: a '\\' in double quotes begins an escape; use single quotes"),
+        ("store: - x", "3:8: YAML: a '- ' cannot follow a key on its line"),
+        ("store: |x", "3:9: YAML: nothing may follow `|` or `>` on the line"),
+        ("---\nstore: x", "3:1: YAML: a second document begins here"),
+        ("store: a\nb", "5:1: YAML: a key without ':'"),
+        ("store: \x01", "holds a control character (code 1) as its character"),
+    ],
+)
+def test_what_is_no_yaml_is_said_in_words_with_its_place(text: str, said: str, tmp_path: Path) -> None:
+    (line,) = problems(GOOD + text + "\n", tmp_path)
+    assert said in line and "<" not in line.partition("YAML: ")[2]
+
+
+def test_a_folder_that_is_no_slack_export_is_found_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.txt").write_text("no export")
+    (tmp_path / "pages" / "b.html").write_text("no export")
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "channels.json").write_text("[]")
+    path = tmp_path / "c.yaml"
+    sources = [f"  - {{name: {name}, kind: slack_export, path: {name}}}\n" for name in ("pages", "chat")]
+    path.write_text("name: a\nsources:\n" + "".join(sources))
+    with pytest.raises(InputError) as lost:
+        check_config(path)
+    (line,) = lost.value.details
+    assert "c.yaml:3:39  sources.pages.path = 'pages'   no channels.json, users.json or day file: not a Slack export" in line
 
 
 def test_tokens_never_come_back_in_a_message(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""Errors that a newcomer meets first: each names the thing once and the way on."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.flows.calling import CHEAP, Call, call, line, published
+from tests.flows.demo import small_config
+
+QUICK = ("--direct", "--workers", "1", "-q")
+
+
+@pytest.fixture
+def dataforge(capsys: pytest.CaptureFixture[str]) -> Call:
+    return partial(call, capsys=capsys)
+
+
+def test_verify_of_a_config_names_the_folder_to_give(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, [line(i) for i in range(4)], **CHEAP)
+    early = dataforge("verify", tmp_path, "--json")
+    assert early.code == 3 and "a config, not the folder" in early.error["what"]
+    assert early.error["hint"] == f"first: dataforge run {tmp_path}"
+    assert dataforge("run", config, *QUICK).code == 0
+    for given in (tmp_path, config):
+        assert dataforge("verify", given, "--json").error["hint"] == f"dataforge verify {published(tmp_path)}"
+    version = published(tmp_path)
+    above = dataforge("verify", tmp_path / "out", "--json").error
+    assert above["hint"] == f"name a version in it: {version.relative_to(tmp_path / 'out')}"
+    assert dataforge("verify", version).code == 0
+
+
+def test_whatif_names_a_key_once_and_what_was_meant(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, [line(i) for i in range(4)], quality="{preset: gopher, min_words: 5}")
+    dataforge("run", config, *QUICK)
+    for setting in ("quality.min_word=1", "dedupe.threshold=0.1", "dedupe.threshold=1.1"):
+        said = dataforge("whatif", config, "--set", setting)
+        key = setting.partition("=")[0]
+        assert said.code == 2 and said.err.startswith(f"error[CONFIG] key={key}: ")
+        assert said.err.partition(";")[0].count(key) == 1
+    assert "did you mean quality.min_words? known: " in dataforge("whatif", config, "--set", "quality.min_word=1").err
