@@ -111,11 +111,12 @@ COUNTERS = (
 
 def measure(texts: pa.Array | pa.ChunkedArray | Strings) -> npt.NDArray[np.int64]:
     """int64[n, len(COUNTERS)]. A null row counts as empty. Raises ValueError where a text is not UTF-8."""
+    from dataforge.kernels.cpu.equal_keys import AT_ONCE
     from dataforge.kernels.cpu.text_stats import measure_rows
     from dataforge.kernels.dclm_rules import word_classes
     from dataforge.kernels.text_words import kinds
 
     strings = texts if isinstance(texts, Strings) else strings_of(texts)
     counts = np.zeros((len(strings), len(COUNTERS)), np.int64)
-    refuse(measure_rows(strings.offsets, strings.data, kinds(), word_classes(), counts))
+    refuse(measure_rows(strings.offsets, strings.data, kinds(), word_classes(), AT_ONCE, counts))
     return counts

@@ -8,7 +8,7 @@ import numpy as np
 from dataforge.kernels import dclm_rules as rule
 from dataforge.kernels.cpu.compiled import helper
 from dataforge.kernels.cpu.line_rules import split_words, strip
-from dataforge.kernels.cpu.repetition import clear, hash_pieces, same_pieces, slot_of
+from dataforge.kernels.cpu.repetition import count_copies, equal_pieces, repeated_runs
 from dataforge.kernels.cpu.text_words import BLANK, LETTER, UPPER
 
 STOP, ALPHA, NUMERIC, KATA, JOIN, ALONE, EXTEND = range(7)
@@ -77,77 +77,39 @@ def pieces(chars, kinds, last, run, starts, stops):
 
 
 @helper
-def repeated_places(chars, words, n, some, places, grams, copies, first_of, table):
-    """Of the `some` places (rising) of repeated runs of n - 1 words those of n words; their number.
-
-    Only where the shorter runs at i and i + 1 are both repeated can the longer one be: in most texts almost nowhere.
-    copies[first_of[i]] = how often the run at i is there; grams[i] grows from the hash of n - 1 words to that of n.
-    """
-    starts, stops, hashes, powers = words
-    found = 0
-    for j in range(some):
-        i = places[j]
-        if n == 1 or (j + 1 < some and places[j + 1] == i + 1):
-            grams[i] = hashes[i] if n == 1 else grams[i] * powers[i + n - 1] + hashes[i + n - 1]
-            places[found], copies[i] = i, 0
-            found += 1
-    shift = clear(table, found)
-    last = (1 << np.int64(64 - shift)) - 1
-    for j in range(found):
-        i = places[j]
-        slot = slot_of(grams[i], shift)
-        while table[slot] >= 0:
-            other = table[slot]
-            if grams[other] == grams[i] and same_pieces(chars, starts, stops, other, i, n):
-                break
-            slot = (slot + 1) & last
-        if table[slot] < 0:
-            table[slot] = i
-        first_of[i] = table[slot]
-        copies[table[slot]] += 1
-    some = 0
-    for j in range(found):
-        if copies[first_of[places[j]]] > 1:
-            places[some] = places[j]
-            some += 1
-    return some
-
-
-@helper
 def count_repetition(chars, kinds, last, classes, work, out):
     """out[0:19]: four counters of lines, four of paragraphs, words, their characters, top and repeated n-grams."""
-    starts, stops, hashes, powers, grams, ends, copies, table, first_of, places = work
-    words = (starts, stops, hashes, powers)
+    words, runs, ends, copies, scratch = work
+    starts, stops, hashes, powers = words
+    ids, first_of, keys, places = runs
     for run in (1, 2):
         count = pieces(chars, kinds, last, run, starts, stops)
-        some = _every(chars, words, count, places, ends)
-        some = repeated_places(chars, words, 1, some, places, grams, copies, first_of, table)
+        _sum_sizes(starts, stops, count, ends)
+        some = equal_pieces(chars, words, count, runs, scratch)
         at = 4 * run - 4
         out[at], out[at + 1], out[at + 2] = count, ends[count], some
         out[at + 3] = _covered(places, some, 1, ends)
     count = cut_words(chars, last, classes, starts, stops)
-    some = _every(chars, words, count, places, ends)
+    _sum_sizes(starts, stops, count, ends)
+    some = equal_pieces(chars, words, count, runs, scratch)
     out[8], out[9] = count, ends[count]
-    for n in range(1, 11):
-        some = repeated_places(chars, words, n, some, places, grams, copies, first_of, table)
-        if n > 1:
-            out[n + 8] = _top(places, some, n, ends, copies, first_of) if n < 5 else _covered(places, some, n, ends)
+    for n in range(2, 11):
+        some = repeated_runs(n, some, runs, scratch)
+        out[n + 8] = _top(n, some, runs, ends, copies) if n < 5 else _covered(places, some, n, ends)
 
 
 @helper
-def _every(chars, words, count, places, ends):
-    """All places; ends[i] = characters of the pieces before i."""
-    starts, stops, hashes, powers = words
-    hash_pieces(chars, starts, stops, count, hashes, powers)
+def _sum_sizes(starts, stops, count, ends):
+    """ends[i] = characters of the pieces before i."""
     ends[0] = 0
     for i in range(count):
-        places[i] = i
         ends[i + 1] = ends[i] + stops[i] - starts[i]
-    return count
 
 
 @helper
-def _top(places, some, n, ends, copies, first_of):
+def _top(n, some, runs, ends, copies):
+    ids, first_of, keys, places = runs
+    count_copies(some, runs, copies)
     most, size = 0, 0
     for j in range(some):
         i = places[j]

@@ -9,7 +9,15 @@ from dataforge.kernels import text_words
 from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.kernels.cpu.dclm import count_repetition, count_split_alphanumeric, removed_words
 from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, decode_all, next_line, strip
-from dataforge.kernels.cpu.repetition import extend, hash_pieces, repeated_grams, repeats, top_gram
+from dataforge.kernels.cpu.repetition import (
+    equal_pieces,
+    extend,
+    join_hashes,
+    repeated_grams,
+    repeated_runs,
+    repeats,
+    top_gram,
+)
 from dataforge.kernels.cpu.text_words import BLANK, DIGIT, LETTER, STOP_WORDS, UPPER, found, pack, tokenize
 from dataforge.kernels.text_stats import COUNTERS, SHORT_LINE
 
@@ -31,19 +39,20 @@ SIZES, TOKENS, SPLIT, LINES, FILLED, RUNS, TOP, C4, DCLM = (
 
 
 @kernel
-def measure_rows(offsets, data, kinds_of, classes, counts):
-    """Fills counts[row]; gives the first row that is not UTF-8, or -1."""
+def measure_rows(offsets, data, kinds_of, classes, at_once, counts):
+    """Fills counts[row]; gives the first row that is not UTF-8, or -1. at_once: keys of one table, see `equal_keys`."""
     longest = 0
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     room = longest + 2
     chars, kinds = np.empty(room, np.int32), np.empty(room, np.uint16)
-    starts, stops = np.empty(room, np.int32), np.empty(room, np.int32)
-    hashes, powers, grams = np.empty(room, np.uint64), np.empty(room, np.uint64), np.empty(room, np.uint64)
-    ends, copies, table = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(4 * room + 8, np.int32)
-    line, line_kinds, first_of = np.empty(room, np.int32), np.empty(room, np.uint16), np.empty(room, np.int32)
-    work = (line, line_kinds, starts, stops)
-    room_of_grams = (starts, stops, hashes, powers, grams, ends, copies, table, first_of, np.empty(room, np.int32))
+    starts, stops, ends = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int64)
+    keys, places, copies = np.empty(room, np.uint64), np.empty(room, np.int32), np.empty(room, np.int32)
+    line, line_kinds = np.empty(room, np.int32), np.empty(room, np.uint16)
+    words = (starts, stops, np.empty(room, np.uint64), np.empty(room, np.uint64))
+    runs = (np.empty(room, np.int32), np.empty(room, np.int32), keys, places)
+    table = np.empty(4 * min(room, at_once) + 8, np.int32)
+    scratch = (np.empty(room, np.uint64), np.empty(room, np.int32), table, at_once)
     for row in range(len(offsets) - 1):
         out = counts[row]
         last = decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
@@ -53,31 +62,30 @@ def measure_rows(offsets, data, kinds_of, classes, counts):
         _count_characters(chars, kinds, last, out)
         _count_lines(chars, kinds, last, out)
         _count_split(chars, kinds, last, out)
-        c4_rows(chars, kinds, last, work, out[C4:])
+        c4_rows(chars, kinds, last, (line, line_kinds, starts, stops), out[C4:])
         out[DCLM] = _third_line(chars, last)
         out[DCLM + 1] = count_split_alphanumeric(chars, kinds, last, classes)
         out[DCLM + 2] = removed_words(chars, kinds, last, classes, line, line_kinds)
-        count_repetition(chars, kinds, last, classes, room_of_grams, out[DCLM + 3 :])
+        count_repetition(chars, kinds, last, classes, (words, runs, ends, copies, scratch), out[DCLM + 3 :])
         pieces = _filled_lines(chars, kinds, last, starts, stops, out)
-        out[FILLED + 3], out[FILLED + 4] = repeats(chars, starts, stops, pieces, hashes, powers, table)
+        out[FILLED + 3], out[FILLED + 4] = repeats(chars, words, pieces, runs, scratch)
         pieces = _cut(chars, 0, last, 1, starts, stops)
         out[RUNS] = pieces
-        out[RUNS + 1], out[RUNS + 2] = repeats(chars, starts, stops, pieces, hashes, powers, table)
+        out[RUNS + 1], out[RUNS + 2] = repeats(chars, words, pieces, runs, scratch)
         first, stop = strip(kinds, 0, last)
         pieces = _cut(chars, first, stop, 2, starts, stops)
         out[RUNS + 3] = pieces
-        out[RUNS + 4], out[RUNS + 5] = repeats(chars, starts, stops, pieces, hashes, powers, table)
+        out[RUNS + 4], out[RUNS + 5] = repeats(chars, words, pieces, runs, scratch)
         count = tokenize(chars, kinds, 0, last, starts, stops, 0)
         _count_tokens(chars, kinds, starts, stops, count, ends, out)
-        hash_pieces(chars, starts, stops, count, hashes, powers)
-        for i in range(count):  # numba takes 3 s to compile the assignment of a slice
-            grams[i] = hashes[i]
-        for n in range(2, 11):
-            extend(grams, hashes, powers, count, n)
-            if n < 5:
-                out[TOP + n - 2] = top_gram(chars, starts, stops, count, n, grams, ends, copies, table)
-            else:
-                out[TOP + n - 2] = repeated_grams(chars, starts, stops, count, n, grams, ends, table)
+        some = equal_pieces(chars, words, count, runs, scratch)
+        for n in range(2, 5):
+            some = repeated_runs(n, some, runs, scratch)
+            out[TOP + n - 2] = top_gram(count, n, some, runs, ends, copies)
+        join_hashes(words, count, 4, keys)
+        for n in range(5, 11):
+            extend(words, count, n, keys)
+            out[TOP + n - 2] = repeated_grams(chars, words, count, n, runs, ends, scratch)
     return -1
 
 
