@@ -80,8 +80,7 @@ def pieces(chars, kinds, last, run, starts, stops):
 def count_repetition(chars, kinds, last, classes, work, out):
     """out[0:19]: four counters of lines, four of paragraphs, words, their characters, top and repeated n-grams."""
     words, runs, ends, copies, scratch = work
-    starts, stops, hashes, powers = words
-    ids, first_of, keys, places = runs
+    starts, stops, places = words.starts, words.stops, runs.places
     for run in (1, 2):
         count = pieces(chars, kinds, last, run, starts, stops)
         _sum_sizes(starts, stops, count, ends)
@@ -108,12 +107,11 @@ def _sum_sizes(starts, stops, count, ends):
 
 @helper
 def _top(n, some, runs, ends, copies):
-    ids, first_of, keys, places = runs
     count_copies(some, runs, copies)
     most, size = 0, 0
     for j in range(some):
-        i = places[j]
-        here, times = ends[i + n] - ends[i], copies[first_of[i]]
+        i = runs.places[j]
+        here, times = ends[i + n] - ends[i], copies[runs.first_of[i]]
         if times > most or (times == most and here > size):
             most, size = times, here
     return most * size

@@ -7,12 +7,21 @@ bits into parts whose tables stay there. Equal keys meet in one part, in their o
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from dataforge.kernels.cpu.compiled import helper
 
 AT_ONCE = 1 << 15  # keys of a part: they, their places and their table take 0.6 MB
 MOST_BITS = 11  # 2,048 parts are written side by side: more places than that leave the caches themselves
+
+
+class Scratch(NamedTuple):
+    keys: Any  # uint64, sorted by their high bits
+    places: Any  # int32, theirs
+    table: Any  # int32, for `at_once` keys
+    at_once: int
 
 
 @helper(inline="always")
@@ -47,27 +56,26 @@ def cleared(table, count):
 @helper
 def first_equal(keys, places, count, first_of, scratch):
     """first_of[places[j]] = the first place whose key equals keys[j], -1 where no other does. Places rise."""
-    sorted_keys, sorted_places, table, at_once = scratch
     for j in range(count):
         first_of[places[j]] = -1
     bits = 0
-    while count >> bits > at_once and bits < MOST_BITS:
+    while count >> bits > scratch.at_once and bits < MOST_BITS:
         bits += 1
     if bits == 0:
-        _match(keys, places, 0, count, first_of, table)
+        _match(keys, places, 0, count, first_of, scratch.table)
         return
-    ends = _spread(keys, places, count, bits, sorted_keys, sorted_places)
+    ends = _spread(keys, places, count, bits, scratch)
     begin, most = 0, 0
     for part in range(1 << bits):
         begin, most = ends[part], max(most, ends[part] - begin)
-    table, begin = roomy(table, most)[0], 0
+    table, begin = roomy(scratch.table, most)[0], 0
     for part in range(1 << bits):
-        _match(sorted_keys, sorted_places, begin, ends[part], first_of, table)
+        _match(scratch.keys, scratch.places, begin, ends[part], first_of, table)
         begin = ends[part]
 
 
 @helper
-def _spread(keys, places, count, bits, sorted_keys, sorted_places):
+def _spread(keys, places, count, bits, scratch):
     """Mixed keys and their places, sorted by the high bits alone; the end of each part."""
     shift = np.uint64(64 - bits)
     nexts = np.zeros(1 << bits, np.int64)
@@ -79,7 +87,7 @@ def _spread(keys, places, count, bits, sorted_keys, sorted_places):
     for j in range(count):
         key = mix(keys[j])
         part = np.int64(key >> shift)
-        sorted_keys[nexts[part]], sorted_places[nexts[part]] = key, places[j]
+        scratch.keys[nexts[part]], scratch.places[nexts[part]] = key, places[j]
         nexts[part] += 1
     return nexts
 

@@ -8,8 +8,11 @@ import numpy as np
 from dataforge.kernels import text_words
 from dataforge.kernels.cpu.compiled import helper, kernel
 from dataforge.kernels.cpu.dclm import count_repetition, count_split_alphanumeric, removed_words
+from dataforge.kernels.cpu.equal_keys import Scratch
 from dataforge.kernels.cpu.line_rules import MARK, TERMINAL, c4_rows, decode_all, next_line, strip
 from dataforge.kernels.cpu.repetition import (
+    Pieces,
+    Runs,
     equal_pieces,
     extend,
     join_hashes,
@@ -49,10 +52,10 @@ def measure_rows(offsets, data, kinds_of, classes, at_once, counts):
     starts, stops, ends = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int64)
     keys, places, copies = np.empty(room, np.uint64), np.empty(room, np.int32), np.empty(room, np.int32)
     line, line_kinds = np.empty(room, np.int32), np.empty(room, np.uint16)
-    words = (starts, stops, np.empty(room, np.uint64), np.empty(room, np.uint64))
-    runs = (np.empty(room, np.int32), np.empty(room, np.int32), keys, places)
+    words = Pieces(starts, stops, np.empty(room, np.uint64), np.empty(room, np.uint64))
+    runs = Runs(np.empty(room, np.int32), np.empty(room, np.int32), keys, places)
     table = np.empty(4 * min(room, at_once) + 8, np.int32)
-    scratch = (np.empty(room, np.uint64), np.empty(room, np.int32), table, at_once)
+    scratch = Scratch(np.empty(room, np.uint64), np.empty(room, np.int32), table, at_once)
     for row in range(len(offsets) - 1):
         out = counts[row]
         last = decode_all(data, offsets[row], offsets[row + 1], kinds_of, chars, kinds)
