@@ -27,6 +27,7 @@ from dataforge.funnel import funnel
 from dataforge.identity import digest_of
 from dataforge.operators.publish import Publish, check_out, publish
 from dataforge.report.alerts import few_kept, small_vocabulary
+from dataforge.report.markup import markup_facts, markup_text
 from dataforge.store import Store
 from dataforge.table import Table
 
@@ -193,6 +194,8 @@ def warnings_of(outcome: Outcome) -> list[str]:
             found.append(f"{name}: gave no rows")
     shared = [table for table in outcome.tables() if table.manifest["contract"] == "subset"]
     found += [text for entry in funnel(shared) if (text := few_kept(entry))]
+    corpus = [table for step, table in outcome.state.tables.items() if step is outcome.graph.corpus]
+    found += [text for entry in markup_facts(corpus) if (text := markup_text(entry))]
     if outcome.empty:
         found.append("no row is left: nothing is published")
     else:

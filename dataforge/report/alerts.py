@@ -7,6 +7,7 @@ from typing import Any
 
 from dataforge.reasons import group_of, is_own
 from dataforge.report.charts import count
+from dataforge.report.markup import markup_text
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
@@ -93,6 +94,9 @@ def _ways_out(reasons: Iterable[tuple[str, int]]) -> str:
 
 
 def _of_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in facts.get("markup", []):
+        if text := markup_text(entry):
+            yield WARNING, text + "."
     shared = (facts.get("leaks") or {}).get("clusters_in_two_splits")
     if shared:
         verb = "stands" if shared == 1 else "stand"

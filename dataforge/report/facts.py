@@ -14,6 +14,7 @@ from typing import Any
 from dataforge.funnel import by_source, funnel, is_reading, ledger
 from dataforge.report import counts
 from dataforge.report.counts import TextFacts
+from dataforge.report.markup import markup_facts
 from dataforge.report.samples import samples
 from dataforge.table import Table
 
@@ -64,6 +65,7 @@ def facts(
         "ledger": ledger(tables),
         "sources": _sources(tables, corpus, instruct, config or {}),
         "languages": corpus.languages or counts.by_value(counts.having(row_tables, "language")[:1], "language"),
+        "markup": markup_facts(configs.get("corpus", ())),
         "lengths": _lengths(configs, corpus, instruct),
         "duplicates": _duplicates(row_tables),
         "pii": _pii(row_tables, config or {}),

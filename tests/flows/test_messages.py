@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -41,3 +42,16 @@ def test_whatif_names_a_key_once_and_what_was_meant(tmp_path: Path, dataforge: C
         assert said.code == 2 and said.err.startswith(f"error[CONFIG] key={key}: ")
         assert said.err.partition(";")[0].count(key) == 1
     assert "did you mean quality.min_words? known: " in dataforge("whatif", config, "--set", "quality.min_word=1").err
+
+
+def test_html_in_a_column_is_said_by_source_in_the_run_and_in_the_report(tmp_path: Path, dataforge: Call) -> None:
+    sources = "[{name: web, kind: jsonl, path: web.jsonl}, {name: s, kind: jsonl, path: in.jsonl}]"
+    config = small_config(tmp_path, [line(i) for i in range(12)], sources=sources, **CHEAP)
+    pages = [line(i, f"<div><p>Page {i} of kites.</p><br>Number {i * i}</div>") for i in range(12)]
+    (tmp_path / "web.jsonl").write_bytes(b"\n".join(pages))
+    said = dataforge("run", config, *QUICK)
+    assert "warning: 100% of the rows of source web look like HTML (12 looked at)" in said.err
+    assert "source s look like HTML" not in said.err and "`at: after_clean`" in said.err
+    report = json.loads((published(tmp_path) / "report.json").read_bytes())
+    assert [e for e in report["markup"] if e["html"]] == [{"source": "web", "rows": 12, "html": 12}]
+    assert [a["level"] for a in report["alerts"] if "look like HTML" in a["text"]] == ["warning"]
