@@ -1,11 +1,11 @@
 """The exact encoder on a GPU, pass by pass: a batch of texts in device memory to ids in device memory.
 
-Split: bits for places where pieces surely begin, and for bytes of which that is not known (`heads`), walks over the
-latter from one head to the next (`walk`), compaction to offsets. Look up: every piece of at most 15 bytes in the word
-table (`probe`), a merge for each distinct new one (`fill`), merges for what the table cannot hold (`merge_left`,
-`merge_long`). Write: counts, sums, ids (`settle`, `emit`, `edges`). The kernels are in `cuda/encode.cu`, what they do
-in `cuda/*.cuh`; scans between them are the array library's. The host waits three times: for the number of pieces, for the
-number of new and of left ones, for the number of ids.
+Split: bits for places where pieces surely begin, and for bytes of which that is not known (`heads` for words of ASCII,
+`wide` for the others), walks over the latter from one head to the next (`walk`), compaction to offsets. Look up: every
+piece of at most 15 bytes in the word table (`probe`), a merge for each distinct new one (`fill`), merges for what the
+table cannot hold (`merge_left`, `merge_long`). Write: counts, sums, ids (`settle`, `emit`, `edges`). The kernels are in
+`cuda/encode.cu`, what they do in `cuda/*.cuh`; scans between them are the array library's. The host waits three times:
+for the number of pieces, for the numbers of new and of left ones, for the number of ids.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SOURCES = ("common.cuh", "split.cuh", "heads.cuh", "bpe.cuh", "table.cuh", "pass
 SHORT = 64  # bytes of a piece that one thread merges (bpe.cuh)
 WARP = 32  # threads that merge a longer one
 MOST_WARPS = 4096  # that do so at a time: what a GPU has room for
+LOOPING = 1 << 19  # threads that share a list whose length the host does not know: somewhat more than it has room for
 LONG = 16 << 10  # a text with a longer piece is refused; bpe.cuh has room for less than 32 KB
 SEGMENT = 64 << 10  # so is one in which a thread would read about so much without a sure beginning of a piece
 TILE = 4096  # passes.cuh
@@ -142,9 +143,11 @@ def split(gpu: Gpu, model: Model, batch: Batch) -> Pieces:
     firsts, status = xp.zeros(words, np.uint32), xp.zeros(3, np.uint64)
     heads = xp.zeros(tiles * (TILE // 32), np.uint32)
     odd, tile_rows = xp.empty(words, np.uint32), xp.empty(tiles + 1, np.int32)
+    wide = (xp.empty(words, np.uint32), xp.zeros(1, np.uint32))
     gpu.launch("firsts", len(batch), batch.offsets, firsts)
-    gpu.launch("check", words, batch.text, size, firsts, status)
-    gpu.launch("heads", words, model.blob, batch.text, size, firsts, heads, odd)
+    gpu.launch("heads", words, model.blob, batch.text, size, firsts, heads, odd, *wide)
+    gpu.launch("check", min(words, LOOPING), batch.text, size, firsts, *wide, status)
+    gpu.launch("wide", min(words, LOOPING), model.blob, batch.text, size, firsts, heads, odd, *wide)
     gpu.launch("tiles", tiles + 1, batch.offsets, np.int64(len(batch)), tile_rows)
     starts, tally = heads.copy(), xp.empty(words, np.int32)
     walked = (heads, odd, starts, np.int64(SEGMENT + 2 * TILE), status)

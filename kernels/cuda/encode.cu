@@ -1,4 +1,4 @@
-/* The encoder's passes as kernels: indexing and atomics alone. Compiled after common, split, heads, bpe, table, passes. */
+/* The encoder's passes as kernels: indexing and atomics alone. Compiled after all of its .cuh (gpu_passes.py). */
 
 #define ITEM ((i64)blockIdx.x * blockDim.x + threadIdx.x)
 
@@ -27,21 +27,32 @@ extern "C" __global__ void firsts(i64 count, const i64* offsets, u32* firsts) {
     if (ITEM < count) pass_firsts(offsets, firsts, ITEM);
 }
 
-extern "C" __global__ void check(
-    i64 count, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts, u64* status
-) {
-    if (ITEM < count) pass_check(text, size, firsts, status, ITEM);
-}
-
 extern "C" __global__ void tiles(i64 count, const i64* __restrict__ offsets, i64 rows, i32* __restrict__ tile_rows) {
     if (ITEM < count) pass_tiles(offsets, rows, tile_rows, ITEM);
 }
 
 extern "C" __global__ void heads(
     i64 count, const u8* __restrict__ model, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts,
-    u32* __restrict__ heads, u32* __restrict__ odd
+    u32* __restrict__ heads, u32* __restrict__ odd, u32* __restrict__ wide, u32* wide_count
 ) {
-    if (ITEM < count) pass_heads(model, text, size, firsts, heads, odd, ITEM);
+    if (ITEM < count) pass_heads(model, text, size, firsts, heads, odd, wide, wide_count, ITEM);
+}
+
+/* The words of a list whose length the host does not know, by as many threads as it gives. */
+#define EACH_WIDE (i64 i = ITEM; i < *wide_count; i += (i64)gridDim.x * blockDim.x)
+
+extern "C" __global__ void check(
+    i64 count, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts, const u32* __restrict__ wide,
+    const u32* __restrict__ wide_count, u64* status
+) {
+    for EACH_WIDE pass_check(text, size, firsts, status, wide[i]);
+}
+
+extern "C" __global__ void wide(
+    i64 count, const u8* __restrict__ model, const u8* __restrict__ text, i64 size, const u32* __restrict__ firsts,
+    u32* __restrict__ heads, u32* __restrict__ odd, const u32* __restrict__ wide, const u32* __restrict__ wide_count
+) {
+    for EACH_WIDE pass_wide(model, text, size, firsts, heads, odd, wide[i]);
 }
 
 extern "C" __global__ void walk(

@@ -201,7 +201,7 @@ static __device__ Verdicts unit_verdicts(const u8* text, i64 size, const u32* fi
     return found;
 }
 
-/* Of the bytes from `begin` to `stop` (at most 32), character by character. */
+/* Of the bytes from `begin` to `stop` (at most 32), character by character; `firsts` has the documents' first bytes. */
 static __device__ Verdicts any_verdicts(
     int pattern, const u8* model, const u8* text, i64 size, const u32* firsts, i64 begin, i64 stop
 ) {
@@ -225,14 +225,4 @@ static __device__ Verdicts any_verdicts(
         here = next;
     }
     return found;
-}
-
-/* Of the bytes from `begin` to `stop` (at most 32); `firsts` has the documents' first bytes. */
-static __device__ Verdicts verdicts_between(
-    const u8* model, const u8* text, i64 size, const u32* firsts, i64 begin, i64 stop
-) {
-    int pattern = (int)word_of(model, M_PATTERN);
-    if (pattern == PATTERN_UNITS) return unit_verdicts(text, size, firsts, begin, stop);
-    if (is_ascii(text, size, begin)) return ascii_verdicts(pattern, text, firsts, size, begin);
-    return any_verdicts(pattern, model, text, size, firsts, begin, stop);
 }

@@ -1,8 +1,8 @@
 /* The passes of the encoder, one item at a time. Needs common, split, heads, bpe and table.
  *
- * encode.cu gives each item a thread; sums between the passes are gpu_passes.py's. Texts lie one behind another in `text`;
- * `starts` has a bit for each byte that begins a piece, and piece p is begins[p] .. begins[p + 1]. A batch has less than
- * 2^31 bytes, so has each of its sums. */
+ * encode.cu gives each item a thread; sums between the passes are gpu_passes.py's. Texts lie one behind another in
+ * `text`; `starts` has a bit for each byte that begins a piece, and piece p is begins[p] .. begins[p + 1]. A batch has
+ * less than 2^31 bytes, so has each of its sums. */
 
 #define TILE 4096         /* bytes for which `tile_rows` names the first byte's document */
 #define LEFT 0xFFFFFFFFu  /* the slot of a piece that the table does not have */
@@ -16,11 +16,30 @@ static __device__ void pass_firsts(const i64* offsets, u32* firsts, i64 row) {
     if (offsets[row] < offsets[row + 1]) set_bit(firsts, offsets[row]);
 }
 
+/* Of a word of 32 bytes of ASCII, as most are, with ASCII around it; all others go to the list `wide`: read character
+ * by character, one of them would keep 31 threads waiting. */
 static __device__ void pass_heads(
+    const u8* model, const u8* text, i64 size, const u32* firsts, u32* heads, u32* odd, u32* wide, u32* wide_count,
+    i64 word
+) {
+    int pattern = (int)word_of(model, M_PATTERN);
+    if (!is_ascii(text, size, 32 * word)) {
+        wide[appended(wide_count)] = (u32)word;
+        return;
+    }
+    Verdicts found = pattern == PATTERN_UNITS ? unit_verdicts(text, size, firsts, 32 * word, 32 * word + 32)
+                                              : ascii_verdicts(pattern, text, firsts, size, 32 * word);
+    heads[word] = found.heads;
+    odd[word] = found.odd;
+}
+
+static __device__ void pass_wide(
     const u8* model, const u8* text, i64 size, const u32* firsts, u32* heads, u32* odd, i64 word
 ) {
+    int pattern = (int)word_of(model, M_PATTERN);
     i64 begin = 32 * word, stop = begin + 32 < size ? begin + 32 : size;
-    Verdicts found = verdicts_between(model, text, size, firsts, begin, stop);
+    Verdicts found = pattern == PATTERN_UNITS ? unit_verdicts(text, size, firsts, begin, stop)
+                                              : any_verdicts(pattern, model, text, size, firsts, begin, stop);
     heads[word] = found.heads;
     odd[word] = found.odd;
 }
@@ -35,11 +54,9 @@ static __device__ int is_covered(const u8* text, i64 size, i64 at) {
 }
 
 /* The first byte that is no UTF-8, or ends a document amid a character, as its distance from the end of the text: the
- * largest one goes to `status`, which begins as 0. Reads eight bytes at a time: the text has 32 spare bytes behind it. */
+ * largest one goes to `status`, which begins as 0. Words of ASCII alone have none. */
 static __device__ void pass_check(const u8* text, i64 size, const u32* firsts, u64* status, i64 word) {
     i64 at = 32 * word, stop = at + 32 < size ? at + 32 : size;
-    const u64* eight = (const u64*)text + 4 * word;
-    if (!((eight[0] | eight[1] | eight[2] | eight[3]) & 0x8080808080808080ull)) return;
     while (at < stop) {
         int length = 1, is_broken;
         if (is_inner(text[at])) is_broken = !is_covered(text, size, at);
@@ -72,8 +89,8 @@ static __device__ i64 row_at(const i64* offsets, const i32* tile_rows, i64 at) {
     return row_between(offsets, tile_rows[at / TILE], tile_rows[at / TILE + 1], at);
 }
 
-/* The head before an odd byte: `below` are the bits before it in its word, none of them odd since the last head. NO_PLACE
- * where an odd byte of a word before lies between: that one's thread reads from there on. */
+/* The head before an odd byte: `below` are the bits before it in its word, none of them odd since the last head.
+ * NO_PLACE where an odd byte of a word before lies between: that one's thread reads from there on. */
 static __device__ i64 head_before(const u32* heads, const u32* odd, i64 word, u32 below) {
     u32 marks = heads[word] & below;
     while (!marks && word > 0) {
@@ -128,8 +145,8 @@ static __device__ int is_long(const u32* starts, const i32* before, i64 at, i32 
     return at > limit && pieces_before(starts, before, at - limit) == piece;
 }
 
-/* Tells of pieces that are too long, and how many there are. The piece that ends at `at` began in [at - limit, at), or is
- * long: then as many pieces begin before the one as before the other. */
+/* Tells of pieces that are too long, and how many there are. The piece that ends at `at` began in [at - limit, at), or
+ * is long: then as many pieces begin before the one as before the other. */
 static __device__ void pass_limits(
     const u32* starts, const i32* before, i64 size, i64 limit, u64* status, i64 words, i64 word
 ) {

@@ -231,19 +231,19 @@ def test_ascii_is_told_by_words_as_by_characters(pattern):
 @pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
 def test_plain_words_need_no_walk(pattern):
     """Contractions, long numbers and indents are read character by character, and nothing else of a plain text."""
-    encoder, heads = encoder_of(f"bytes-{pattern}"), []
+    encoder, odd = encoder_of(f"bytes-{pattern}"), []
     launch = encoder.gpu.launch
 
     def seen(kernel, count, *arguments, **options):
         launch(kernel, count, *arguments, **options)
-        if kernel == "heads":
-            heads.append(arguments[-1].get())
+        if kernel == "wide":
+            odd.append(arguments[-3].get())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder.gpu, "launch", seen)
         encoder.encode(strings_from(["The (quick) brown fox: 12 foxes, \"twelve\" of them!\nSo it is; done. " * 3]))
         encoder.encode(strings_from(["It isn't."]))
-    assert not heads[0].any() and heads[1].any()
+    assert not odd[0].any() and odd[1].any()
 
 
 # --- tables -----------------------------------------------------------------------------------------------------

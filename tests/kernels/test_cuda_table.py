@@ -206,4 +206,4 @@ def test_a_kernel_takes_numbers_of_its_types_alone():
         with pytest.raises(AssertionError, match="int64 for i32"):
             where.launch("tally", 4, bits, where.xp.zeros(4, np.int64))
         with pytest.raises(AssertionError, match="int for i64"):
-            where.launch("check", 1, where.xp.zeros(64, np.uint8), 4, bits, where.xp.zeros(1, np.uint64))
+            where.launch("check", 1, where.xp.zeros(64, np.uint8), 4, bits, bits, bits, where.xp.zeros(1, np.uint64))

@@ -46,7 +46,7 @@ class DriverError(RuntimeError):
 
 
 class PinnedMemory:
-    """How much one request may ask for."""
+    """How much one request may ask for. What it gets is somewhat more, as cupy's pool rounds it up."""
 
     limit = 1 << 50
 
@@ -54,7 +54,7 @@ class PinnedMemory:
     def take(cls, size: int) -> bytearray:
         if size > cls.limit:
             raise DriverError("cudaErrorMemoryAllocation: out of memory")
-        return bytearray(size)
+        return bytearray(-(-size // 512) * 512)
 
 
 class Array:

@@ -47,7 +47,8 @@ def _compiled(source: str, architecture: str) -> str:
     nvrtc = library()
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernels.cu", 0, None, None) == 0
-    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"--ptxas-options=-v"]
+    as_cupy_does = [b"--std=c++17", b"--device-as-default-execution-space"]
+    options = [f"--gpu-architecture={architecture}".encode(), *as_cupy_does, b"--ptxas-options=-v"]
     result = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
