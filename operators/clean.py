@@ -119,6 +119,9 @@ class Rewrites:
             self._names.setdefault(row, []).append(name)
 
     def column(self) -> pa.Array:
+        if not self._names:  # most batches
+            ends = pa.array(np.zeros(self._rows + 1, np.int32))
+            return pa.ListArray.from_arrays(ends, pa.array([], pa.string()), type=CLEAN.field("rewrites").type)
         return pa.array([self._names.get(row, []) for row in range(self._rows)], CLEAN.field("rewrites").type)
 
     def notes(self) -> dict[str, int] | None:

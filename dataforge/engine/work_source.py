@@ -1,4 +1,8 @@
-"""Filling a part from a Source: each file gives all of its rows or none."""
+"""Filling a part from a Source: each file gives all of its rows or none.
+
+Where a part has several files, the rows of each wait aside until it has proven whole. A large file is alone in its part:
+its rows are written straight away, and should it break, what was written is thrown away and the part filled anew.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataforge.engine.work import Task
+from dataforge.engine.work import Spec, Task
 from dataforge.errors import AccountError, InputError
-from dataforge.operator import Contract, Rows, Source, SourceFile
+from dataforge.operator import Contract, Rows, Source, SourceFile, Split
 from dataforge.part import PartWriter, as_table
 from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
@@ -21,15 +25,41 @@ SPILL_BYTES = 32 << 20  # rows of one source file held in memory before they go 
 def fill_source(task: Task) -> None:
     """Reads the files of one split into one part. A file that breaks gives no rows and is noted as bad."""
     (spec,) = task.specs
-    source = spec.operator
-    if not isinstance(source, Source) or task.split is None:
+    if not isinstance(spec.operator, Source) or task.split is None:
         raise TypeError("fill_source needs a Source and a split")
-    with spec.writer(task.part, source.gives(), Contract.SUBSET) as writer:
-        for file in source.read(task.split):
+    if len(task.split.files) == 1:
+        try:
+            return _fill_straight(spec, spec.operator, task.part, task.split)
+        except InputError as error:
+            if _of_the_place(error):
+                raise
+    return _fill_carefully(spec, spec.operator, task.part, task.split)
+
+
+def _of_the_place(error: InputError) -> bool:
+    """Not of the bytes: the next run may find it mended."""
+    return error.code == InputError.code
+
+
+def _fill_straight(spec: Spec, source: Source, part: int, split: Split) -> None:
+    """As if no file ever broke: the first that does raises its error, and nothing is left of the part."""
+    with spec.writer(part, source.gives(), Contract.SUBSET) as writer:
+        for file in source.read(split):
+            seen = 0
+            for rows in file.rows:
+                writer.write(rows)
+                seen += sum(t.num_rows for t in (rows.kept, rows.dropped, rows.quarantined) if t is not None)
+            _check_count(file, seen)
+            writer.saw(None, seen)
+
+
+def _fill_carefully(spec: Spec, source: Source, part: int, split: Split) -> None:
+    with spec.writer(part, source.gives(), Contract.SUBSET) as writer:
+        for file in source.read(split):
             try:
                 _read_file(file, source.gives(), writer)
             except InputError as error:
-                if error.code == InputError.code:  # of the place, not of the bytes: the next run may find it mended
+                if _of_the_place(error):
                     raise
                 error.file = error.file or file.name
                 writer.bad_files.append({"file": file.name, "error": error.as_dict(), "line": error.line()})
@@ -39,12 +69,16 @@ def _read_file(file: SourceFile, schema: pa.Schema, writer: PartWriter) -> None:
     """All rows of one file, or none: they wait aside until the file has proven whole."""
     with _Aside(schema, writer.table) as aside:
         seen = sum(aside.add(rows) for rows in file.rows)
-        counted = file.counted()
-        if counted is not None and counted != seen:
-            raise AccountError(f"{counted} rows counted in the file, {seen} read", file=file.name)
+        _check_count(file, seen)
         writer.saw(None, seen)
         for rows in aside.replay():
             writer.write(rows)
+
+
+def _check_count(file: SourceFile, seen: int) -> None:
+    counted = file.counted()
+    if counted is not None and counted != seen:
+        raise AccountError(f"{counted} rows counted in the file, {seen} read", file=file.name)
 
 
 class _Aside:

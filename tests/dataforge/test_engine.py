@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -10,11 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataforge import Step, Store, Table, commit
 from dataforge.commit import file_sha256
-from dataforge.engine import work_source
+from dataforge.engine import work_keyed, work_source
 from dataforge.engine.local import Local
 from dataforge.engine.run import run, survey
 from dataforge.errors import ConfigError, InputError, PartialError, VerifyError, VersionError
@@ -128,20 +132,41 @@ def test_a_medium_that_fails_in_reading_is_not_put_on_record(tmp_path: Path, mon
         assert run(store, [step], local).tables[step].rows == 1
 
 
-def test_rows_of_a_file_that_wait_on_disk_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def read_alone(file: Path, store: Store, monkeypatch: pytest.MonkeyPatch, spill_bytes: int | None) -> Table:
+    """The Table of a file that is alone in its part; with `spill_bytes` its rows wait aside until it has proven whole."""
+    step = Step("read", JsonlFiles("s", str(file)))
+    with Local(1) as local, store.lock(), monkeypatch.context() as patch:
+        if spill_bytes is not None:
+            patch.setattr(work_source, "_fill_straight", work_source._fill_carefully)
+            patch.setattr(work_source, "SPILL_BYTES", spill_bytes)
+        return run(store, [step], local).tables[step]
+
+
+def test_rows_that_wait_in_memory_or_on_disk_or_not_at_all_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kept and bad ones alike: a file of nothing but bad rows must not fill the memory."""
     rows = [json.dumps({"text": str(i), "more": 1}) if i % 3 else "{" for i in range(10_000)]
     (tmp_path / "a.jsonl").write_text("\n".join(rows))
-    step, trees = Step("read", JsonlFiles("s", str(tmp_path / "a.jsonl"))), []
-    with Local(1) as local:
-        for spill_bytes in (work_source.SPILL_BYTES, 0):
-            monkeypatch.setattr(work_source, "SPILL_BYTES", spill_bytes)
-            store = Store(tmp_path / str(spill_bytes))
-            with store.lock():
-                account = run(store, [step], local).tables[step].account
-            trees.append(tree(store.root))
-    assert trees[0] == trees[1]
+    trees = []
+    for spill_bytes in (None, work_source.SPILL_BYTES, 0):
+        store = Store(tmp_path / str(spill_bytes))
+        account = read_alone(tmp_path / "a.jsonl", store, monkeypatch, spill_bytes).account
+        trees.append(tree(store.root))
+    assert trees[0] == trees[1] == trees[2]
     assert (account.rows_out, account.quarantined, account.notes) == (6666, 3334, {"unread_column:more": 6666})
+
+
+def test_a_file_alone_in_its_part_that_breaks_in_the_middle_gives_none_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(json.dumps({"text": f"{i} " * 40}) + "\n" for i in range(20_000))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(rows.encode(), 1)[:-1000])
+    straight, waiting = Store(tmp_path / "straight"), Store(tmp_path / "waiting")
+    table = read_alone(tmp_path / "a.jsonl.gz", straight, monkeypatch, None)
+    read_alone(tmp_path / "a.jsonl.gz", waiting, monkeypatch, 0)
+    assert (table.rows, [bad["file"] for bad in table.bad_files]) == (0, ["a.jsonl.gz"])
+    assert tree(straight.root) == tree(waiting.root)
 
 
 def test_changed_parameters_make_another_table_and_keep_the_old(tmp_path: Path) -> None:
@@ -241,3 +266,9 @@ def test_errors_hold_no_secret_and_no_address() -> None:
     said = error.line() + json.dumps(error.as_dict())
     assert not any(private in said for private in (secret, mail, phone))
     assert error.line() == "error[CONFIG] file=<email> key=<secret>: found <email>, <secret>; <phone>"
+
+
+@given(st.lists(st.integers(0, 3) | st.integers(0, 2**64 - 1)))
+def test_rows_of_one_key_keep_their_order(keys: list[int]) -> None:
+    found = work_keyed.stable_order(np.array(keys, np.uint64)).tolist()
+    assert found == sorted(range(len(keys)), key=keys.__getitem__)

@@ -13,7 +13,15 @@ from dataforge.errors import ConfigError
 from dataforge.identity import text_hashes
 from dataforge.operators.clean import Clean
 from dataforge.operators.clean_code import clean_code, drop_licence, is_code
-from dataforge.operators.clean_text import MARKS_LIE_IN, TextRules, _fix_encoding, _ftfy, clean_text, suspicious
+from dataforge.operators.clean_text import (
+    MARKS_LIE_IN,
+    TextRules,
+    _fix_encoding,
+    _ftfy,
+    _looked_through,
+    clean_text,
+    suspicious,
+)
 from dataforge.schemas.document import CLEAN, DOCUMENT
 
 RULES = TextRules()
@@ -83,6 +91,21 @@ def test_a_text_that_is_not_suspicious_stays_the_same(rules, texts):
     for text, flag in zip(texts, suspicious(pa.array(texts, pa.string()), rules).to_pylist(), strict=True):
         if not flag:
             assert clean_text(text, rules) == (text, [])
+
+
+@pytest.mark.parametrize("rules", [RULES, TextRules(whitespace="keep"), TextRules(False, "NFKC", "lines")])
+@settings(max_examples=400)
+@given(st.lists(st.text(st.sampled_from("aé \t\n\r\x00\x1f\x7f~!\x85"), max_size=5), max_size=8), st.integers(0, 8))
+@example(["a", "\n", "\n\n", "a\n\n\na", "", "\nb "], 1)
+def test_the_quick_look_at_ascii_says_what_the_pattern_says(rules, texts, skip):
+    column = pa.array(texts, pa.string()).slice(min(skip, len(texts)))
+    assert suspicious(column, rules).equals(_looked_through(column, rules))
+
+
+def test_no_two_characters_of_ascii_look_like_broken_encoding():
+    rules = TextRules(normalize="none", whitespace="keep")
+    pairs = [f"{chr(a)}{chr(b)}x" for a in range(128) for b in range(128)]
+    assert suspicious(pa.array(pairs), rules).equals(_looked_through(pa.array(pairs), rules))
 
 
 @settings(max_examples=400)

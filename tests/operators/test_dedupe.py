@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from dataforge.kernels.bands import s_curve
 from dataforge.kernels.minhash import MinHashSpec, reference_shingle_hashes
 from dataforge.operators.clusters import Clusters, Keep, Links, Members, Twins
 from dataforge.operators.dedupe_exact import SameValue
-from dataforge.operators.dedupe_near import BANDS, Bands, Carry, Pairs, Verify, bands_for
+from dataforge.operators.dedupe_near import BANDS, Bands, Carry, Pairs, Verify, bands_for, distinct
 from dataforge.schemas.document import CLEAN
 from dataforge.schemas.edge import EDGE
 from tests.literal import by_key, doc, documents, fill, literal
@@ -228,3 +229,8 @@ def test_bands_by_threshold_find_nearly_all_pairs_there_and_leave_two_values(thr
     assert DedupeConfig(bands="auto", threshold=threshold).shape() == (bands, rows)
     assert bands * rows + 2 <= 256
     assert bands_for(0.8) == (18, 7)
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_distinct_gives_each_number_once_in_order(values: list[int]) -> None:
+    assert distinct(np.array(values, np.int64)).tolist() == sorted(set(values))
