@@ -266,12 +266,15 @@ def row_bytes(table: pa.Table) -> np.ndarray:
         kind = column.type
         if column.null_count == table.num_rows:
             continue
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        if any(test(kind) for test in BYTES):
             total += _without_nulls(pc.binary_length(column))
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
             weight = 4 if pa.types.is_primitive(kind.value_type) else 64
             total += weight * _without_nulls(pc.list_value_length(column))
     return total
+
+
+BYTES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
 def _without_nulls(lengths: pa.ChunkedArray) -> np.ndarray:

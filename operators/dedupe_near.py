@@ -45,7 +45,7 @@ CARRY = pa.schema(
         pa.field("a", pa.string(), nullable=False),
         pa.field("part", pa.int32(), nullable=False),  # where the partners lie
         pa.field("partners", pa.list_(pa.string()), nullable=False),
-        pa.field("shingles", pa.list_(pa.uint64()), nullable=False),  # of `a`, sorted, each once
+        pa.field("shingles", pa.large_binary(), nullable=False),  # uint64 each, of `a`, sorted, each once
     ]
 )
 
@@ -143,7 +143,7 @@ class Pairs(Keyed):
         large = members[np.repeat(np.diff(bounds) > self.all_pairs, np.diff(bounds))]
         edges = np.concatenate([bucket_edges(bounds, members, all_pairs=self.all_pairs), *self._cut(rows, keys, large)])
         ids, places = rank_ids(rows["row"])
-        a, b = np.divmod(np.unique(places[edges[:, 0]] * len(ids) + places[edges[:, 1]]), len(ids))
+        a, b = np.divmod(distinct(places[edges[:, 0]] * len(ids) + places[edges[:, 1]]), len(ids))
         pairs = pa.table([unpack_ids(ids.take(pa.array(end))) for end in (a, b)], schema=PAIR)
         return Rows(pairs, notes={"rows_in_large_buckets": len(large)} if len(large) else None)
 
@@ -164,6 +164,7 @@ class Carry(Keyed):
     parts: int
     spec: MinHashSpec = field(default_factory=MinHashSpec)
     contract: ClassVar[Contract] = Contract.ASIDE
+    VERSION: ClassVar[int] = 2
 
     def needs(self) -> Sequence[Sequence[str] | None]:
         return (("a", "b"), ("id", "text"))
@@ -189,16 +190,24 @@ class Carry(Keyed):
         bounds = runs(a * self.parts + part[b])
         owners, parts = a[bounds[:-1]], part[b[bounds[:-1]]]
         partners = pa.ListArray.from_arrays(pa.array(bounds.astype(np.int32)), pa.array(b))
-        wanted = unpack_ids(ids.take(pa.array(np.unique(a))))
+        wanted = unpack_ids(ids.take(pa.array(distinct(a))))
         for found, offsets, hashes in shingles_for(tables[1], wanted, self.spec):
             places = pc.index_in(unpack_ids(ids), value_set=found)
             here = pc.is_valid(places).to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(here[owners])
             lists = partners.take(pa.array(rows))
             named = pa.ListArray.from_arrays(lists.offsets, unpack_ids(ids.take(lists.values)))
-            shingles = take_lists(offsets, hashes, pc.fill_null(places, 0).to_numpy()[owners[rows]])
+            shingles = as_bytes(offsets, hashes).take(pa.array(pc.fill_null(places, 0).to_numpy()[owners[rows]]))
             columns = [unpack_ids(ids.take(pa.array(owners[rows]))), pa.array(parts[rows]), named, shingles]
             yield Rows(pa.table(columns, schema=CARRY))
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """`np.unique` of numbers, by sorting: its hash table takes 25 times as long once it leaves the cache."""
+    ordered = np.sort(values)
+    fresh = np.ones(len(ordered), bool)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    return ordered[fresh]
 
 
 def _unique_pairs(pairs: pa.Table) -> tuple[pa.Array, np.ndarray, np.ndarray]:
@@ -206,7 +215,7 @@ def _unique_pairs(pairs: pa.Table) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     ends = pa.concat_arrays([pairs["a"].combine_chunks(), pairs["b"].combine_chunks()])
     ids, places = rank_ids(ends)
     n = len(places) // 2
-    a, b = np.divmod(np.unique(places[:n] * len(ids) + places[n:]), len(ids))
+    a, b = np.divmod(distinct(places[:n] * len(ids) + places[n:]), len(ids))
     return ids, a, b
 
 
@@ -237,8 +246,7 @@ class Verify(Keyed):
         carried = tables[0].sort_by("a").combine_chunks()
         owners = pc.list_parent_indices(carried["partners"]).to_numpy()
         partners = pc.list_flatten(carried["partners"]).combine_chunks()
-        lists = carried["shingles"].combine_chunks()
-        left = (lists.offsets.to_numpy().astype(np.int64), lists.values.to_numpy())
+        left = of_bytes(carried["shingles"].combine_chunks())
         counted = np.zeros((len(partners), 2), np.int64)
         for ids, offsets, hashes in shingles_for(tables[1], pc.unique(partners), self.spec):
             places = pc.index_in(partners, value_set=ids)
@@ -262,7 +270,15 @@ def shingles_for(documents: Any, wanted: pa.Array, spec: MinHashSpec) -> Iterato
             yield (found.column("id"), *shingle_hashes(found.column("text"), spec))
 
 
-def take_lists(offsets: np.ndarray, values: np.ndarray, places: np.ndarray) -> pa.ListArray:
-    """Rows `places` of a ragged array, as an Arrow list array."""
-    lists = pa.ListArray.from_arrays(pa.array((offsets - offsets[0]).astype(np.int32)), pa.array(values))
-    return lists.take(pa.array(places))
+def as_bytes(offsets: np.ndarray, values: np.ndarray) -> pa.Array:
+    """large_binary[n] of a ragged array of uint64: beside a list a fifth of the time to write and to read."""
+    ends = (offsets - offsets[0]) * 8
+    return pa.Array.from_buffers(pa.large_binary(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(values)])
+
+
+def of_bytes(rows: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of `as_bytes`: (offsets int64[n + 1], values uint64)."""
+    _, offsets, data = rows.buffers()
+    ends = np.frombuffer(offsets, np.int64)[rows.offset : rows.offset + len(rows) + 1]
+    values = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]].view(np.uint64)
+    return (ends - ends[0]) // 8, values

@@ -48,9 +48,10 @@ def _by_target(held: list[tuple[pa.RecordBatch, np.ndarray]]) -> Iterator[tuple[
         return
     rows = one_batch(pa.Table.from_batches([rows for rows, _ in held]))
     targets = np.concatenate([targets for _, targets in held])
-    order = np.argsort(targets, kind="stable")
-    edges = np.searchsorted(targets[order], np.arange(int(targets.max()) + 2))
-    for target in np.unique(targets).tolist():
+    kind = np.uint16 if int(targets.max()) < 1 << 16 else np.int64  # of 16 bits numpy sorts by radix
+    order = np.argsort(targets.astype(kind), kind="stable")
+    edges = np.concatenate([[0], np.cumsum(np.bincount(targets))])
+    for target in np.flatnonzero(np.diff(edges)).tolist():
         yield target, rows.take(pa.array(order[edges[target] : edges[target + 1]]))
 
 
@@ -149,5 +150,17 @@ def by_key(batches: list[pa.RecordBatch]) -> pa.Table | None:
     names = [name for name in ("_key", "id") if name in table.column_names]
     if not names:
         return table
+    if names == ["_key"] and table.schema.field("_key").type == pa.uint64():
+        return table.take(pa.array(stable_order(table["_key"].to_numpy())))
     order = pc.sort_indices(table.select(names), sort_keys=[(name, "ascending") for name in names])
     return table.take(order)
+
+
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """int64[n]: `np.argsort(keys, kind="stable")` of up to 2^31 keys, by two sorts that are vectorised: that one is not."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    groups = np.zeros(len(keys), np.int64)
+    np.cumsum(ordered[1:] != ordered[:-1], out=groups[1:])
+    found: np.ndarray = np.sort(groups << 32 | order) & 0xFFFFFFFF
+    return found
