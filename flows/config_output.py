@@ -86,6 +86,8 @@ class PublishConfig(Section):
     """Shares of train, validation and test; must sum to 1. Near-duplicates never straddle two."""
     arrow: bool = False
     """Also write a `save_to_disk` copy."""
+    content_defined_chunking: bool = False
+    """Cut Parquet pages by what they hold: of a new version the Hub then takes only the pages that changed."""
     pretty_name: str = ""
     """Title of the dataset's card; empty: the name."""
     description: str = ""

@@ -21,11 +21,12 @@ from dataforge.flows.budgets import check_budgets
 from dataforge.flows.build import Graph, build
 from dataforge.flows.config import Config
 from dataforge.flows.gates import check_gates, findings
+from dataforge.flows.parameters import publication
 from dataforge.flows.run_text import progress
 from dataforge.flows.runs import begin
 from dataforge.funnel import funnel
 from dataforge.identity import digest_of
-from dataforge.operators.publish import Publish, check_out, publish
+from dataforge.operators.publish import check_out, publish
 from dataforge.report.alerts import few_kept, small_vocabulary
 from dataforge.report.markup import markup_facts, markup_text
 from dataforge.store import Store
@@ -234,17 +235,7 @@ def publish_version(outcome: Outcome, say: Callable[[str], None]) -> Path:
     graph, state, config = outcome.graph, outcome.state, outcome.graph.config
     configs = {name: [state.tables[s] for s in steps] for name, steps in graph.published().items()}
     plain = config.model_dump(mode="json")
-    spec = Publish(
-        name=config.name,
-        version=config.version,
-        splits=tuple(config.publish.splits.items()),
-        salt=config.split.salt,
-        pretty_name=config.publish.pretty_name,
-        description=config.publish.description,
-        licence=config.publish.licence,
-        citation=config.publish.citation,
-        arrow=config.publish.arrow,
-    )
+    spec = publication(config)
     parents = {name: [table.id for table in tables] for name, tables in configs.items()}
     if graph.reported():  # the report is part of a version
         parents["report"] = [state.tables[step].id for step in graph.reported()]

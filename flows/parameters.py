@@ -24,6 +24,7 @@ from dataforge.operators.mail_names import MailNames
 from dataforge.operators.pairs_review import ReviewedPairs
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.pii_custom import read_rules
+from dataforge.operators.publish import Publish
 from dataforge.operators.quality import QualityRules, Rule, rules_of
 from dataforge.operators.sample import Sample
 from dataforge.operators.select import Judge, LanguageRule
@@ -264,4 +265,20 @@ def tokenizer(config: Config, *, tables: int) -> Operator:
         tables=tables,
         splits=("train",) if t.train_on == "train" else (),
         **options,
+    )
+
+
+def publication(config: Config) -> Publish:
+    p = config.publish
+    return Publish(
+        name=config.name,
+        version=config.version,
+        splits=tuple(p.splits.items()),
+        salt=config.split.salt,
+        pretty_name=p.pretty_name,
+        description=p.description,
+        licence=p.licence,
+        citation=p.citation,
+        arrow=p.arrow,
+        content_defined_chunking=p.content_defined_chunking,
     )

@@ -377,3 +377,22 @@ def test_labels_of_people_are_class_labels_where_they_are_speech_acts(tmp_path: 
         datasets.Value("string"),
         ["questions", "rightly dropped", "x"],
     )
+
+
+@pytest.mark.parametrize(("cdc", "least", "most"), [(True, 0.5, 1.0), (False, 0.0, 0.2)])
+def test_pages_cut_by_content_outlive_a_row_more(cdc: bool, least: float, most: float, tmp_path: Path) -> None:
+    """A row before all others moves every page that is cut by size, and few of those that are cut by what they hold."""
+    rng = np.random.default_rng(0)
+    texts = [rng.bytes(500).hex() for _ in range(4000)]
+    files = []
+    for name, kept in (("one", texts), ("other", ["a row more", *texts])):
+        rows = pa.table({"id": [f"{n:032x}" for n in range(len(kept))], "text": kept})
+        writer = ShardWriter(
+            tmp_path / name, "corpus", "train", len(kept), 1, rows.schema, group_bytes=1 << 30, cdc=cdc
+        )
+        writer.write(rows)
+        files.append(tmp_path / name / writer.written[0].path)
+        assert pq.read_table(files[-1])["text"].to_pylist() == kept
+    one, other = (file.read_bytes() for file in files)
+    pieces = [one[at : at + 16] for at in range(0, len(one) - 16, len(one) // 200)]
+    assert least <= sum(piece in other for piece in pieces) / len(pieces) <= most

@@ -9,6 +9,7 @@ import pytest
 from dataforge.errors import ConfigError, InputError, SecretError
 from dataforge.flows.config import load_config, read_secret
 from dataforge.flows.config_inputs import check_config
+from dataforge.flows.parameters import publication
 
 GOOD = "name: a\nsources: [{name: s, kind: jsonl, path: x.jsonl}]\n"
 
@@ -256,3 +257,15 @@ def test_a_kind_of_another_type_is_a_problem_of_the_config(kind: str, tmp_path: 
     with pytest.raises(ConfigError) as raised:
         check_config(tmp_path / "c.yaml")
     assert "sources.h.kind" in "".join(raised.value.details)
+
+
+def test_every_key_of_publish_reaches_what_publishes(tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    given = "{splits: {train: 1.0}, arrow: true, content_defined_chunking: true, pretty_name: a, description: b,"
+    (tmp_path / "in.jsonl").write_text('{"text": "x"}')
+    text = "name: small\nsources: [{name: s, kind: jsonl, path: in.jsonl}]\n"
+    (tmp_path / "dataforge.yaml").write_text(f"{text}publish: {given} licence: c, citation: d}}\n")
+    config = load_config(tmp_path / "dataforge.yaml")
+    wanted = config.publish.model_dump() | {"splits": (("train", 1.0),)}
+    assert wanted.items() <= asdict(publication(config)).items()
