@@ -1,8 +1,8 @@
 """`Strings`: the one input of every kernel, made here from any Arrow string array.
 
 Arrow hides three traps that no kernel shall know: `buffers()` ignores slices, offsets are 32 or 64 bits wide, a null
-row may own bytes. After `strings_of` there are only offsets and bytes. The bytes are taken to be UTF-8 (checked at
-ingest); `refuse_broken` checks them again where text comes from elsewhere.
+row may own bytes. After `strings_of` there are only offsets and bytes. Kernels that do not decode every text call
+`refuse_broken`: bytes that are not UTF-8 are an error everywhere, with the number of the row.
 """
 
 from __future__ import annotations
@@ -108,11 +108,15 @@ def null_mask(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 
 def first_broken(strings: Strings) -> int:
     """The first text that is not valid UTF-8, -1 where all are."""
+    return _first_invalid(strings) if _is_broken(strings) else -1
+
+
+def _is_broken(strings: Strings) -> bool:
     try:
-        arrow_of(strings).validate(full=True)
-    except pa.ArrowInvalid:
-        return _first_invalid(strings)
-    return -1
+        from dataforge.kernels.cpu.utf8 import is_broken
+    except ImportError:  # no numba: a tenth of the speed
+        return bool(_first_invalid(strings) >= 0)
+    return bool(is_broken(strings.offsets, strings.data))
 
 
 def refuse_broken(strings: Strings) -> None:
@@ -123,9 +127,9 @@ def refuse_broken(strings: Strings) -> None:
 
 
 def _first_invalid(strings: Strings) -> int:
-    for row in range(len(strings)):  # only on the way to an error
+    for row in range(len(strings)):  # only on the way to an error, or without numba
         try:
             strings.text(row).decode()
         except UnicodeDecodeError:
             return row
-    return 0
+    return -1

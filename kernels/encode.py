@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from dataforge.kernels import bpe
 from dataforge.kernels import sentencepiece_model as spm
-from dataforge.kernels.buffers import Strings
+from dataforge.kernels.buffers import Strings, refuse_broken
 from dataforge.kernels.cache import cache_folder, kept, write_beside
 from dataforge.kernels.encoding_probe import probe_texts
 from dataforge.kernels.rank_lists import ranks_in, ranks_pattern
@@ -75,7 +75,7 @@ class Encoder:
         return 0 if self.device is None else int(self.device.by_host)
 
     def encode(self, texts: Strings) -> Ids:
-        """No text may be null (`Strings` has none). Texts are valid UTF-8, as checked at ingest."""
+        """No text may be null (`Strings` has none). Raises ValueError with the number of the first that is not UTF-8."""
         if len(texts) == 0:
             return Ids(np.zeros(1, np.int64), np.zeros(0, np.int32))
         if self.device is not None:
@@ -86,6 +86,7 @@ class Encoder:
         """By gigatoken or by the reference, whatever device there is."""
         if len(texts) == 0:
             return Ids(np.zeros(1, np.int64), np.zeros(0, np.int32))
+        refuse_broken(texts)  # gigatoken takes any bytes
         if self.lane == "reference":
             return ids_of(self.reference([text.decode() for text in texts.texts()]))
         if self._fast is None or self._fed_bytes > RENEW_AFTER_BYTES:

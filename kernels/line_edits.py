@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataforge.kernels.buffers import Strings, arrow_of, null_mask, strings_of
+from dataforge.kernels.buffers import Strings, arrow_of, null_mask, refuse_broken, strings_of
 from dataforge.kernels.dclm_rules import MOST_REMOVED, edit_line, split
 from dataforge.kernels.line_rules import FEWEST_SENTENCES, KEEP, REASONS, STOPS, c4_line, sentences
 from dataforge.kernels.minhash import refuse
@@ -36,6 +36,7 @@ def edit_lines(texts: pa.Array, preset: str) -> Edited:
     if preset not in PRESETS:
         raise ValueError(f"line rules must be one of {', '.join(PRESETS)}, not {preset!r}")
     if preset == "dclm":
+        refuse_broken(strings_of(texts))  # to_pylist would not say which row
         return _collect(texts, [dclm_edit(text or "") for text in texts.to_pylist()])  # a few str calls a line
     return _c4(texts, preset == "c4_any_end")
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataforge.kernels import sentencepiece_model as spm
-from dataforge.kernels.buffers import Strings
+from dataforge.kernels.buffers import Bytes, Strings
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.loops import compiled
 from dataforge.kernels.pack import IGNORED, Flags, Ints, Longs
@@ -175,9 +175,12 @@ def frame(found: Ids, trained: Flags | None, *, bos: int, eos: int, limit: int) 
     count = np.diff(found.offsets)
     room = np.int64(limit or 2**40) - (bos >= 0)
     cut: Flags = count + (eos >= 0) > room
-    kept = np.where(cut, np.minimum(count, room), count)
+    kept = np.minimum(count, room)
     offsets = np.zeros(len(count) + 1, np.int64)
-    np.cumsum(kept + (bos >= 0) + (~cut & (eos >= 0)), out=offsets[1:])
+    np.cumsum(kept, out=offsets[1:])
+    offsets += np.arange(len(offsets)) * ((bos >= 0) + (eos >= 0))
+    if eos >= 0 and cut.any():
+        offsets[1:] -= np.cumsum(cut)
     shape = _Shape(found.offsets, kept, cut, offsets)
     ids = shape.filled(found.ids, first=bos, last=eos, has_first=bos >= 0, has_last=eos >= 0)
     if trained is None and bos < 0:
@@ -243,16 +246,20 @@ def _copy_rows(
 
 def sampled(ids: Strings, every: int) -> Longs:
     """Rows that the gate checks: one in `every`, chosen by the last four bytes of the row's id, whatever its length."""
-    if every <= 0 or len(ids) == 0:
+    if every <= 0:
         return np.zeros(0, np.int64)
-    value = np.zeros(len(ids), np.int64)
-    width = int(ids.offsets[1] - ids.offsets[0])
-    if width >= 4 and (np.diff(ids.offsets) == width).all():  # ids are: without 64-bit places for each of their bytes
-        last = ids.data[ids.offsets[0] : ids.offsets[-1]].reshape(-1, width)[:, -4:].astype(np.int64)
-        value = ((last[:, 3] * 257 + last[:, 2]) * 257 + last[:, 1]) * 257 + last[:, 0]
-    else:
+    rows = np.empty(len(ids), np.int64)
+    return rows[: compiled(_sampled)(ids.offsets, ids.data, every, rows)].copy()
+
+
+def _sampled(offsets: Longs, data: Bytes, every: int, rows: Longs) -> int:
+    count = 0
+    for row in range(len(rows)):
+        value = np.int64(0)
         for back in range(1, 5):
-            place = ids.offsets[1:] - back
-            byte = ids.data[np.maximum(place, 0)].astype(np.int64) if len(ids.data) else value
-            value = value * 257 + np.where(place >= ids.offsets[:-1], byte, 0)
-    return np.flatnonzero(value * 2654435761 % 2**32 % every == 0)
+            place = offsets[row + 1] - back
+            value = value * 257 + (np.int64(data[place]) if place >= offsets[row] else np.int64(0))
+        if (value * 2654435761 & 0xFFFFFFFF) % every == 0:
+            rows[count] = row
+            count += 1
+    return count

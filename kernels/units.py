@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from dataforge.kernels.buffers import Strings, strings_of
+from dataforge.kernels.buffers import Strings, refuse_broken, strings_of
 from dataforge.kernels.hash import xxh64
 from dataforge.kernels.minhash import I64, U64, refuse
 
@@ -44,12 +44,14 @@ class Units:
 
 
 def text_units(texts: pa.Array | Strings, unit: str, *, shortest: int = 1) -> Units:
-    """Units of at least `shortest` characters; null texts have none. ValueError for another `unit`."""
+    """Units of at least `shortest` characters; null texts have none. ValueError for another `unit` and for no UTF-8."""
     from dataforge.kernels.cpu import units as cpu
 
     if unit not in UNITS:
         raise ValueError(f"a unit is one of {', '.join(UNITS)}, not {unit!r}")
-    offsets, data = _padded(texts)
+    strings = texts if isinstance(texts, Strings) else strings_of(texts)
+    refuse_broken(strings)  # places and hashes are of bytes: nothing is decoded
+    offsets, data = _padded(strings)
     sink = _sink(len(data) // 2 + len(offsets))
     count = cpu.text_units(offsets, data, UNITS.index(unit), shortest, sink)
     return Units(*(column[:count].copy() for column in sink))

@@ -136,11 +136,11 @@ def _spans(base: pa.RecordBatch) -> token_rows.Spans:
     return token_rows.Spans(rows, starts.astype(np.int64), ends.astype(np.int64), whole)
 
 
-def _lists(offsets: Longs, values: pa.Array) -> pa.Array:
-    """list<T> over buffers that exist already."""
+def _bounds(offsets: Longs) -> pa.Array:
+    """Offsets of lists as Arrow wants them."""
     if int(offsets[-1]) >= 2**31:
         raise SchemaError("a batch holds more than 2^31 tokens", hint="use smaller batches")
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+    return pa.array(offsets.astype(np.int32))
 
 
 @functools.lru_cache(2)
@@ -150,9 +150,10 @@ def _ones(size: int) -> pa.Array:
 
 
 def _columns(rows: token_rows.TokenRows) -> list[pa.Array]:
-    ids = _lists(rows.offsets, pa.array(rows.ids))
-    labels = ids if rows.labels is rows.ids else _lists(rows.offsets, pa.array(rows.labels))
-    ones = _lists(rows.offsets, _ones(-(-len(rows.ids) >> 20) << 20).slice(0, len(rows.ids)))
+    bounds, lists = _bounds(rows.offsets), pa.ListArray.from_arrays
+    ids = lists(bounds, pa.array(rows.ids))
+    labels = ids if rows.labels is rows.ids else lists(bounds, pa.array(rows.labels))
+    ones = lists(bounds, _ones(-(-len(rows.ids) >> 20) << 20).slice(0, len(rows.ids)))
     return [ids, labels, ones, pa.array(np.diff(rows.offsets).astype(np.int32))]
 
 
@@ -163,4 +164,4 @@ def _positions(
     both = token_rows.Characters.of(texts).to_characters(row, where)
     ends = {"first": 0, "last": 0, "has_first": bos >= 0, "has_last": eos >= 0}
     shaped = [rows.shape.filled(values.astype(np.int32), **ends) for values in both]
-    return [_lists(rows.offsets, pa.array(values)) for values in shaped]
+    return [pa.ListArray.from_arrays(_bounds(rows.offsets), pa.array(values)) for values in shaped]

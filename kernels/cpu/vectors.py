@@ -13,6 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 WORD32, WORD64 = ir.IntType(32), ir.IntType(64)
+BYTES64 = ir.VectorType(ir.IntType(8), 64)
 LANES = 16  # numbers of one vector
 AFFINE = 4 * LANES  # permutations that `affine` takes at once
 
@@ -31,6 +32,49 @@ def load64(typing_context, address):
 
     def build(context, builder, signature, arguments):
         return builder.load(_pointer(builder, arguments[0], WORD64), align=1)
+
+    return types.uint64(types.uintp), build
+
+
+@intrinsic
+def high_bits(typing_context, address):
+    """Not 0 where one of the 256 bytes at any address is no ASCII."""
+
+    def build(context, builder, signature, arguments):
+        places = [builder.add(arguments[0], ir.Constant(WORD64, 64 * i)) for i in range(4)]
+        parts = [builder.load(_pointer(builder, place, BYTES64), align=1) for place in places]
+        joint = builder.or_(builder.or_(parts[0], parts[1]), builder.or_(parts[2], parts[3]))
+        return builder.bitcast(builder.icmp_signed("<", joint, _splat(BYTES64, 0)), WORD64)
+
+    return types.uint64(types.uintp), build
+
+
+@intrinsic
+def utf8_errors(typing_context, address):
+    """A bit for each of 64 bytes that cannot follow the three bytes before it in UTF-8; those are read too.
+
+    A byte is a continuation if and only if a lead byte before it wants one; four leads narrow the byte after them.
+    """
+
+    def build(context, builder, signature, arguments):
+        places = [builder.sub(arguments[0], ir.Constant(WORD64, back)) for back in range(4)]
+        byte, one, two, three = (builder.load(_pointer(builder, place, BYTES64), align=1) for place in places)
+
+        def compare(how, values, number):
+            return builder.icmp_unsigned(how, values, _splat(BYTES64, number))
+
+        def after(lead, how, number):
+            return builder.and_(compare("==", one, lead), compare(how, byte, number))
+
+        wanted = builder.or_(compare(">=", one, 0xC0), builder.or_(compare(">=", two, 0xE0), compare(">=", three, 0xF0)))
+        found = builder.icmp_signed("<", byte, _splat(BYTES64, 0xC0))  # 0x80 to 0xBF are the lowest signed bytes
+        bad = builder.xor(wanted, found)
+        shortest = builder.or_(after(0xE0, "<", 0xA0), after(0xF0, "<", 0x90))  # else it has a shorter spelling
+        beyond = builder.or_(after(0xED, ">", 0x9F), after(0xF4, ">", 0x8F))  # surrogates, above U+10FFFF
+        never = builder.or_(compare(">=", byte, 0xF5), compare("==", builder.and_(byte, _splat(BYTES64, 0xFE)), 0xC0))
+        for wrong in (shortest, beyond, never):
+            bad = builder.or_(bad, wrong)
+        return builder.bitcast(bad, WORD64)
 
     return types.uint64(types.uintp), build
 
