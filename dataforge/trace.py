@@ -186,6 +186,17 @@ def _at_step(table: Table, family: _Family) -> Iterator[dict[str, Any]]:
                 name: row[name] for name in ("reason", "score", "threshold", "detail", "into") if row[name] is not None
             }
             yield {**_place(table, part, row["id"], family), "event": "dropped", **told}
+    if table.manifest["contract"] == "subset":
+        yield from _set_aside(table, family)
+
+
+def _set_aside(table: Table, family: _Family) -> Iterator[dict[str, Any]]:
+    """Rows in quarantine have no id of their own; where one had an id when it was set aside, the reason names it."""
+    for part, batch in _read(table, ["code", "reason"], "quarantine", family.ids()):
+        named = pc.struct_field(pc.extract_regex(batch.column("reason"), r"(?P<id>\b[0-9a-f]{32}\b)"), "id")
+        hits = pc.fill_null(pc.is_in(named, value_set=family.ids()), False)
+        for row, told in zip(named.filter(hits).to_pylist(), batch.filter(hits).to_pylist(), strict=True):
+            yield {**_place(table, part, row, family), "event": "quarantined", **told}
 
 
 def _descend(table: Table, family: _Family) -> None:
@@ -252,8 +263,10 @@ def _fate(steps: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
     if own:
         into = f", in favour of {own[-1]['into']}" if "into" in own[-1] else ""
         return f"dropped at {own[-1]['step']}: {own[-1]['reason']}{into}"
+    last = [s for s in steps if s["of"] == "row"]
+    if last and last[-1]["event"] == "quarantined":  # of a repeated key one row goes on
+        return f"quarantined at {last[-1]['step']}: {last[-1]['code']}"
     made = [s for s in steps if s["of"] == "descendant" and s["event"] == "dropped"]
     if made:
         return f"went into {len(family.descendants)} rows; dropped at {made[-1]['step']}: {made[-1]['reason']}"
-    last = [s for s in steps if s["of"] == "row"]
     return f"not published; last seen at {last[-1]['step']}" if last else "not published"

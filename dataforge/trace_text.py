@@ -30,6 +30,8 @@ def trace_text(document: Mapping[str, Any]) -> str:
 
 def _told(step: Mapping[str, Any], known: dict[str, Any]) -> str:
     """What is new at this step; adds it to `known`."""
+    if step["event"] == "quarantined":
+        return f": {step['code']}: {step['reason']}"
     if step["event"] == "dropped":
         score = f" ({step['score']:g} against {step['threshold']:g})" if {"score", "threshold"} <= step.keys() else ""
         into = f" → {step['into']}" if "into" in step else ""

@@ -442,6 +442,8 @@ def test_rows_in_quarantine_count_against_the_budget(tmp_path: Path, capsys: pyt
     config = small_config(tmp_path, rows, own=entry, **CHEAP)
     said = call("run", config, "--direct", "--workers", "1", capsys=capsys)
     assert said.code == 4 and "1 bad row, ingest.max_bad_rows allows 0" in said.err and "error[OPERATOR] file=s" in said.err
+    assert "quarantined at corpus/own-Broken: OPERATOR" in call("trace", config, "0", capsys=capsys).out
+    assert "Broken raised ValueError on row" in call("quarantine", config, capsys=capsys).out
 
 
 def test_one_class_may_stand_twice_and_in_every_place(tmp_path: Path) -> None:
