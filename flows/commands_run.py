@@ -39,8 +39,12 @@ def init(
     from dataforge.flows.init import write_config
 
     made = write_config(folder, input, name=name)
-    text = "\n".join([f"wrote {made['config']}", *made["notes"], f"next: dataforge run {shlex.quote(str(made['config']))}"])
+    text = "\n".join([f"wrote {made['config']}", *made["notes"], _next(shlex.quote(str(made["config"])))])
     respond({"schema": 1, **made}, text, as_json=as_json)
+
+
+def _next(config: str) -> str:
+    return f"next: dataforge run {config} --limit 1000  (a trial on the first rows), then dataforge run {config}"
 
 
 def plan(

@@ -29,6 +29,7 @@ from dataforge.identity import digest_of
 from dataforge.operators.publish import check_out, publish
 from dataforge.report.alerts import few_kept, small_vocabulary
 from dataforge.report.markup import markup_facts, markup_text
+from dataforge.step import in_order
 from dataforge.store import Store
 from dataforge.table import Table
 
@@ -153,6 +154,8 @@ def _fill(
     outcome: Outcome, store: Store, engine: Engine, around: Around, say: Callable[[str], None], note: Callable[[], None]
 ) -> None:
     graph, state = outcome.graph, outcome.state
+    last = graph.targets() if outcome.goal == "published" else (graph.tokens.tokenizer,)
+    steps = sum(1 for _ in in_order((*graph.sources.values(), *graph.selected(), *last)))
 
     def timed(scan: Scan, fill_scan: Callable[[], None]) -> None:
         began = time.monotonic()
@@ -160,12 +163,11 @@ def _fill(
         tables = [state.tables[step] for step in scan.steps if step in state.tables]
         outcome.scans.append(_scan_figures(scan, tables, time.monotonic() - began))
         note()
-        say(progress(scan, tables, time.monotonic() - began))
+        say(progress(scan, tables, time.monotonic() - began, done=len(state.tables), steps=steps))
 
     sources = tuple(graph.sources.values())
     run(store, sources, engine, state=state, around=timed)
     check_budgets(graph, state, sources)
-    last = graph.targets() if outcome.goal == "published" else (graph.tokens.tokenizer,)
     for targets in (graph.selected(), last):
         if not outcome.empty:
             run(store, (*sources, *targets), engine, state=state, around=timed)

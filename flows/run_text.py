@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
     from dataforge.flows.execute import Outcome
 
 
-def progress(scan: Scan, tables: list[Table], seconds: float) -> str:
-    if not tables:
-        return f"{scan.name}: nothing filled"
-    account, took = tables[0].account, f"({seconds:.1f} s)"
-    if is_aside(tables[0]):
-        made = "files" if tables[0].is_files else f"{account.rows_out:,} rows about them"
-        return f"{scan.name}: {account.rows_in:,} rows read, {made} {took}"
+def progress(scan: Scan, tables: list[Table], seconds: float, *, done: int, steps: int) -> str:
+    """`[7/57] corpus/quality + corpus/pii: 31 rows in, 31 out (1.7 s)`; in brackets the steps that are there."""
+    what = _what(tables[0]) if tables else "nothing filled"
+    return f"[{done}/{steps}] {scan.name}: {what} ({seconds:.1f} s)"
+
+
+def _what(table: Table) -> str:
+    account = table.account
+    if is_aside(table):  # rows about rows: what was read goes on elsewhere
+        return f"{account.rows_in:,} rows read, {'files' if table.is_files else f'{account.rows_out:,} rows'} written"
     left = sum(account.dropped.values())
     more = f", {left:,} dropped" if left else ""
     more += f", {account.quarantined:,} quarantined" if account.quarantined else ""
-    return f"{scan.name}: {account.rows_in:,} rows in, {account.rows_out:,} out{more} {took}"
+    return f"{account.rows_in:,} rows in, {account.rows_out:,} out{more}"
 
 
 def outcome_text(outcome: Outcome, config: str) -> str:
@@ -35,8 +39,16 @@ def outcome_text(outcome: Outcome, config: str) -> str:
     lines += trial_lines(outcome.graph.config)
     lines += quarantine_hint(outcome.tables(), config, outcome.graph.config.first_rows)
     if outcome.out is not None:
-        lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}", "", *_loading(outcome.out)]
+        lines += [f"dataset  {outcome.out}", f"report   {outcome.out / 'report.html'}"]
+        lines += [f"why      {_why(outcome, config)}", "", "to load it:", *_loading(outcome.out)]
     return "\n".join(lines)
+
+
+def _why(outcome: Outcome, config: str) -> str:
+    """Where to look next: what a stranger asks first is where the rows went."""
+    rows = outcome.graph.config.first_rows
+    command = f"{shlex.quote(config)}" + (f" --trial {rows}" if rows else "")
+    return f"dataforge funnel {command} --all  (all steps), dataforge trace {command} ID  (one row, by its id or key)"
 
 
 def _unchanged(outcome: Outcome) -> str:

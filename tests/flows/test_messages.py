@@ -55,3 +55,22 @@ def test_html_in_a_column_is_said_by_source_in_the_run_and_in_the_report(tmp_pat
     report = json.loads((published(tmp_path) / "report.json").read_bytes())
     assert [e for e in report["markup"] if e["html"]] == [{"source": "web", "rows": 12, "html": 12}]
     assert [a["level"] for a in report["alerts"] if "look like HTML" in a["text"]] == ["warning"]
+
+
+def test_a_run_counts_its_steps_and_ends_with_the_ways_on(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, [line(i) for i in range(4)], **CHEAP)
+    said = dataforge("run", config, "--direct", "--workers", "1")
+    first, *_, last, published_line = [text for text in said.err.splitlines() if not text.startswith("warning: ")]
+    total = len(dataforge("plan", config, "--json").document["steps"])
+    assert first.startswith(f"[1/{total}] sources/s: 4 rows in, 4 out (") and last.startswith(f"[{total}/{total}] packed: ")
+    assert published_line.startswith("publish: small ") and "rows read, files written" in said.err
+    assert f"why      dataforge funnel {config} --all" in said.out and "\nto load it:\nfrom datasets import " in said.out
+    trial = dataforge("run", config, "--limit", 2, *QUICK).out
+    assert f"dataforge trace {config} --trial 2 ID" in trial and trial.count("--all") == 1
+
+
+def test_init_proposes_a_trial_first(tmp_path: Path, dataforge: Call) -> None:
+    (tmp_path / "in.jsonl").write_bytes(line(1))
+    said = dataforge("init", tmp_path / "new", "--input", tmp_path / "in.jsonl")
+    config = tmp_path / "new" / "dataforge.yaml"
+    assert said.out.splitlines()[-1].startswith(f"next: dataforge run {config} --limit 1000 ")
