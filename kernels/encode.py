@@ -24,13 +24,14 @@ from dataforge.kernels import sentencepiece_model as spm
 from dataforge.kernels.buffers import Strings, refuse_broken
 from dataforge.kernels.cache import cache_folder, kept, write_beside
 from dataforge.kernels.encoding_probe import probe_texts
+from dataforge.kernels.gigatoken_texts import texts_of
 from dataforge.kernels.rank_lists import ranks_in, ranks_pattern
 from dataforge.kernels.split_rules import PATTERNS
 from dataforge.kernels.tokenizer_folder import Folder, spelled
 from dataforge.kernels.tokenizer_json import json_of_ranks
 
 Lane = Literal["gigatoken", "reference"]
-PROBE = 3  # raise when the probe or the way to gigatoken changes, so that kept verdicts are asked again
+PROBE = 4  # raise when the probe or the way to gigatoken changes, so that kept verdicts are asked again
 CHECKER_AFTER_BYTES = 1 << 20  # of texts encoded again; a checker takes 3 s to load and probe
 RENEW_AFTER_BYTES = 4 << 30  # gigatoken's caches grow with distinct pieces: a new object bounds them
 
@@ -206,9 +207,7 @@ def gigatoken_ids(tokenizer: Any, texts: Strings) -> Ids:
     """Zero copy in, one copy out at most (offsets start at 0)."""
     import awkward as ak
 
-    chars = ak.contents.NumpyArray(texts.data, parameters={"__array__": "char"})
-    layout = ak.contents.ListOffsetArray(ak.index.Index64(texts.offsets), chars, parameters={"__array__": "string"})
-    found = tokenizer.encode_batch(ak.Array(layout), parallel=False)
+    found = tokenizer.encode_batch(texts_of(texts), parallel=False)
     flat = found.layout
     if not isinstance(flat, ak.contents.ListOffsetArray) or flat.offsets[0] != 0:  # as it never is so far
         flat = ak.to_packed(found).layout

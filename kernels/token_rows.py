@@ -172,15 +172,9 @@ def frame(found: Ids, trained: Flags | None, *, bos: int, eos: int, limit: int) 
 
     A row that is cut has no EOS: its text does not end there.
     """
-    count = np.diff(found.offsets)
-    room = np.int64(limit or 2**40) - (bos >= 0)
-    cut: Flags = count + (eos >= 0) > room
-    kept = np.minimum(count, room)
-    offsets = np.zeros(len(count) + 1, np.int64)
-    np.cumsum(kept, out=offsets[1:])
-    offsets += np.arange(len(offsets)) * ((bos >= 0) + (eos >= 0))
-    if eos >= 0 and cut.any():
-        offsets[1:] -= np.cumsum(cut)
+    size, room = len(found.offsets) - 1, np.int64(limit or 2**40) - (bos >= 0)
+    kept, cut, offsets = np.empty(size, np.int64), np.empty(size, np.bool_), np.zeros(size + 1, np.int64)
+    compiled(_fit)(found.offsets, room, bos >= 0, eos >= 0, kept, cut, offsets)
     shape = _Shape(found.offsets, kept, cut, offsets)
     ids = shape.filled(found.ids, first=bos, last=eos, has_first=bos >= 0, has_last=eos >= 0)
     if trained is None and bos < 0:
@@ -188,6 +182,15 @@ def frame(found: Ids, trained: Flags | None, *, bos: int, eos: int, limit: int) 
     marked = found.ids if trained is None else np.where(trained, found.ids, np.int32(IGNORED))
     labels = shape.filled(marked, first=IGNORED, last=eos, has_first=bos >= 0, has_last=eos >= 0)
     return TokenRows(offsets, ids, labels, shape)
+
+
+def _fit(source: Longs, room: int, has_first: bool, has_last: bool, kept: Longs, cut: Flags, target: Longs) -> None:
+    """What stays of each row, and where it goes: one loop, for rows are many where they are short."""
+    for row in range(len(kept)):
+        count = source[row + 1] - source[row]
+        cut[row] = count + has_last > room
+        kept[row] = min(count, room)
+        target[row + 1] = target[row] + kept[row] + has_first + (has_last and not cut[row])
 
 
 @dataclass(frozen=True)
