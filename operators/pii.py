@@ -20,13 +20,13 @@ from dataforge.operator import Contract, Map, Rows
 from dataforge.operators.pii_custom import custom_rules
 from dataforge.operators.pii_finder import Finder, finders
 from dataforge.operators.pii_names import NAME_KINDS, KnownName, NamesFinder, read_names, read_names_key, recognizer
-from dataforge.operators.pii_rules import KINDS, Rule, load_rules
+from dataforge.operators.pii_rules import KINDS, RULE_FILES, Rule, load_rules
 from dataforge.operators.pii_scan import Scanner, merge_spans
 from dataforge.schemas.verdict import SPANS
 
 STRUCTURED = (
-    "SECRET", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "MAC_ADDRESS",
-    "URL", "CRYPTO",
+    "SECRET", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "NATIONAL_ID", "IP_ADDRESS",
+    "MAC_ADDRESS", "URL", "CRYPTO",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class FindPii(Map):
     are always looked for.
     """
 
-    VERSION: ClassVar[int] = 7
+    VERSION: ClassVar[int] = 8
     contract: ClassVar[Contract] = Contract.SAME
 
     kinds: tuple[str, ...] = STRUCTURED
@@ -89,7 +89,7 @@ class FindPii(Map):
 
 @functools.cache
 def _finders(kinds: tuple[str, ...], private_addresses: bool) -> tuple[Finder, ...]:
-    rules = [rule for file in ("secrets", "structured", "context") for rule in load_rules(file) if rule.kind in kinds]
+    rules = [rule for file in RULE_FILES for rule in load_rules(file) if rule.kind in kinds]
     return tuple(finders(_with_private(rule) if private_addresses else rule for rule in rules))
 
 

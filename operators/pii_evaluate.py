@@ -5,7 +5,8 @@ Per kind, over all rows:
 - precision_covering: share of found spans of that kind with at least half of their characters in gold spans of it
 - recall_exact, precision_exact: the same start and end
 A share of nothing is null. Only kinds that are labels in the file are scored, and only if something looks for them; the
-other labels are named in `unscored`. `total` is over the scored kinds together.
+other labels are named in `unscored`. `total` is over the scored kinds together. Presidio's labels of national numbers
+(UK_NHS, ES_NIF, …) count as NATIONAL_ID.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ from dataforge.errors import CorruptError, InputError, SchemaError
 from dataforge.operators.pii import FindPii
 from dataforge.operators.pii_names import NAME_KINDS
 
+# What presidio calls, country by country, what is one kind here.
+NATIONAL_LABELS = frozenset((
+    "US_ITIN", "US_PASSPORT", "US_DRIVER_LICENSE", "UK_NHS", "UK_NINO", "UK_PASSPORT", "UK_DRIVING_LICENCE", "ES_NIF",
+    "ES_NIE", "IT_FISCAL_CODE", "IT_DRIVER_LICENSE", "IT_PASSPORT", "IT_IDENTITY_CARD", "PL_PESEL", "SG_NRIC_FIN",
+    "AU_ABN", "AU_TFN", "AU_MEDICARE", "IN_PAN", "IN_AADHAAR", "IN_PASSPORT", "FI_PERSONAL_IDENTITY_CODE", "KR_RRN",
+    "KR_PASSPORT", "KR_DRIVER_LICENSE", "TH_TNIN", "DE_TAX_ID", "DE_PASSPORT", "DE_ID_CARD", "DE_SOCIAL_SECURITY",
+    "DE_HEALTH_INSURANCE", "CA_SIN", "SE_PERSONNUMMER", "TR_NATIONAL_ID", "ZA_ID_NUMBER", "BR_CPF",
+))  # fmt: skip
 Span = tuple[int, int]
 BATCH_ROWS = 4096
 _COUNTS = ("gold", "covered", "found", "right", "exact")
@@ -120,7 +129,8 @@ def _row(line: bytes, file: str, number: int) -> tuple[str, dict[str, list[Span]
         for span in entry["spans"]:
             if not 0 <= span["start"] < span["end"] <= len(text):
                 raise SchemaError("a span lies outside its text or is empty", file=file, row=number)
-            gold[str(span["label"])].add((span["start"], span["end"]))
+            label = str(span["label"])
+            gold["NATIONAL_ID" if label in NATIONAL_LABELS else label].add((span["start"], span["end"]))
     except (ValueError, KeyError, TypeError):
         raise SchemaError("expected JSON with text and spans of start, end, label", file=file, row=number) from None
     return text, {label: sorted(spans) for label, spans in gold.items()}

@@ -8,17 +8,21 @@ attacks) costs a look-up per candidate.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from dataforge.operators.pii_national import NATIONAL, OF_LENGTH, may_hold_national
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS, may_hold_card
 from dataforge.operators.pii_phones import PHONES, may_hold_phone
 from dataforge.operators.pii_rules import Rule, any_word, group, matcher, searcher
 from dataforge.operators.pii_tokens import TOKENS, Part
 
-VALIDATORS = {**TOKENS, **NUMBERS, **PHONES, **NETWORK}
-BEFOREHAND = {  # validator -> what is asked once for all rules of a pattern, if all of them have it
+VALIDATORS = {**TOKENS, **NUMBERS, **NATIONAL, **PHONES, **NETWORK}
+BEFOREHAND = {  # validator -> what is asked once for all rules side by side that have it
+    **OF_LENGTH,
     **dict.fromkeys(PHONES, may_hold_phone),
     **dict.fromkeys(("card", "common_card", "cards_in_row", "small_card", "any_card"), may_hold_card),
 }
@@ -51,8 +55,9 @@ class Finder:
         self.trigger = first.trigger or first.pattern
         self.word = frozenset.intersection(*(_word(rule) for rule in rules)) if first.alone else frozenset()
         self.judges = tuple(_Judge(rule) for rule in rules)
-        asked = {BEFOREHAND.get(rule.validator) for rule in rules}
-        self.beforehand = asked.pop() if len(asked) == 1 else None
+        together = tuple(dict.fromkeys(word for rule in rules for word in rule.context))
+        self.near = _near(any_word(together)) if len({rule.context for rule in rules}) > 2 else None
+        self.beforehand = tuple(_together(self.judges))
         self.blocked = frozenset.intersection(*(judge.blocked for judge in self.judges))
         far = any(judge.not_before or judge.not_after for judge in self.judges)
         self.before, self.after = (BESIDE_BEFORE, BESIDE_AFTER) if far else (1, 1)
@@ -79,7 +84,7 @@ class Finder:
                     for first, last in parts:
                         found.append((start + first, start + last, judge.kind, judge.name, judge.base))
                     last += start
-                elif open_rules and (new := _weighed(open_rules, data, begin, start, end)):
+                elif open_rules and (new := _weighed(open_rules, data, begin, start, end, self.near)):
                     found += new
                     last = new[-1][1]
                 if last and at - begin <= LONGEST_AGAIN:
@@ -89,9 +94,15 @@ class Finder:
 
     def _parts(self, value: bytes) -> tuple[Option, ...]:
         """Which rules accept the value, by itself, and what of it."""
-        if self.beforehand and not self.beforehand(value):
-            return ()
-        return tuple((judge, parts) for judge in self.judges if (parts := judge.accepts(value)))
+        return tuple(
+            [
+                (judge, parts)
+                for ask, judges in self.beforehand
+                if ask is None or ask(value)
+                for judge in judges
+                if (parts := _whole(value) if judge.later else judge.accepts(value))
+            ]
+        )
 
     def _options(self, window: bytes, begin: int, start: int, end: int) -> tuple[Option, ...]:
         """The rules that accept the value `window[start:end]` of the match at `begin`, seen with what stands right
@@ -112,20 +123,41 @@ def _first_row(right: bytes) -> bytes:
     return right[: right.index(_ROW_BYTE)] if _ROW_END in right else right
 
 
-def _weighed(options: tuple[Option, ...], data: bytes, begin: int, start: int, end: int) -> list[Found]:
-    """The parts that count, by the first rule for which the words near by speak."""
+def _weighed(
+    options: tuple[Option, ...], data: bytes, begin: int, start: int, end: int, near: Callable[[bytes], bool] | None
+) -> list[Found]:
+    """The parts that count, by the first rule for which the words near by speak. `near`: of all rules together, so that
+    many rules without their words cost one look.
+    """
     left = _last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
     right = _first_row(data[end : end + AFTER])
-    for judge, parts in options:
+    spoken = near is None or near(left) or near(right)
+    for judge, parts in _validated(options, data[start:end], left, right) if spoken else options:
+        if judge.later and not spoken:
+            continue
         found = []
         for first, last in parts:
             place = start + last
-            score = judge.score(left, right if place == end else _first_row(data[place : place + AFTER]))
+            if place == end:
+                score = judge.score(left, right, spoken)
+            else:
+                score = judge.score(left, _first_row(data[place : place + AFTER]))
             if score >= LEAST_SCORE:
                 found.append((start + first, place, judge.kind, judge.name, score))
         if found:
             return found
     return []
+
+
+def _validated(options: tuple[Option, ...], value: bytes, left: bytes, right: bytes) -> Iterator[Option]:
+    """The options with those that stand for several rules spelled out: rules of which a word is near, that accept."""
+    for judge, parts in options:
+        for one in judge.alike:
+            possible = one.context is not None and one.beforehand is not None and one.beforehand(value)
+            if possible and (one.context(left) or one.context(right)) and (accepted := one.accepts(value)):  # type: ignore[misc]
+                yield one, accepted
+        if not judge.alike:
+            yield judge, parts
 
 
 def _open(accepted: tuple[Option, ...], left: bytes, first: int, value: bytes, right: bytes) -> tuple[Option, ...]:
@@ -150,6 +182,17 @@ def finders(rules: Iterable[Rule]) -> list[Finder]:
     return [Finder(group) for group in together.values()]
 
 
+def _together(judges: Sequence[_Judge]) -> Iterator[tuple[Callable[[bytes], bool] | None, tuple[_Judge, ...]]]:
+    """What is asked beforehand, and who is asked then: one for all that are asked later and want the same beside it."""
+    for _, side_by_side in itertools.groupby(judges, key=operator.attrgetter("beside")):
+        alike = tuple(side_by_side)
+        if alike[0].later:
+            alike[0].alike = alike
+            yield may_hold_national, alike[:1]
+        else:
+            yield alike[0].beforehand, alike
+
+
 class _Judge:
     """One rule's verdict on a candidate: what parts of it, and how surely."""
 
@@ -157,6 +200,11 @@ class _Judge:
         self.kind, self.name, self.base = rule.kind, rule.name, min(round(rule.score, 3), 1.0)
         self.alone, self.word = rule.alone, _word(rule)
         self.accepts = _validator(rule.validator) if rule.validator else _whole
+        self.beforehand = BEFOREHAND.get(rule.validator)
+        self.later = rule.validator in OF_LENGTH and rule.score < LEAST_SCORE  # words are cheaper than check digits
+        self.alike: tuple[_Judge, ...] = ()  # where it stands for them: those to ask once a word is near
+        at_its_sides = (rule.not_before, rule.not_after, self.alone, self.word)
+        self.beside = at_its_sides if self.later else self.beforehand
         self.context = _near(any_word(rule.context))
         self.against = _near(any_word(rule.against))
         self.not_before = _near(f"(?:{rule.not_before})$" if rule.not_before else "")
@@ -184,10 +232,10 @@ class _Judge:
             return False
         return not (self.not_after and self.not_after(after))
 
-    def score(self, left: bytes, right: bytes) -> float:
-        """By the words before the match and behind the part."""
+    def score(self, left: bytes, right: bytes, spoken: bool = True) -> float:
+        """By the words before the match and behind the part; not `spoken`: there is none that speaks for it."""
         alone, near = self.scores[self.against is not None and self.against(left[-AGAINST:])]
-        if alone < LEAST_SCORE and self.context and (self.context(left) or self.context(right)):
+        if alone < LEAST_SCORE and spoken and self.context and (self.context(left) or self.context(right)):
             return near  # looked for only where it decides: half of the time goes there
         return alone
 

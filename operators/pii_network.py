@@ -39,10 +39,13 @@ def email(value: bytes) -> Part:
 
 
 # Not public: IANA special-purpose registries (RFC 6890 and updates), frozen here because `is_global` changed between
-# Python releases. The ranges for documentation count as public: they stand for real addresses in invented texts.
+# Python releases. The ranges for documentation (RFC 3849, 5737, 9637) are nobody's either.
 _PRIVATE_6 = tuple(
     (int(net.network_address), 128 - net.prefixlen)
-    for net in map(ipaddress.IPv6Network, ("::/127", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "ff00::/8"))
+    for net in map(
+        ipaddress.IPv6Network,
+        ("::/127", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "ff00::/8", "2001:db8::/32", "3fff::/20"),
+    )
 )
 _PRIVATE_4: dict[int, Callable[[int, int], bool]] = {  # first octet -> whether the second and third are of such a range
     0: lambda b, c: True,
@@ -51,8 +54,9 @@ _PRIVATE_4: dict[int, Callable[[int, int], bool]] = {  # first octet -> whether 
     127: lambda b, c: True,
     169: lambda b, c: b == 254,
     172: lambda b, c: 16 <= b < 32,
-    192: lambda b, c: b == 168 or (b == 0 and c == 0),
-    198: lambda b, c: b in (18, 19),
+    192: lambda b, c: b == 168 or (b == 0 and c in (0, 2)),
+    198: lambda b, c: b in (18, 19) or (b == 51 and c == 100),
+    203: lambda b, c: b == 0 and c == 113,
 }
 
 
@@ -108,7 +112,27 @@ def _public(any_address: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
     return validate
 
 
+_DOCUMENTATION = re.compile(rb"(?i)(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d|2001:0?db8:|3fff:0?[0-9a-f]{0,3}:")
+
+
+def ipv4_documentation(value: bytes) -> Part:
+    """Of a range for documentation: where a login or a client is spoken of, it stands for somebody's address."""
+    return ipv4_any(value) if _DOCUMENTATION.match(value) else None
+
+
+def ipv6_documentation(value: bytes) -> Part:
+    return ipv6_any(value) if _DOCUMENTATION.match(value) else None
+
+
 def mac(value: bytes) -> Part:
+    """As `any_mac`, but not two times of a day: `10:20:30:11:21:31`."""
+    return None if _TIMES.fullmatch(value) else any_mac(value)
+
+
+_TIMES = re.compile(rb"(?:(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d:?){2}")
+
+
+def any_mac(value: bytes) -> Part:
     """Six pairs with one separator, or three groups of four; not all alike, and hyphens only with a letter."""
     pairs = re.split(rb"[:.-]", value)
     mixed = re.search(rb"[A-Fa-f]", value) is not None
@@ -150,6 +174,8 @@ def base58check(value: bytes) -> Part:
     if number.bit_length() > 200:
         return None
     raw = number.to_bytes(25, "big")
+    if len(set(raw[1:21])) == 1:  # nobody's: it was made to burn coins
+        return None
     check = hashlib.sha256(hashlib.sha256(raw[:21]).digest()).digest()[:4]
     return (0, len(value)) if check == raw[21:] else None
 
@@ -158,6 +184,8 @@ def bech32(value: bytes) -> Part:
     """BIP-173 and BIP-350: the polynomial over prefix and data leaves 1 or 0x2bc830a3."""
     prefix, _, data = value.lower().rpartition(b"1")
     if value not in (value.lower(), value.upper()) or len(data) < 6 or any(c not in _BECH32 for c in data):
+        return None
+    if len(set(data[1:-6])) == 1:
         return None
     state = 1
     for part in [c >> 5 for c in prefix] + [0] + [c & 31 for c in prefix] + [_BECH32[c] for c in data]:
@@ -168,6 +196,27 @@ def bech32(value: bytes) -> Part:
     return (0, len(value)) if state in (1, 0x2BC830A3) else None
 
 
+def ethereum(value: bytes) -> Part:
+    """Not zero, nor another address that is nearly all one digit: nobody has their keys."""
+    return (0, len(value)) if len(set(value[2:34])) > 2 else None
+
+
+_SPOKEN = re.compile(rb"(?i)([a-z'-]+)\s(?:at|\xc3\xa4t)\s")
+_NO_LOCAL_PART = frozenset(
+    b"it us them me him her you we they this that these one some all more most much look looked looking read reading meet"
+    b" met buy bought buying order ordered shop shopping sold sell sells sale find found see seen watch watched available"
+    b" online visit visited sign signed register registered here now is was are be been book booked stay stayed work works"
+    b" worked working live lives person people page site website search searched listed published posted store start"
+    b" started jobs job tickets news out up again also only just back check checked get got go learn price prices".split()
+)
+
+
+def spelled_email(value: bytes) -> Part:
+    """Not `look at noon dot com`: a word of the language before `at`, then the spoken name of a site."""
+    spoken = _SPOKEN.match(value)
+    return None if spoken and spoken[1].lower() in _NO_LOCAL_PART else (0, len(value))
+
+
 NETWORK: dict[str, Callable[[bytes], Part]] = {
     "email": email,
     "ipv4": _public(ipv4_any),
@@ -176,7 +225,14 @@ NETWORK: dict[str, Callable[[bytes], Part]] = {
     "ipv4_low_any": ipv4_low_any,
     "ipv6": _public(ipv6_any),
     "ipv6_any": ipv6_any,
+    "ipv4_documentation": ipv4_documentation,
+    "ipv4_documentation_any": ipv4_documentation,
+    "ipv6_documentation": ipv6_documentation,
+    "ipv6_documentation_any": ipv6_documentation,
     "mac": mac,
+    "any_mac": any_mac,
+    "ethereum": ethereum,
+    "spelled_email": spelled_email,
     "personal_url": personal_url,
     "base58check": base58check,
     "bech32": bech32,

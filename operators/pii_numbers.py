@@ -196,14 +196,6 @@ def _end_of(value: bytes, characters: int) -> int:
     return places[characters - 1] + 1
 
 
-def ssn(value: bytes) -> Part:
-    """United States: area not 000, 666, 9xx; group not 00; serial not 0000; not the numbers famous from adverts."""
-    digits = digits_of(value)
-    area, group, serial = digits[:3], digits[3:5], digits[5:]
-    bad = area in (b"000", b"666") or area[:1] == b"9" or group == b"00" or serial == b"0000"
-    return None if bad or digits in (b"078051120", b"219099999") or len(set(digits)) == 1 else (0, len(value))
-
-
 NUMBERS: dict[str, Callable[[bytes], Part | tuple[tuple[int, int], ...]]] = {
     "card": card,
     "cards_in_row": cards_in_row,
@@ -211,5 +203,4 @@ NUMBERS: dict[str, Callable[[bytes], Part | tuple[tuple[int, int], ...]]] = {
     "any_card": any_card,
     "small_card": small_card,
     "iban": iban,
-    "ssn": ssn,
 }

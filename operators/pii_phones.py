@@ -234,7 +234,7 @@ _NATIONAL = re.compile(
 def phone_national(number: _Number) -> bool:
     """A form that telephone numbers have and other numbers seldom do; 8 to 12 digits, 13 with an area of 5 or 6."""
     _, text, digits = number
-    if not 8 <= len(digits) <= 13 or not _NATIONAL.fullmatch(text):
+    if not 8 <= len(digits) <= 13 or not _NATIONAL.fullmatch(text) or _SIX_PAIRS.fullmatch(text):
         return False
     return len(digits) <= 12 or _LONG_AREA.match(text) is not None
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from dataforge.errors import ConfigError
 
-RULE_FILES = ("secrets", "structured", "context")
+RULE_FILES = ("secrets", "national", "structured", "context")  # of rules with one pattern the first that accepts wins
 KINDS = (
-    "SECRET", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "CRYPTO", "US_SSN", "MAC_ADDRESS", "IP_ADDRESS",
-    "PHONE_NUMBER", "URL", "DATE_OF_BIRTH", "STREET_ADDRESS", "PERSON", "ORGANIZATION", "LOCATION",
+    "SECRET", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "CRYPTO", "US_SSN", "NATIONAL_ID", "MAC_ADDRESS",
+    "IP_ADDRESS", "PHONE_NUMBER", "URL", "DATE_OF_BIRTH", "STREET_ADDRESS", "PERSON", "ORGANIZATION", "LOCATION",
 )  # fmt: skip  # their order is their priority where spans of equal length overlap
 
 ALPHABETS = {
@@ -168,7 +168,13 @@ def any_word(patterns: Sequence[str]) -> str:
         return ""
     beside = [pattern for pattern in patterns if pattern.startswith("^")]
     inside = [pattern for pattern in patterns if not pattern.startswith("^")]
-    return "(?i)" + "|".join([rf"(?:\b|_|[\x80-\xfe])(?:{'|'.join(inside)})", *beside])
+    ascii_first = [pattern for pattern in inside if not _BEYOND_ASCII.match(pattern)]
+    anywhere = [pattern for pattern in inside if _BEYOND_ASCII.match(pattern)]  # `\b` knows ASCII alone
+    bounded = [rf"(?:\b|_|[\x80-\xfe])(?:{'|'.join(ascii_first)})"] if ascii_first else []
+    return "(?i)" + "|".join([*bounded, *anywhere, *beside])
+
+
+_BEYOND_ASCII = re.compile(r"(?:\(\?-?i:)?[^\x00-\x7f]")
 
 
 def expand(example: str, seed: int) -> str:

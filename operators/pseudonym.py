@@ -30,6 +30,11 @@ def _tag(kind: str, value: str, key: bytes) -> str:
     return f"<{kind}_{bytes(_draws(kind, normal, key)[:5]).hex()}>"
 
 
+def _number(kind: str, value: str, key: bytes) -> str:
+    """`123.456.789-09` and `12345678909` are one person."""
+    return _tag(kind, re.sub(r"[\W_]", "", value), key)
+
+
 def _secret(kind: str, value: str, key: bytes) -> str:
     return "<SECRET>"
 
@@ -97,6 +102,7 @@ _FORMS: dict[str, Callable[[str, str, bytes], str]] = {
     "PHONE_NUMBER": _phone,
     "IP_ADDRESS": _ip,
     "MAC_ADDRESS": _mac,
+    "NATIONAL_ID": _number,
     "PERSON": _name,
     "ORGANIZATION": _name,
     "LOCATION": _name,

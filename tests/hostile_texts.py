@@ -171,6 +171,14 @@ DRAWN = {
     "like base58": drawn("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", between=" ", longest=36),
     "ssn pieces with words": pieces("ssn ", "123 45 6789 ", "social ", "000-12-3456", " 123456789", "-", "\n"),
     "words for everything": pieces("card ", "order ", "tel ", "ip ", "version ", "eth ", "iban ", "id ", "12345678", " 9"),
+    "national numbers": pieces(
+        "123.456.789-09 ", "44051401359 ", "BSN ", "12345678Z ", "900101-1234 ", "RSSMRA85T10A562S ", "756.9217.0769.85 "
+    ),
+    "near national numbers": pieces("123.456.", "789-", "90.01.01-", "X1", "234567", "AB 12 ", "34 56", "C ", "1 85 05 "),
+    "words for national numbers": pieces("bsn ", "pesel: ", "cpf ", "nhs ", "sin ", "passport no. ", "123456782 ", "1", " "),
+    "nine digits": lambda size, chance: " ".join(f"{chance.randrange(10**9):09}" for _ in range(size // 10)),
+    "eleven digits": lambda size, chance: " ".join(f"{chance.randrange(10**11):011}," for _ in range(size // 13)),
+    "letters and digits": drawn("ABXYZ0123456789", between=" ", longest=18),
     "dates of birth": pieces("born on ", "12 May 1984", "dob: ", "3.", "geboren am ", "1990-", "fecha de nacimiento "),
     "streets": pieces("12 ", "Old ", "Mill ", "Road", "Haupt", "straße ", "N. ", "5b-7 ", "St. ", "Apt "),
     "names": pieces("Anna ", "Ber", "g <", "mailto:", "a@b", "Dear ", "my name is ", "van ", '"'),

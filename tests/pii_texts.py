@@ -172,7 +172,7 @@ def phone(draw: random.Random) -> str:
 
 def ip_address(draw: random.Random) -> str:
     if draw.random() < 0.3:
-        return "2001:db8:" + ":".join(f"{draw.getrandbits(16):x}" for _ in range(6))
+        return "2a02:810:" + ":".join(f"{draw.getrandbits(16):x}" for _ in range(6))
     return f"{draw.choice((8, 41, 93, 151, 203))}.{draw.randint(40, 255)}.{draw.randint(0, 255)}.{draw.randint(1, 254)}"
 
 

@@ -154,3 +154,8 @@ def test_pseudonyms_are_put_into_the_text() -> None:
     masked = apply_spans(pa.array(["hi Anna, é"]), spans_of([(3, 7, "PERSON")]), "pseudonym", KEY)
     name = pseudonym("PERSON", "Anna", KEY)
     assert masked.texts.to_pylist() == [f"hi {name}, é"]
+
+
+def test_a_national_number_is_the_same_however_it_is_written() -> None:
+    made = pseudonym("NATIONAL_ID", "529.982.247-25", KEY)
+    assert made == pseudonym("NATIONAL_ID", "52998224725", KEY) != pseudonym("NATIONAL_ID", "52998224726", KEY)

@@ -14,7 +14,7 @@ from dataforge.errors import ConfigError, InputError
 from dataforge.identity import digest_of
 from dataforge.operators.pii import STRUCTURED, FindPii
 from dataforge.operators.pii_names import NAME_KINDS, hashed_names, read_names_key
-from dataforge.operators.pii_rules import KINDS, RULE_FILES, load_rules
+from dataforge.operators.pii_rules import KINDS, RULE_FILES, Rule, load_rules
 from dataforge.operators.pii_scan import merge_spans, without_overlaps
 from dataforge.operators.secrets import secrets_scanner
 from dataforge.schemas.verdict import SPAN, SPANS
@@ -154,6 +154,38 @@ def test_only_the_kinds_named_are_found() -> None:
     assert {kind for kind, _ in found(text, FindPii(kinds=KINDS))} >= {"DATE_OF_BIRTH", "STREET_ADDRESS"}
 
 
+@pytest.mark.parametrize("rule", load_rules("national"), ids=lambda rule: rule.name)
+def test_a_national_number_is_found_among_all_rules(rule: Rule) -> None:
+    """By this rule or another of its kind, and never as something else: rules share patterns and triggers."""
+    for example in rule.finds:
+        wanted = [(rule.kind, part.split("»")[0]) for part in example.split("«")[1:]]
+        assert found(example.replace("«", "").replace("»", "")) == wanted, example
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("BSN 123456782 12-03-1985", "123456782"),  # the run of digits goes on
+        ("PESEL: 44051401359, tel. none", "44051401359"),
+        ("Steuer-ID (86095742719)", "86095742719"),
+        ("my NHS number: 943 476 5919", "943 476 5919"),
+    ],
+)
+def test_a_number_near_its_word_is_cut_out_of_its_run(text: str, value: str) -> None:
+    assert found(text) == [("NATIONAL_ID", value)]
+
+
+def test_digits_alone_are_no_national_number() -> None:
+    assert found("orders 123456782, 44051401359, 86095742719, 9434765919 and 999941057058") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["doc 2001:db8::1", "10:20:30:11:21:31", "we met at noon dot com", "lotto 05 12 23 34 41 49"]
+)
+def test_what_only_looks_like_personal_data_is_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
 def test_an_unknown_kind_is_an_error() -> None:
     with pytest.raises(ConfigError, match="unknown kind"):
         FindPii(kinds=("EMAIL",))
@@ -250,11 +282,11 @@ def test_changed_rules_change_the_version() -> None:
     """What is found changed: count `FindPii.VERSION` up in the same commit, and put the new digest here."""
     shown = ("finds", "skips")
     rules = [[{**dataclasses.asdict(r), **dict.fromkeys(shown)} for r in load_rules(file)] for file in RULE_FILES]
-    assert (FindPii.VERSION, digest_of(rules)[:12]) == (7, "f5aaa62ff20d")
+    assert (FindPii.VERSION, digest_of(rules)[:12]) == (8, "a122dbea2d07")
 
 
 def test_the_default_kinds_are_those_with_rules() -> None:
-    assert set(STRUCTURED) == {rule.kind for file in ("secrets", "structured") for rule in load_rules(file)}
+    assert set(STRUCTURED) == {rule.kind for file in ("secrets", "structured", "national") for rule in load_rules(file)}
 
 
 def test_a_list_of_names_may_be_keyed_hashes(tmp_path: Path) -> None:

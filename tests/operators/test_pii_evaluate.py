@@ -103,3 +103,12 @@ def test_damaged_and_missing_files_are_errors(tmp_path: Path) -> None:
         evaluate(cut)
     with pytest.raises(InputError):
         evaluate(tmp_path / "none.jsonl")
+
+
+def test_national_numbers_of_presidio_are_one_kind(tmp_path: Path) -> None:
+    file = tmp_path / "gold.jsonl"
+    rows = [row("PESEL 44051401359", ("44051401359", "PL_PESEL")), row("NHS 9434765919", ("9434765919", "UK_NHS"))]
+    file.write_bytes(lines([*rows, row("SSN 853-37-1694", ("853-37-1694", "US_SSN"))]))
+    scored = evaluate(file)
+    assert scored["kinds"]["NATIONAL_ID"]["recall_exact"] == scored["kinds"]["US_SSN"]["recall_exact"] == 1.0
+    assert scored["unscored"] == []
