@@ -132,7 +132,7 @@ def _weighed(
     left = _last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
     right = _first_row(data[end : end + AFTER])
     spoken = near is None or near(left) or near(right)
-    for judge, parts in _validated(options, data[start:end], left, right) if spoken else options:
+    for judge, parts in _validated(options, data[start:end], left, data[begin], right) if spoken else options:
         if judge.later and not spoken:
             continue
         found = []
@@ -149,13 +149,13 @@ def _weighed(
     return []
 
 
-def _validated(options: tuple[Option, ...], value: bytes, left: bytes, right: bytes) -> Iterator[Option]:
+def _validated(options: tuple[Option, ...], value: bytes, left: bytes, first: int, right: bytes) -> Iterator[Option]:
     """The options with those that stand for several rules spelled out: rules of which a word is near, that accept."""
+    beside = left[-BESIDE_BEFORE:], first, value, right[:BESIDE_AFTER]
     for judge, parts in options:
         for one in judge.alike:
-            possible = one.context is not None and one.beforehand is not None and one.beforehand(value)
-            if possible and (one.context(left) or one.context(right)) and (accepted := one.accepts(value)):  # type: ignore[misc]
-                yield one, accepted
+            if one.may_hold(value) and one.spoken(left, right) and (kept := one.open(*beside, one.accepts(value))):
+                yield one, kept
         if not judge.alike:
             yield judge, parts
 
@@ -166,7 +166,7 @@ def _open(accepted: tuple[Option, ...], left: bytes, first: int, value: bytes, r
     """
     options = []
     for judge, parts in accepted:
-        kept = judge.open(left, first, value, right, parts)
+        kept = parts if judge.later else judge.open(left, first, value, right, parts)
         if kept:
             options.append((judge, kept))
             if judge.sure:
@@ -232,10 +232,17 @@ class _Judge:
             return False
         return not (self.not_after and self.not_after(after))
 
+    def may_hold(self, value: bytes) -> bool:
+        return self.beforehand is None or self.beforehand(value)
+
+    def spoken(self, left: bytes, right: bytes) -> bool:
+        """Whether a word near by speaks for it."""
+        return self.context is not None and (self.context(left) or self.context(right))
+
     def score(self, left: bytes, right: bytes, spoken: bool = True) -> float:
         """By the words before the match and behind the part; not `spoken`: there is none that speaks for it."""
         alone, near = self.scores[self.against is not None and self.against(left[-AGAINST:])]
-        if alone < LEAST_SCORE and spoken and self.context and (self.context(left) or self.context(right)):
+        if alone < LEAST_SCORE and spoken and self.spoken(left, right):
             return near  # looked for only where it decides: half of the time goes there
         return alone
 

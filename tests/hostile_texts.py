@@ -176,7 +176,6 @@ DRAWN = {
     ),
     "near national numbers": pieces("123.456.", "789-", "90.01.01-", "X1", "234567", "AB 12 ", "34 56", "C ", "1 85 05 "),
     "words for national numbers": pieces("bsn ", "pesel: ", "cpf ", "nhs ", "sin ", "passport no. ", "123456782 ", "1", " "),
-    "nine digits": lambda size, chance: " ".join(f"{chance.randrange(10**9):09}" for _ in range(size // 10)),
     "eleven digits": lambda size, chance: " ".join(f"{chance.randrange(10**11):011}," for _ in range(size // 13)),
     "letters and digits": drawn("ABXYZ0123456789", between=" ", longest=18),
     "dates of birth": pieces("born on ", "12 May 1984", "dob: ", "3.", "geboren am ", "1990-", "fecha de nacimiento "),
