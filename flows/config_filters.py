@@ -169,9 +169,11 @@ class PiiConfig(Section):
     drop_above: Count = 0
     """With drop: a row with at most so many spans is masked, one with more is left out."""
     kinds: tuple[str, ...] = ()
-    """What is looked for; empty: all structured kinds and secrets. Names of people only if named here or by `ner`."""
+    """What is looked for; empty: all structured kinds and secrets. NATIONAL_ID is one kind for the identity, tax, health and
+    social insurance numbers, passports and driving licences of some forty countries; US_SSN is its own. Names of people
+    only if named here or by `ner`."""
     private_addresses: bool = False
-    """Also IP addresses of private ranges."""
+    """Also IP addresses of private ranges and of those for documentation (203.0.113.7, 2001:db8::1)."""
     rules: str = ""
     """A YAML file of rules of your own, e.g. for staff numbers; each with five strings that it finds and five that it does
     not, which `config check` tries. Their kinds are always looked for."""
