@@ -76,7 +76,7 @@ class FindPii(Map):
         """The finders of these parameters."""
         found_by = [
             *_finders(tuple(sorted(set(self.kinds))), self.private_addresses),
-            *finders(custom_rules(self.rules)),
+            *finders(custom_rules(self.rules), own=True),
         ]
         wanted = [name for name in names if name.kind in self._name_kinds()]
         known = [NamesFinder(wanted, read_names_key(self.names_key) if self.names_key else b"")] if wanted else []

@@ -1,7 +1,8 @@
 """Bounds of a user's own patterns for personal data, and that RE2 takes all of them together.
 
 RE2 is linear in the text, but not in the pattern: `a[ab]{900}c` is an automaton of 2**900 states, built anew for nearly
-every byte, at a cost of what the counts unfold to. So the counts of what is searched everywhere are bounded.
+every byte, at a cost of what the counts unfold to. So the counts of what is searched everywhere are bounded, and so is the
+memory of a pattern (`OWN_MEMORY`): RE2 does without the automaton where that is full too often.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from dataforge.errors import ConfigError
 from dataforge.operators.pii_rules import RULE_FILES, Rule, byte_options, load_rules
 
-MOST_COUNTED = 128  # instructions of RE2 that counts add to a pattern: six seconds per MB at the worst measured
+MOST_COUNTED = 128  # instructions of RE2 that counts add to a pattern: 1.3 seconds per MB at the worst measured
 MOST_COUNTED_TOGETHER = 512
 MOST_TOGETHER = 50_000  # instructions of all: far below where 32 MiB (`byte_options`) hold too few states to search with
 MOST_GROUPS = 32  # that take a part of the match

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from dataforge.operators.pii_national import NATIONAL, OF_LENGTH, may_hold_natio
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS, may_hold_card
 from dataforge.operators.pii_phones import PHONES, may_hold_phone
-from dataforge.operators.pii_rules import Rule, any_word, group, matcher, searcher
+from dataforge.operators.pii_rules import MEMORY, OWN_MEMORY, Rule, any_word, group, matcher, searcher
 from dataforge.operators.pii_tokens import TOKENS, Part
 
 VALIDATORS = {**TOKENS, **NUMBERS, **NATIONAL, **PHONES, **NETWORK}
@@ -36,6 +37,7 @@ LONGEST_REMEMBERED = 256
 LONGEST_AGAIN = 100  # bytes of a match of which a part counts, that are looked at again behind that part
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 _ROW_END, _ROW_BYTE = 0xFF, b"\xff"
+_COUNT = re.compile(r"\{\d")
 Parts = tuple[tuple[int, int], ...]  # of a value: first byte, the one after the last
 Option: TypeAlias = "tuple[_Judge, Parts]"  # a rule that accepts a value, and what of it
 
@@ -48,11 +50,13 @@ Found: TypeAlias = tuple[int, int, str, str, float]
 class Finder:
     """Rules that share a pattern, compiled; the first that accepts a candidate with score enough wins."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], own: bool = False) -> None:
+        """`own`: rules of a user, whose counts are searched apart from all other triggers and with less memory."""
         first = rules[0]
         self.name = "+".join(rule.name for rule in rules)
-        self.match = matcher(first.pattern, first.head)
-        self.trigger = first.trigger or first.pattern
+        self.match = matcher(first.pattern, first.head, OWN_MEMORY if own else MEMORY)
+        trigger = first.trigger or first.pattern
+        self.trigger = "" if own and _COUNT.search(trigger) else trigger
         self.word = frozenset.intersection(*(_word(rule) for rule in rules)) if first.alone else frozenset()
         self.judges = tuple(_Judge(rule) for rule in rules)
         together = tuple(dict.fromkeys(word for rule in rules for word in rule.context))
@@ -174,12 +178,12 @@ def _open(accepted: tuple[Option, ...], left: bytes, first: int, value: bytes, r
     return tuple(options)
 
 
-def finders(rules: Iterable[Rule]) -> list[Finder]:
+def finders(rules: Iterable[Rule], own: bool = False) -> list[Finder]:
     """One Finder per pattern, rules in their order."""
     together: dict[tuple[str, bool], list[Rule]] = {}
     for rule in rules:
         together.setdefault((rule.pattern, rule.alone), []).append(rule)
-    return [Finder(group) for group in together.values()]
+    return [Finder(group, own) for group in together.values()]
 
 
 def _together(judges: Sequence[_Judge]) -> Iterator[tuple[Callable[[bytes], bool] | None, tuple[_Judge, ...]]]:
