@@ -158,7 +158,8 @@ def _validated(options: tuple[Option, ...], value: bytes, left: bytes, first: in
     beside = left[-BESIDE_BEFORE:], first, value, right[:BESIDE_AFTER]
     for judge, parts in options:
         for one in judge.alike:
-            if one.may_hold(value) and one.spoken(left, right) and (kept := one.open(*beside, one.accepts(value))):
+            accepted = one.accepts(value) if one.may_hold(value) else ()
+            if accepted and one.spoken(left, right) and (kept := one.open(*beside, accepted)):
                 yield one, kept
         if not judge.alike:
             yield judge, parts
