@@ -15,6 +15,7 @@ from dataforge.kernels.line_edits import PRESETS, edit_lines
 from dataforge.kernels.text_stats import measure
 from dataforge.kernels.tokenizer_folder import open_folder
 from dataforge.operators.tokenizer_train import TrainTokenizer
+from tests.kernels.cuda_host.sanitized import first_broken as broken_row
 
 PARTS = [  # not UTF-8
     *(b"\xc0\x80", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf"),  # longer than need be
@@ -33,16 +34,6 @@ def strings(parts):
 
 def arrow(parts):
     return pa.array(parts, pa.binary()).view(pa.string())
-
-
-def broken_row(parts):
-    """The definition."""
-    for row, part in enumerate(parts):
-        try:
-            part.decode()
-        except UnicodeDecodeError:
-            return row
-    return -1
 
 
 @pytest.fixture(scope="module")
