@@ -34,6 +34,8 @@ class Clean(Map):
     to them stays as it was and says so. `code`: off, auto (by the suffix of key or URI) or on (all rows).
     """
 
+    VERSION: ClassVar[int] = 2  # joiners beside spaces, and beside letters that only normalisation makes ASCII, are loose
+
     text: TextRules = field(default_factory=TextRules)
     line_rules: str = "none"
     max_removed: float = 0.5

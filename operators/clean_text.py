@@ -26,7 +26,7 @@ _LONGEST_SIGN = 8  # characters that any of ftfy's signs spans, and one to spare
 _FTFY_SEGMENT = 1_000_000  # ftfy cuts longer lines; then its context, and so its verdict, is not that of the line
 
 # What happens to a code point. Not listed: kept. ZWNJ, ZWJ, LRM, RLM and variation selectors carry meaning in many
-# scripts and in emoji; the joiners are removed only between ASCII characters, where they serve to hide words.
+# scripts and in emoji; the joiners are removed only between ASCII characters and spaces, where they serve to hide words.
 NEWLINES = {"\x0b": "\n", "\x0c": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n\n"}
 CONTROLS = "\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f"  # C0 but tab, newline, \v, \f, CR; DEL; C1 but NEL
 HIDDEN = (
@@ -40,7 +40,8 @@ SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f"  # to a plain space; the ideogr
 JOINERS = "\u200c\u200d"
 
 _CONTROLS, _HIDDEN, _SPACES = re.compile(f"[{CONTROLS}]"), re.compile(f"[{HIDDEN}]"), re.compile(f"[{SPACES}]")
-_LOOSE_JOINER = re.compile(f"(?:^|(?<=[\x00-\x7f]))[{JOINERS}]+(?=[\x00-\x7f]|$)")
+_PLAIN = f"[\x00-\x7f{SPACES}]"
+_LOOSE_JOINER = re.compile(f"(?:^|(?<={_PLAIN}))[{JOINERS}]+(?={_PLAIN}|$)")
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _CONTROL_BYTES = bytes(byte for byte in range(128) if _CONTROLS.match(chr(byte)))
 _TERMINAL = re.compile("\x1b\\[[0-9;?]*[ -/]*[@-~]")
@@ -84,6 +85,7 @@ def _repairs(rules: TextRules) -> tuple[tuple[str, Callable[[str], str]], ...]:
     chosen += [("newlines", _fix_newlines), ("controls", _fix_controls), ("hidden", _fix_hidden), ("marks", _cut_marks)]
     if rules.normalize != "none":
         chosen.append((rules.normalize.lower(), functools.partial(_normalize, rules.normalize)))
+    chosen.append(("joiners", _cut_joiners))
     if rules.whitespace != "keep":
         chosen.append(("whitespace", _trim_lines if rules.whitespace == "lines" else _collapse))
     return tuple(chosen)
@@ -147,11 +149,8 @@ def _fix_controls(text: str) -> str:
 
 
 def _fix_hidden(text: str) -> str:
-    """Removes what cannot be seen. Joiners go last: one may be loose only once the characters next to it are gone."""
-    if text.isascii():
-        return text
-    text = _HIDDEN.sub("", text)
-    return _LOOSE_JOINER.sub("", text) if "\u200c" in text or "\u200d" in text else text
+    """Removes what cannot be seen."""
+    return text if text.isascii() else _HIDDEN.sub("", text)
 
 
 @functools.cache
@@ -190,6 +189,11 @@ def _cut_marks(text: str) -> str:
 
 def _normalize(form: Literal["NFC", "NFKC"], text: str) -> str:
     return text if unicodedata.is_normalized(form, text) else unicodedata.normalize(form, text)
+
+
+def _cut_joiners(text: str) -> str:
+    """After normalisation: what stands beside a joiner may be ASCII only then, as the Kelvin sign is."""
+    return _LOOSE_JOINER.sub("", text) if "\u200c" in text or "\u200d" in text else text
 
 
 def _trim_lines(text: str) -> str:

@@ -50,7 +50,8 @@ ALPHABET = (
         ("wait\x85", "wait…", ["encoding"]),
         ("a\x00b\x08\x7fc\x1b[31md", "abcd", ["controls"]),
         ("\ufeffa\u200bb\u202ec\u2066d\xade\U000e0041", "abcde", ["hidden"]),
-        ("pass\u200dword \u200cx", "password x", ["hidden"]),
+        ("pass\u200dword \u200cx", "password x", ["joiners"]),
+        ("\xa0\u200ca \u212a\u200db", " a Kb", ["nfc", "joiners", "whitespace"]),
         ("می\u200cخواهم \U0001f468\u200d\U0001f469", "می\u200cخواهم \U0001f468\u200d\U0001f469", []),
         ("e\u0301", "é", ["nfc"]),
         ("a" + "\u0301\u0323" * 500_000, "", ["marks", "nfc"]),
@@ -115,10 +116,16 @@ def test_the_encoding_repair_equals_ftfy_line_by_line(text):
 
 
 @settings(max_examples=200)
-@given(st.text(st.sampled_from(ALPHABET.replace("\x1b", "")), max_size=12))
-def test_cleaning_twice_changes_nothing_more(text):
-    once, _ = clean_text(text, TextRules(encoding=False))
-    assert clean_text(once, TextRules(encoding=False)) == (once, [])
+@given(
+    st.text(st.sampled_from(ALPHABET.replace("\x1b", "") + "\u212a\uff21\u037e\u3000"), max_size=12),
+    st.sampled_from(["NFC", "NFKC", "none"]),
+    st.sampled_from(["keep", "lines", "collapse"]),
+)
+@example("\xa0\u200c", "NFC", "lines")
+def test_cleaning_twice_changes_nothing_more(text, normalize, whitespace):
+    rules = TextRules(encoding=False, normalize=normalize, whitespace=whitespace)
+    once, _ = clean_text(text, rules)
+    assert clean_text(once, rules) == (once, [])
 
 
 @pytest.mark.parametrize(
