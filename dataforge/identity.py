@@ -26,8 +26,10 @@ def row_ids(source: str, keys: Iterable[str]) -> pa.Array:
     return pa.array([digest((prefix + key).encode()) for key in keys], pa.string())
 
 
-def text_hashes(texts: pa.Array) -> pa.Array:
+def text_hashes(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """xxh3-128 of each text's UTF-8 bytes as 32 hex digits, string[n]. Null texts are refused upstream."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
     if texts.null_count:
         raise ValueError("a null text has no hash")
     digest, kind = xxhash.xxh3_128_hexdigest, np.int64 if pa.types.is_large_string(texts.type) else np.int32

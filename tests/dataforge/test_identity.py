@@ -8,10 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataforge.identity import canonical, hex_prefix, id_sum, pack_ids, part_of, rank_ids, row_id, row_ids, unpack_ids
+from dataforge.identity import (
+    canonical,
+    hex_prefix,
+    id_sum,
+    pack_ids,
+    part_of,
+    rank_ids,
+    row_id,
+    row_ids,
+    text_hashes,
+    unpack_ids,
+)
 
 NUMBERS = st.lists(st.integers(0, 2**128 - 1), max_size=12)
 CUTS = st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from([pa.string(), pa.large_string()]))
@@ -89,3 +101,11 @@ def test_parameters_have_one_plain_form() -> None:
     }
     with pytest.raises(TypeError, match="ndarray has no canonical form"):
         canonical(np.zeros(1))
+
+
+@given(st.lists(st.text(max_size=5), max_size=8), st.integers(0, 4), st.sampled_from([pa.string(), pa.large_string()]))
+def test_the_hash_of_a_text_is_that_of_its_bytes_in_any_array(texts: list[str], cut: int, kind: pa.DataType) -> None:
+    column = pa.array(["before", *texts], kind).slice(1)
+    wanted = [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts]
+    chunks = pa.chunked_array([column.slice(0, cut), column.slice(cut)], kind)
+    assert [text_hashes(given_as).to_pylist() for given_as in (column, chunks)] == [wanted, wanted]
