@@ -103,7 +103,7 @@ def _sources(
     found = []
     entries = dict(zip([t.id for t in tables if is_reading(t)], by_source(tables), strict=True))
     for table in (t for t in tables if is_reading(t)):
-        operator, entry = table.manifest["operator"], entries[table.id]
+        operator, entry = _underlying(table.manifest["operator"]), entries[table.id]
         name = str(operator.get("name", table.step))
         found.append(
             {
@@ -119,6 +119,12 @@ def _sources(
             }
         )
     return found
+
+
+def _underlying(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The source itself: a trial wraps it, see `operators/first_rows`."""
+    inner = operator.get("source")
+    return inner if isinstance(inner, Mapping) else operator
 
 
 def _unread(notes: Mapping[str, int]) -> dict[str, int]:

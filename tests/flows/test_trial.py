@@ -38,6 +38,17 @@ def test_a_trial_reads_the_first_rows_and_publishes_beside_the_real_dataset(tmp_
     assert "first 20 rows" in dataforge("plan", config, "--limit", 20).out
 
 
+def test_the_report_of_a_trial_names_sources_as_that_of_a_run_does(tmp_path: Path, dataforge: Call) -> None:
+    config = small_config(tmp_path, [line(i) for i in range(12)], **CHEAP)
+    trial_out = dataforge("run", config, "--limit", 5, *QUICK, "--json").document["out"]
+    real_out = dataforge("run", config, *QUICK, "--json").document["out"]
+    reports = [json.loads((Path(out) / "report.json").read_bytes()) for out in (trial_out, real_out)]
+    named = [[(s["name"], s["kind"], s["licence"], s["rows"]) for s in report["sources"]] for report in reports]
+    assert [source[:3] for source in named[0]] == [source[:3] for source in named[1]]
+    assert [[s[3] for s in sources] for sources in named] == [[5], [12]]
+    assert not any("is left" in alert["text"] for report in reports for alert in report["alerts"])
+
+
 def test_a_real_run_is_the_same_with_and_without_a_trial_before_it(tmp_path: Path, dataforge: Call) -> None:
     one = small_config(tmp_path / "one", [line(i) for i in range(12)], **CHEAP)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
