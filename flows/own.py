@@ -16,7 +16,7 @@ from dataforge.flows.config import Config, absolute
 from dataforge.flows.config_own import OwnConfig, Place
 from dataforge.operator import Map
 from dataforge.operators.own import Own, trial
-from dataforge.operators.own_code import OwnCode, instance, load, parameters, place_of
+from dataforge.operators.own_code import OwnCode, instance, is_theirs, load, parameters, place_of
 from dataforge.schemas.document import CLEAN, SELECTED
 from dataforge.schemas.instruct import INSTRUCT
 from dataforge.step import Step
@@ -120,7 +120,9 @@ def _check_schema(code: OwnCode, operator: Map, own: OwnConfig) -> None:
 def _asked(question: Callable[[], Any], code: OwnCode) -> Any:
     try:
         return question()
-    except (Exception, SystemExit) as problem:
+    except BaseException as problem:
+        if not is_theirs(problem):
+            raise
         what = f"{code.kind.__name__}: needs() or gives() raised {type(problem).__name__}"
         raise ConfigError(what, file=place_of(problem, code.path)) from None
 

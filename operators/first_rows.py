@@ -18,6 +18,7 @@ from dataforge.operator import Operator, Rows, Source, SourceFile, Split
 from dataforge.operators.files import FileSource
 
 ROW_BYTES = 4096  # of text, about: what `parts: auto` counts for a row that nobody has looked at
+UNPACKED = 16  # bytes of text that a byte of a packed file gives, at most about
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class FirstRows(Source):
 
     def decompressed_bytes(self) -> int:
         """A guess: only reading would tell."""
-        return self.rows * ROW_BYTES
+        return min(self.rows * ROW_BYTES, UNPACKED * sum(split.size_bytes for split in self.source.splits()))
 
     def skipped(self) -> dict[str, int]:
         return dict(getattr(self.source, "skipped", dict)())

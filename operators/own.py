@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from dataforge.errors import OperatorError
 from dataforge.identity import text_hashes
 from dataforge.operator import Contract, Map, Rows
-from dataforge.operators.own_code import instance, load, place_of
+from dataforge.operators.own_code import instance, is_theirs, load, place_of
 from dataforge.part import as_table
 from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
@@ -62,7 +62,9 @@ class Own(Map):
         operator = instance(code, self.given)
         try:
             function = operator.start([])
-        except (Exception, SystemExit) as problem:
+        except BaseException as problem:
+            if not is_theirs(problem):
+                raise
             what = f"{self.name}.start raised {type(problem).__name__}"
             raise OperatorError(what, file=place_of(problem, code.path)) from None
         return Guarded(self, operator, function, code.path)
@@ -90,7 +92,9 @@ class Guarded:
             return self._checked(batch)
         except MemoryError:
             raise
-        except (Exception, SystemExit) as caught:
+        except BaseException as caught:
+            if not is_theirs(caught):
+                raise
             problem = caught
         if batch.num_rows == 1:
             return self._failed(batch, problem)
@@ -200,10 +204,15 @@ def _of_schema(rows: Any, schema: pa.Schema, what: str) -> pa.Table:
     if hollow := [n for n, at in there.items() if at >= 0 and not schema.field(n).nullable and rows.column(at).null_count]:
         raise OperatorError(f"Rows.{what} has null in column '{hollow[0]}'")
     try:
-        return as_table(rows, schema)
+        table = as_table(rows, schema)
     except (KeyError, ValueError, pa.ArrowException):
         wanted = ", ".join(f"{f.name} {f.type}" for f in schema)
         raise OperatorError(f"Rows.{what} has the columns {found}; its schema says {wanted}") from None
+    try:
+        table.validate(full=True)  # buffers of one's own may hold anything
+    except pa.ArrowInvalid:
+        raise OperatorError(f"Rows.{what} is no valid table: a text is not UTF-8, or lengths are wrong") from None
+    return table
 
 
 def _complete(dropped: Any) -> pa.Table:
@@ -253,8 +262,9 @@ def trial(operator: Map, schema: pa.Schema, changes: Sequence[str], name: str, p
         guarded._checked(made)
     except OperatorError:
         raise
-    except (Exception, SystemExit):
-        return
+    except BaseException as problem:
+        if not is_theirs(problem):
+            raise
 
 
 def _made_up(schema: pa.Schema) -> Iterator[dict[str, Any]]:

@@ -58,6 +58,8 @@ def load(use: str) -> OwnCode:
         raise ConfigError("must be file.py:Class or package.module:Class", hint=hint)
     path, package = (Path(place), None) if place.endswith(".py") else _find(place)
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ConfigError("is no file", file=str(path))
         source = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
@@ -75,7 +77,9 @@ def _find(name: str) -> tuple[Path, list[str] | None]:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         spec = None
-    except (Exception, SystemExit) as problem:  # the package around it runs for this
+    except BaseException as problem:  # the package around it runs for this
+        if not is_theirs(problem):
+            raise
         raise ConfigError(f"the package of {name} raised {type(problem).__name__} when imported") from None
     if spec is None:
         hint = "install it beside dataforge, or name a file: path/to/file.py:Class"
@@ -95,7 +99,9 @@ def _module(name: str, path: Path, source: bytes, package: list[str] | None) -> 
     sys.modules[name] = module  # dataclasses look there for the names of annotations
     try:
         loader.exec_module(module)
-    except (Exception, SystemExit) as problem:
+    except BaseException as problem:
+        if not is_theirs(problem):
+            raise
         raise _import_error(problem, path) from None
     finally:
         if before is None:
@@ -116,6 +122,12 @@ def _import_error(problem: BaseException, path: Path) -> ConfigError:
     if isinstance(problem, ModuleNotFoundError) and problem.name:
         what = f"imports {problem.name}, which is not installed"
     return ConfigError(what, file=place_of(problem, path))
+
+
+def is_theirs(problem: BaseException) -> bool:
+    """Whether an exception is a fault of the user's code: all but a signal that arrives while it runs."""
+    own_signal = type(problem).__module__.startswith("dataforge.") and not isinstance(problem, Exception)
+    return not isinstance(problem, KeyboardInterrupt) and not own_signal
 
 
 def place_of(problem: BaseException, path: Path) -> str:
@@ -158,7 +170,9 @@ def instance(code: OwnCode, given: Mapping[str, Any]) -> Map:
         return code.kind(**values)
     except DataforgeError:
         raise
-    except (Exception, SystemExit) as problem:  # their own check of parameters, of which the text may speak
+    except BaseException as problem:  # their own check of parameters, of which the text may speak
+        if not is_theirs(problem):
+            raise
         what = f"{code.kind.__name__} refuses its parameters: {type(problem).__name__}: {problem}"
         raise ConfigError(what, file=place_of(problem, code.path), key="with") from None
 
@@ -186,7 +200,9 @@ def _hints(code: OwnCode, written: Mapping[str, Any]) -> dict[str, Any]:
     """The types of fields: as they stand in the file they are often texts."""
     try:
         return typing.get_type_hints(type("Fields", (), {"__annotations__": dict(written)}), globalns=vars(code.module))
-    except (Exception, SystemExit) as problem:
+    except BaseException as problem:
+        if not is_theirs(problem):
+            raise
         what = f"a type of {code.kind.__name__} cannot be understood: {type(problem).__name__}"
         raise ConfigError(what, file=str(code.path)) from None
 

@@ -18,6 +18,7 @@ from dataforge.flows.config import load_config
 from dataforge.flows.config_own import OwnConfig
 from dataforge.flows.own import own_operator
 from dataforge.identity import text_hashes
+from dataforge.operators.own_code import is_theirs
 from tests.flows.calling import CHEAP, call
 from tests.flows.demo import copy_demo, small_config
 from tests.literal import doc, documents, fill
@@ -212,6 +213,11 @@ CONTRACTS = {  # what it does wrong → what is said
     "def drop(self, row): return 5": "drop() gave int, not a reason or None",
     "def drop(self, row): return 'Bad ' + row['text']": "a reason that is not snake_case",
     "def drop(self, row): raise SystemExit(0)": "raised SystemExit",
+    "def drop(self, row): raise GeneratorExit(row['text'])": "raised GeneratorExit",
+    "def drop(self, row): raise type('Odd', (BaseException,), {})(row['text'])": "raised Odd",
+    """def _filter(self, batch):
+        data = [None, pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0])), pa.py_buffer(bytes([255]))]
+        return Rows(batch.set_column(3, 'text', pa.Array.from_buffers(pa.string(), 1, data)))""": "a text is not UTF-8",
     "def _filter(self, batch): return batch": "returns RecordBatch, not Rows",
     "def _filter(self, batch): return Rows(batch.slice(1))": "neither kept nor dropped",
     "def _filter(self, batch): return Rows(pa.table(batch.columns[:1], ['x']))": "Rows.kept has the columns x string",
@@ -245,6 +251,17 @@ IMPURE = {
         return Rows(pa.record_batch([batch.column("id"), sizes], ["id", "text"]))
 """,
 }
+
+
+class Signal(BaseException):
+    """Raised where a signal arrives."""
+
+    __module__ = "dataforge.flows.cli"
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, Signal])
+def test_a_signal_is_no_fault_of_the_code_that_it_interrupts(signal: type[BaseException]) -> None:
+    assert not is_theirs(signal()) and is_theirs(GeneratorExit()) and is_theirs(OperatorError("told by us"))
 
 
 @pytest.mark.parametrize("fault", IMPURE)

@@ -88,3 +88,8 @@ def test_another_number_of_rows_or_changed_files_are_another_table(folder: Path)
 def test_underlying_is_the_source_itself() -> None:
     source = JsonlFiles(name="s", path="in", key="id")
     assert underlying(FirstRows(source, 3)) is source and underlying(source) is source
+
+
+def test_more_rows_than_a_source_can_hold_ask_for_no_more_parts(folder: Path) -> None:
+    source = JsonlFiles(name="docs", path=f"{folder}/in/*")
+    assert FirstRows(source, 10**20).decompressed_bytes() <= 16 * source.decompressed_bytes()
