@@ -135,9 +135,8 @@ def copy_folder(folder: Path, out: Path, *, force: bool) -> bool:
     if _content(out) and not force:
         what = "another tokenizer is there already; the new one stands in the store"
         raise ConfigError(what, file=str(out), key="--out", hint="another folder, or --force")
-    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    beside = _beside(out)
     shutil.rmtree(beside, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(folder, beside)
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
@@ -145,11 +144,23 @@ def copy_folder(folder: Path, out: Path, *, force: bool) -> bool:
 
 
 def check_target(out: Path) -> None:
-    """Raises ConfigError, before anything is trained, for a place that holds anything but a tokenizer's files."""
+    """Raises ConfigError, before anything is trained, for a place that holds anything but a tokenizer's files or that
+    cannot be written."""
     strange = not out.is_dir() or {path.name for path in out.iterdir()} - FILES_OF_FOLDER
     if out.exists() and strange:
         hint = "name a folder that is not there yet"
         raise ConfigError("is there already and holds other things than a tokenizer", file=str(out), key="--out", hint=hint)
+    beside = _beside(out)
+    try:
+        beside.mkdir(parents=True)
+        beside.rmdir()
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise ConfigError(what, file=str(out), key="--out", hint="name a folder that you may make") from None
+
+
+def _beside(out: Path) -> Path:
+    return out.with_name(f".{out.name}.{os.getpid()}.tmp")
 
 
 def _content(folder: Path) -> dict[str, bytes]:

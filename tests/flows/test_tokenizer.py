@@ -57,6 +57,9 @@ def test_a_folder_with_other_things_is_refused_before_anything_is_trained(tmp_pa
     config = config_of(tmp_path / "data")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    (tmp_path / "a-file").write_text("")
+    unmade = dataforge("tokenizer", "train", config, *QUICK, "--out", tmp_path / "a-file" / "tok", "--json")
+    assert unmade.code == 2 and unmade.error["key"] == "--out" and not (tmp_path / "data" / "store").exists()
     said = dataforge("tokenizer", "train", config, *QUICK, "--out", tmp_path / "mine", "--force", "--json")
     assert said.code == 2 and "other things" in said.error["what"] and not (tmp_path / "data" / "store").exists()
     assert files(tmp_path / "mine") == {"thesis.txt": b"years of work"}
