@@ -11,6 +11,7 @@ import pyarrow as pa
 from dataforge.engine.run import State
 from dataforge.errors import BudgetError, DataforgeError, InputError
 from dataforge.flows.build import Graph
+from dataforge.operators.first_rows import stopped
 from dataforge.table import Table
 
 
@@ -37,6 +38,7 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
         hint="mend the rows, or raise ingest.max_bad_rows",
         key="ingest.max_bad_rows",
     )
+    stops = [line for t in tables for line in stopped(t.step, t.account.notes, t.account.quarantined)]
     named: list[str] = []
     codes: Counter[str] = Counter()
     for batch in _quarantined(tables):  # there may be as many as there are rows
@@ -46,7 +48,7 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
     if codes["ENCODING"]:
         error.hint += ", or name the `encoding:` of the source (of text files also `auto`)"
         error.args = (error.line(),)
-    error.details = [*named, "bad rows by code: " + ", ".join(f"{code} {n}" for code, n in sorted(codes.items()))]
+    error.details = [*named, "bad rows by code: " + ", ".join(f"{code} {n}" for code, n in sorted(codes.items())), *stops]
     return error
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from dataforge.errors import escape
 from dataforge.flows.build import Graph
 from dataforge.operators.files import FileSource, location_of
-from dataforge.operators.first_rows import underlying
+from dataforge.operators.first_rows import stopped, underlying
 from dataforge.part import part_name
 from dataforge.table import Table
 
@@ -110,4 +110,5 @@ def quarantine_hint(tables: Sequence[Table], config: str, first_rows: int) -> li
     """What a run says at its end where rows were quarantined: how many, and the command that lists them."""
     rows = sum(table.account.quarantined for table in tables)
     command = f"dataforge quarantine {shlex.quote(config)}" + (f" --trial {first_rows}" if first_rows else "")
-    return [f"{counted(rows)} quarantined; to see them: {command}"] if rows else []
+    stops = [line for table in tables for line in stopped(table.step, table.account.notes, table.account.quarantined)]
+    return [f"{counted(rows)} quarantined; to see them: {command}", *stops] if rows else []

@@ -54,6 +54,8 @@ def _of_reading(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 WARNING,
                 f"{count(source['quarantined'], 'row')} of source {source['name']} could not be read: set aside.",
             )
+        if source.get("stopped"):
+            yield WARNING, f"Source {source['name']} was read no further: too many of its rows could not be read."
         if source["rows_read"] and not source["rows"] and not source["kind"].startswith("slack"):
             yield WARNING, f"Nothing of source {source['name']} is left."
     silent = [source["name"] for source in facts.get("sources", []) if not source["licence"]]

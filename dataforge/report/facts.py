@@ -116,6 +116,7 @@ def _sources(
                 "bad_files": len(table.bad_files),
                 "rows": left.get(name, 0),
                 "unread": _unread(table.account.notes),
+                "stopped": bool(table.account.notes.get("stopped_at_bad_rows")),
             }
         )
     return found

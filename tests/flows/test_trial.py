@@ -49,6 +49,15 @@ def test_the_report_of_a_trial_names_sources_as_that_of_a_run_does(tmp_path: Pat
     assert not any("is left" in alert["text"] for report in reports for alert in report["alerts"])
 
 
+def test_a_trial_reads_no_further_where_hardly_any_row_can_be_read(tmp_path: Path, dataforge: Call) -> None:
+    sources = "[{name: s, kind: jsonl, path: in.jsonl, key: docno}]"
+    config = small_config(tmp_path, [line(i) for i in range(300)], **{**CHEAP, "sources": sources})
+    failed = dataforge("run", config, "--limit", 5, *QUICK, "--json")
+    assert failed.code == 4 and "100 bad rows" in failed.error["what"]
+    said = "source s was read no further: 100 rows could not be read, fewer well than the trial asked for"
+    assert failed.error["details"][-1] == said
+
+
 def test_a_real_run_is_the_same_with_and_without_a_trial_before_it(tmp_path: Path, dataforge: Call) -> None:
     one = small_config(tmp_path / "one", [line(i) for i in range(12)], **CHEAP)
     shutil.copytree(tmp_path / "one", tmp_path / "two")

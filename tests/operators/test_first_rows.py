@@ -73,6 +73,39 @@ def test_bad_rows_after_the_last_row_do_not(folder: Path) -> None:
     assert [first(folder, rows).account.quarantined for rows in (2, 3, 4, 5)] == [0, 0, 1, 2]
 
 
+def mixed(folder: Path, good: str) -> None:
+    """One file: `good` says of each row whether it is one ("+") or none ("-")."""
+    write(folder / "in" / "b.jsonl", range(0))
+    rows = [json.dumps({"id": f"k{k}", "text": "t"}) if mark == "+" else "bad" for k, mark in enumerate(good)]
+    (folder / "in" / "a.jsonl").write_text("\n".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("good", "rows", "kept", "bad", "told"),
+    [
+        ("-" * 300, 5, 0, 100, True),  # a hundred bad rows are enough to see what is wrong
+        ("-" * 300, 150, 0, 150, True),  # or as many as good ones were asked for
+        ("-" * 99 + "+" * 9, 5, 5, 99, False),
+        ("+" * 3 + "-" * 100 + "+" * 9, 5, 3, 100, True),
+        ("+" * 5 + "-" * 300, 5, 5, 0, False),
+        ("-" * 60 + "+" * 2 + "-" * 60 + "+" * 9, 5, 2, 100, True),
+    ],
+)
+def test_bad_rows_are_bounded_too(good: str, rows: int, kept: int, bad: int, told: bool, folder: Path) -> None:
+    mixed(folder, good)
+    account = first(folder, rows).account
+    assert (account.kept, account.quarantined, account.notes.get("stopped_at_bad_rows")) == (kept, bad, 1 if told else None)
+
+
+def test_bad_rows_and_bad_files_are_counted_over_all_files(folder: Path) -> None:
+    for name in "abc":
+        (folder / "in" / f"{name}.jsonl").write_text("bad\n" * 60)
+    assert first(folder, 5).account.quarantined == 100
+    for number in range(30):
+        (folder / "in" / f"{number:02}.jsonl.gz").write_bytes(b"no gzip at all")
+    assert len(first(folder, 6).bad_files) == 20
+
+
 def test_another_number_of_rows_or_changed_files_are_another_table(folder: Path) -> None:
     source = JsonlFiles(name="s", path=f"{folder}/in/*", key="id")
 
