@@ -248,17 +248,20 @@ def whatif_text(document: dict[str, Any]) -> str:
 
 def _runs(rows: Sequence[dict[str, Any]], now: Mapping[str, float]) -> Iterator[tuple[dict[str, Any], int]]:
     """(row, how many are left out before it): of a run of settings that keep the same, the first, the last and the one
-    that holds now. Combinations of several keys are shown in full: what is alike there is no run.
+    that holds now; a single one between them is shown. Combinations of several keys are shown in full: what is alike
+    there is no run.
     """
-    hidden = 0
+    hidden: list[dict[str, Any]] = []
     for at, row in enumerate(rows):
         beside = [rows[i] for i in (at - 1, at + 1) if 0 <= i < len(rows)]
         inside = len(beside) == 2 and all(_same(row, other) for other in beside)
         if inside and len(now) == 1 and row["set"] != now:
-            hidden += 1
+            hidden.append(row)
             continue
-        yield row, hidden
-        hidden = 0
+        if len(hidden) == 1:  # a line of its own would take no less room
+            yield hidden.pop(), 0
+        yield row, len(hidden)
+        hidden = []
 
 
 def _same(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -132,16 +132,22 @@ def test_a_range_that_runs_backwards_is_said_to() -> None:
     assert raised.value.hint == "k=1..3"
 
 
-def test_settings_that_keep_the_same_are_one_line() -> None:
-    rows = [(1, 9), (2, 9), (3, 9), (4, 9), (5, 9), (6, 9), (7, 2)]
+@pytest.mark.parametrize(
+    ("alike", "lines"),
+    [(2, "1 2 3"), (3, "1 2 3 4"), (4, "1 2 3 4 5"), (5, "1 2 ⋮ 5 6"), (6, "1 2 ⋮ 6 7")],
+    ids=lambda value: str(value).split(" ")[0],
+)
+def test_two_settings_or_more_that_keep_the_same_are_one_line(alike: int, lines: str) -> None:
+    rows = [*((value, 9) for value in range(1, alike + 1)), (alike + 1, 2)]
     document = {
         "keys": {"k": {"now": 2.0, "values": [float(value) for value, _ in rows]}},
         "now": {"documents": 9, "tokens": 9},
         "settings": [{"set": {"k": float(value)}, "documents": kept, "tokens": kept} for value, kept in rows],
         "tokens": {"measured_on_documents": 0, "bytes_a_token": 4},
     }
-    shown = [line.split()[0] for line in whatif_text(document).split("\n")[2:-1]]
-    assert shown == ["1", "2", "⋮", "6", "7"]
+    shown = [line.split() for line in whatif_text(document).split("\n")[2:-1]]
+    assert [words[0] for words in shown] == lines.split()
+    assert [words[1] for words in shown if words[0] == "⋮"] == [str(alike - 3)] * ("⋮" in lines)
 
 
 def test_stars_and_protected_sources_are_answered_as_a_run_has_them(
