@@ -27,7 +27,7 @@ from dataforge.flows.runs import begin
 from dataforge.funnel import funnel
 from dataforge.identity import digest_of
 from dataforge.operators.publish import check_out, publish
-from dataforge.report.alerts import few_kept, small_vocabulary
+from dataforge.report.alerts import small_vocabulary, step_warnings
 from dataforge.report.markup import markup_facts, markup_text
 from dataforge.step import in_order
 from dataforge.store import Store
@@ -186,7 +186,7 @@ def waiting_for(state: State) -> NotReady | None:
 
 def warnings_of(outcome: Outcome) -> list[str]:
     """What is odd but no error: things a Slack export lacks or that were skipped, sources without rows, steps that drop
-    nearly all."""
+    nearly all, operators of the user's own that fail on many."""
     found = []
     for name, step in outcome.graph.sources.items():
         skipped = getattr(step.operator, "skipped", dict)()
@@ -196,7 +196,7 @@ def warnings_of(outcome: Outcome) -> list[str]:
         if table is not None and table.rows == 0:
             found.append(f"{name}: gave no rows")
     shared = [table for table in outcome.tables() if table.manifest["contract"] == "subset"]
-    found += [text for entry in funnel(shared) if (text := few_kept(entry))]
+    found += [text for entry in funnel(shared) for text in step_warnings(entry)]
     corpus = [table for step, table in outcome.state.tables.items() if step is outcome.graph.corpus]
     found += [text for entry in markup_facts(corpus) if (text := markup_text(entry))]
     if outcome.empty:

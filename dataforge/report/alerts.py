@@ -13,6 +13,7 @@ ERROR, WARNING, NOTE = "error", "warning", "note"
 BIG_DROP, LOW_FILL, UNKNOWN_SHARE, ONE_LANGUAGE_WORSE = 0.5, 0.95, 0.2, 2.0
 MANY_FALSE_DROPS, USUAL_ALPHA = 0.2, 0.667
 FEW_KEPT, ENOUGH_ROWS, REASONS_TOLD = 0.1, 100, 3  # of fewer rows a share says little
+MANY_FAILED, ENOUGH_FAILED_OF = 0.1, 10  # a method that raises says more than a filter that drops
 WAYS_OUT = {  # by reason, else by the first word of its group in dataforge/reasons.py
     "few_stop_words": "it counts English words: `quality.min_stop_words: null` for texts in other languages",
     "language": "`language.keep`",
@@ -70,12 +71,30 @@ def _of_funnel(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in facts.get("funnel", []):
         if entry["step"] in derived:
             continue  # most messages answer no question: no sign of a fault
-        if text := few_kept(entry):
-            yield WARNING, text
+        told = step_warnings(entry)
+        yield from ((WARNING, text) for text in told)
+        if told:
             continue
         for reason, n in entry["dropped"].items():
             if n > BIG_DROP * entry["in"] and n > 10:
                 yield WARNING, f"{entry['step']} dropped {n / entry['in']:.0%} of its rows for one reason: {reason}."
+
+
+def step_warnings(entry: Mapping[str, Any]) -> list[str]:
+    """What to say of a step of the funnel, in the report and at the end of a run."""
+    return [text for text in (many_failed(entry), few_kept(entry)) if text]
+
+
+def many_failed(entry: Mapping[str, Any]) -> str:
+    """What to say of an operator of the user's own that set aside many of its rows (`on_error: quarantine`); "" of any
+    other. The budget of bad rows counts all of a run together, so a high one hides that nearly every call failed."""
+    failed, rows = entry["quarantined"], entry["in"]
+    if not is_own(entry["step"]) or rows < ENOUGH_FAILED_OF or failed <= MANY_FAILED * rows:
+        return ""
+    return (
+        f"{entry['step']} set aside {failed:,} of {rows:,} rows at which your code raised: "
+        "`dataforge quarantine` shows where."
+    )
 
 
 def few_kept(entry: Mapping[str, Any]) -> str:

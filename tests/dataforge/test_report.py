@@ -18,7 +18,7 @@ from dataforge import Step
 from dataforge.operator import Contract
 from dataforge.operators.files_jsonl import JsonlFiles
 from dataforge.report import charts, complete, facts, html
-from dataforge.report.alerts import alerts, few_kept
+from dataforge.report.alerts import alerts, few_kept, many_failed
 from dataforge.report.counts import Histogram, cluster_sizes, straddling
 from dataforge.report.facts import public
 from dataforge.report.samples import cut, mask
@@ -124,6 +124,31 @@ def test_a_step_that_drops_nearly_all_is_told_with_a_way_out(dropped: dict[str, 
 def test_few_rows_or_a_tenth_kept_are_no_sign(rows: int, gone: int, told: bool) -> None:
     entry = {"step": "s", "in": rows, "out": rows - gone, "dropped": {"empty": gone}, "quarantined": 0}
     assert bool(few_kept(entry)) == told
+
+
+@pytest.mark.parametrize(
+    ("step", "rows", "failed", "told"),
+    [
+        ("corpus/own-Json", 10, 2, True),
+        ("corpus/own-Json", 10, 1, False),
+        ("corpus/own-Json", 9, 9, False),
+        ("corpus/own-Json", 80, 79, True),
+        ("sources", 80, 79, False),
+    ],
+)
+def test_more_than_a_tenth_at_which_an_own_operator_fails_is_told(step: str, rows: int, failed: int, told: bool) -> None:
+    entry = {"step": step, "in": rows, "out": rows - failed, "dropped": {}, "quarantined": failed}
+    text = f"{step} set aside {failed} of {rows} rows at which your code raised: `dataforge quarantine` shows where."
+    assert many_failed(entry) == (text if told else "")
+    assert alerts({"funnel": [entry]}) == ([{"level": "warning", "text": text}] if told else [])
+
+
+def test_an_own_operator_that_fails_and_drops_is_told_both() -> None:
+    entry = {"step": "corpus/own-A", "in": 200, "out": 10, "dropped": {"short": 100}, "quarantined": 90}
+    assert [alert["text"].split(" rows")[0] for alert in alerts({"funnel": [entry]})] == [
+        "corpus/own-A set aside 90 of 200",
+        "corpus/own-A keeps 10 of 200",
+    ]
 
 
 def test_a_split_without_rows_is_told_once(found: dict[str, Any]) -> None:

@@ -463,6 +463,22 @@ def test_rows_in_quarantine_count_against_the_budget(tmp_path: Path, capsys: pyt
     assert "Broken raised ValueError on row" in call("quarantine", config, capsys=capsys).out
 
 
+def test_an_operator_that_fails_on_most_rows_is_told_though_the_budget_allows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "\nclass Dot(RowFilter):\n    def drop(self, row): return None if row['text'].index('!') else 'x'\n"
+    write(tmp_path, code)
+    rows = [json.dumps({"id": str(i), "text": f"Row {i} of kites and of wind, told."}).encode() for i in range(11)]
+    rows.append(b'{"id": "loud", "text": "Only this row has what the operator looks for!"}')
+    entry = "[{use: 'mine.py:Dot', at: after_clean, on_error: quarantine}]"
+    config = small_config(tmp_path, rows, own=entry, ingest="{max_bad_rows: 99}", **CHEAP)
+    said = call("run", config, "--direct", "--workers", "1", capsys=capsys)
+    told = "corpus/own-Dot set aside 11 of 12 rows at which your code raised"
+    assert said.code == 0 and f"warning: {told}" in said.err + said.out
+    (report,) = tmp_path.glob("out/**/report.json")
+    assert [alert["level"] for alert in json.loads(report.read_text())["alerts"] if told in alert["text"]] == ["warning"]
+
+
 def test_one_class_may_stand_twice_and_in_every_place(tmp_path: Path) -> None:
     places = ("after_clean", "after_clean", "after_select", "pairs")
     entries = ", ".join(f"{{use: 'mine.py:Keep', at: {at}, with: {{min_words: 1}}}}" for at in places)
