@@ -14,6 +14,8 @@ from dataforge.flows.build import Graph
 from dataforge.operators.first_rows import stopped
 from dataforge.table import Table
 
+NO_COLUMN = ": no such key, the row has "
+
 
 def check_budgets(graph: Graph, state: State, steps: tuple[Any, ...]) -> None:
     """Bad files and bad rows against `ingest.max_bad_files` and `max_bad_rows`, after everything was read."""
@@ -45,6 +47,9 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
         first = batch.slice(0, 20 - len(named)).to_pylist()
         named += [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in first]
         codes.update(batch.column("code").to_pylist())
+    if named and all(NO_COLUMN in line for line in named):  # else the way out is the row's, not the config's
+        error.hint = "name the column in the config: dataforge config check CONFIG says which are there"
+        error.args = (error.line(),)
     if codes["ENCODING"]:
         error.hint += ", or name the `encoding:` of the source (of text files also `auto`)"
         error.args = (error.line(),)

@@ -186,12 +186,15 @@ def config_schema(as_json: Json = False) -> None:
 
 def config_check(config: ConfigArgument, as_json: Json = False) -> None:
     """Every problem of a config with line and column, exit code 2; exit code 3 if all it lacks is input files."""
+    from dataforge.config_file import read_yaml
     from dataforge.flows.config import config_file, load_config
+    from dataforge.flows.config_columns import absent_columns
     from dataforge.flows.config_inputs import check_config, read_with_markup
 
-    check_config(config_file(config))
+    file = config_file(config)
+    check_config(file)
     loaded = load_config(config)
-    warnings = read_with_markup(loaded)
+    warnings = read_with_markup(loaded) + absent_columns(read_yaml(file), file.parent)[1]
     text = "\n".join([f"{config}: ok", *(f"warning: {warning}" for warning in warnings)])
     respond({"schema": 1, "name": loaded.name, "problems": [], "warnings": warnings}, text, as_json=as_json)
 

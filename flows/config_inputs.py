@@ -13,6 +13,7 @@ from typing import Any
 from dataforge.config_file import Document, Problem, read_yaml
 from dataforge.errors import ConfigError, InputError
 from dataforge.flows.config import Config, absolute
+from dataforge.flows.config_columns import absent_columns
 from dataforge.flows.config_problems import config_error, named, problems
 from dataforge.flows.own import own_problems
 from dataforge.operators.files import FileSource, list_files
@@ -51,6 +52,7 @@ def check_config(path: Path) -> None:
     wrong, lost = list(problems(document)), list(missing_inputs(document, path.parent))
     wrong += own_rules(document, path.parent)
     wrong += own_problems(document, path.parent.absolute())
+    wrong += absent_columns(document, path.parent)[0]
     if wrong or lost:
         error: ConfigError | InputError = config_error([*wrong, *lost], str(path))
         if not wrong:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataforge.engine.run import Engine, Scan, State, run
-from dataforge.errors import DataforgeError, GateError, NotReady, PartialError
+from dataforge.errors import DataforgeError, GateError, NotReady, PartialError, escape
 from dataforge.flows.budgets import check_budgets
 from dataforge.flows.build import Graph, build
 from dataforge.flows.config import Config
@@ -28,6 +28,7 @@ from dataforge.funnel import funnel
 from dataforge.identity import digest_of
 from dataforge.operators.publish import check_out, publish
 from dataforge.report.alerts import small_vocabulary, step_warnings
+from dataforge.report.facts import empty_columns
 from dataforge.report.markup import markup_facts, markup_text
 from dataforge.step import in_order
 from dataforge.store import Store
@@ -193,6 +194,9 @@ def warnings_of(outcome: Outcome) -> list[str]:
         found += [f"{name}: {what} ({count})" for what, count in sorted(skipped.items()) if count]
         table = outcome.state.tables.get(step)
         found += [f"{name}: left out {bad['file']}: {bad['error']['what']}" for bad in (table.bad_files if table else ())]
+        for setting, column in (empty_columns(table) if table is not None else {}).items():
+            where = "`dataforge config check` names the columns that are there"
+            found.append(f"{name}: no row has a value in the column {escape(column, 64)} (`{setting}:`): {where}")
         if table is not None and table.rows == 0:
             found.append(f"{name}: gave no rows")
     shared = [table for table in outcome.tables() if table.manifest["contract"] == "subset"]

@@ -104,3 +104,12 @@ def lookup(row: dict[str, Any], column: str) -> Any:
     for name in column.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def holds(row: dict[str, Any], column: str) -> bool:
+    """Whether a row of JSON has a column, or a path such as "meta.url", whatever its value."""
+    if column in row or "." not in column:
+        return column in row
+    parent, _, name = column.rpartition(".")
+    inner = lookup(row, parent)
+    return isinstance(inner, dict) and name in inner

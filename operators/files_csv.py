@@ -11,10 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dataforge.errors import ConfigError, SchemaError, escape
+from dataforge.errors import ConfigError, SchemaError
 from dataforge.operator import Rows, SourceFile
 from dataforge.operators.files import FileSource
-from dataforge.operators.files_rows import RowBuffer, RowFault, decoded, key_of, seconds_of, unread_notes
+from dataforge.operators.files_rows import (
+    RowBuffer,
+    RowFault,
+    decoded,
+    key_of,
+    named_columns,
+    seconds_of,
+    unread_notes,
+)
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
 
 
@@ -33,7 +41,7 @@ class CsvFiles(FileSource):
     """Rows of CSV files. `delimiter` "auto" is a tab for .tsv and a comma otherwise. `encoding` is one whose ASCII is
     ASCII, as UTF-8, cp1252 and shift_jis are: lines, quotes and delimiters are found in the bytes."""
 
-    VERSION = 2
+    VERSION = 3
     suffixes = (".csv", ".tsv")
 
     text: str = "text"
@@ -77,10 +85,10 @@ class CsvFiles(FileSource):
             yield buffer.take()
 
     def _records(self, stream: ByteStream, counter: LineCounter, name: str) -> Records:
-        delimiter = self._delimiter(name)
+        delimiter = self.delimiter_of(name)
         return records(stream, counter, delimiter, self.max_row_bytes, encoding=self.encoding)
 
-    def _delimiter(self, name: str) -> str:
+    def delimiter_of(self, name: str) -> str:
         if self.delimiter != "auto":
             return self.delimiter
         return "\t" if ".tsv" in name.lower() else ","
@@ -93,8 +101,7 @@ class CsvFiles(FileSource):
         header = {column: at for at, column in enumerate(fields)}
         for column in (self.text, self.key, self.uri, self.created):
             if column is not None and column not in header:
-                have = ", ".join(escape(c, 64) for c in fields[:20])
-                what = f"expected column '{column}', found {have}"
+                what = f"expected column '{column}', {named_columns(fields, column)}"
                 raise SchemaError(what, file=name, row=1, key=column, hint="set the column's name in the config")
         return header
 

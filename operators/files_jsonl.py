@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataforge.operator import Rows, SourceFile
-from dataforge.operators.decode import decode_object, lookup
+from dataforge.operators.decode import decode_object, holds, lookup
 from dataforge.operators.files import FileSource
 from dataforge.operators.files_rows import (
     NAMED_COLUMNS,
@@ -30,7 +30,7 @@ _SHAPES = 4096  # sets of columns told apart in a file: keys that are data would
 class JsonlFiles(FileSource):
     """Rows of JSONL files. Columns may be paths ("payload.text"); a `key` column must be there in every row."""
 
-    VERSION = 2
+    VERSION = 3
     suffixes = (".jsonl", ".ndjson", ".jsonlines")
 
     text: str = "text"
@@ -71,10 +71,11 @@ class JsonlFiles(FileSource):
 
     def _add(self, row: dict[str, Any], buffer: RowBuffer) -> None:
         value = lookup(row, self.text)
-        if value is None and self.text.split(".")[0] not in row:
-            found = f"no such key, the row has {_named(row)}; `text:` of the source names it"
-            raise RowFault("SCHEMA", f"$.{self.text}: {found}")
+        if value is None and not holds(row, self.text):
+            raise _lacks(row, "text", self.text)
         text = text_of(value, f"$.{self.text}")
+        if self.key and not holds(row, self.key):
+            raise _lacks(row, "key", self.key)
         key = key_of(lookup(row, self.key), f"$.{self.key}") if self.key else None
         uri = lookup(row, self.uri) if self.uri else None
         created = seconds_of(lookup(row, self.created), f"$.{self.created}") if self.created else None
@@ -89,6 +90,11 @@ class JsonlFiles(FileSource):
                 if name not in read:
                     counts[told(name)] += rows
         return dict(sorted(counts.items())[:NAMED_COLUMNS])
+
+
+def _lacks(row: dict[str, Any], setting: str, column: str) -> RowFault:
+    found = f"no such key, the row has {_named(row)}; `{setting}:` of the source names it"
+    return RowFault("SCHEMA", f"$.{column}: {found}")
 
 
 def _named(row: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from dataforge.operators.files_rows import (
     RowFault,
     documents_of,
     key_of,
+    named_columns,
     seconds_of,
     text_of,
     unread_notes,
@@ -40,7 +41,7 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 class ParquetFiles(FileSource):
     """Rows of Parquet files. `text` is a string or binary column, `key` a string or integer one."""
 
-    VERSION = 2
+    VERSION = 3
     suffixes = (".parquet", ".pq")
 
     text: str = "text"
@@ -153,8 +154,7 @@ def _checked(schema: pa.Schema, columns: list[str], name: str) -> list[str]:
     for column in columns:
         found = len(schema.get_all_field_indices(column))
         if found != 1:
-            have = ", ".join(escape(c, 64) for c in schema.names[:20])
-            what = f"expected one column '{column}', found {found}; the columns are {have}"
+            what = f"expected one column '{column}', found {found}; {named_columns(schema.names, column)}"
             raise SchemaError(what, file=name, key=column, hint="set the column's name in the config")
     return columns
 

@@ -7,8 +7,8 @@ together) then tells equal texts apart. So no id depends on the file or the line
 from __future__ import annotations
 
 import base64
+import difflib
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -28,7 +28,8 @@ BATCH_BYTES, BATCH_ROWS = 8 << 20, 4096
 RAW_BYTES = 4096
 OTHER_COLUMNS = "(others)"
 NAMED_COLUMNS = 64  # unread columns told apart in the notes of a file; their names come from data
-_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+LONGEST_NAME = 64
+_NAMED = 12  # columns named in an error
 
 
 class RowFault(Exception):
@@ -165,14 +166,33 @@ def number_copies(rows: pa.Table) -> pa.Table:
 
 
 def told(name: str) -> str:
-    """A column's name for reports. It may be a person's: only what looks like a column's name is told."""
-    return name if _COLUMN.fullmatch(name) else OTHER_COLUMNS
+    """A column's name for reports. It may be a person's: only what looks like a column's name is told, a single word of
+    letters of any script, digits, `_`, `-` and `.`."""
+    word = name.replace("-", "_").replace(".", "_")
+    like_a_name = len(name) <= LONGEST_NAME and not name.startswith(("-", ".")) and word.isidentifier()
+    return name if like_a_name else OTHER_COLUMNS
 
 
 def unread_notes(columns: Iterable[str], read: Iterable[str | None], rows: int) -> dict[str, int]:
     """Notes on the columns of a file that no setting reads, so that nothing is left out unseen."""
     left = sorted({told(name) for name in set(columns) - set(read)})[:NAMED_COLUMNS]
     return {f"unread_column:{name}": rows for name in left} if rows else {}
+
+
+def named_columns(names: Sequence[str], wanted: str) -> str:
+    """The columns that are there, those that look like the wanted one first: `there are id, title, …; did you mean 'id'?`"""
+    close = close_columns(names, wanted)
+    order = [*close, *(name for name in names if name not in close)]
+    told = ", ".join([*(escape(name, 64) for name in order[:_NAMED]), *(["…"] if len(order) > _NAMED else [])])
+    return f"there are {told}" + (f"; did you mean '{escape(close[0], 64)}'?" if close else "")
+
+
+def close_columns(names: Sequence[str], wanted: str) -> list[str]:
+    """The same letters in another case first, then what differs little; "url" is also meant where it stands inside."""
+    lower = {name.lower(): name for name in reversed(names)}
+    found = difflib.get_close_matches(wanted.lower(), list(lower), n=3, cutoff=0.6)
+    inside = [name for name in lower if name.rpartition(".")[2] == wanted.lower() and name not in found]
+    return [lower[name] for name in (*inside, *found)]
 
 
 def shown(raw: bytes) -> str | None:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -18,15 +18,15 @@ from typing import Any
 
 from dataforge.errors import DataforgeError, InputError
 from dataforge.operators.decode import decode_object
-from dataforge.operators.files import PACKED, InputFile, list_files, open_raw, split_root
+from dataforge.operators.files import PACKED, InputFile, list_files, split_root
 from dataforge.operators.files_columns import suggest, unread
-from dataforge.operators.files_csv import keeps_ascii, records
+from dataforge.operators.files_csv import keeps_ascii
 from dataforge.operators.files_html import HtmlFiles
 from dataforge.operators.files_rows import RowFault, utf8
-from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
+from dataforge.operators.files_sample import csv_rows, jsonl_rows, parquet_rows, stream_of
 from dataforge.operators.files_text import not_plain
 
-_SAMPLE_ROWS, _HEAD_BYTES = 200, 1 << 16
+_HEAD_BYTES = 1 << 16
 _SAMPLE_FILES = 20  # of a folder, spread over it: their encodings
 _SUFFIX_KIND = {
     **dict.fromkeys((".jsonl", ".ndjson", ".jsonlines"), "jsonl"),
@@ -87,7 +87,7 @@ def _json_lines(path: str, found: Sequence[InputFile]) -> dict[str, list[InputFi
     lines = {}
     for suffix in (".json", *(f".json{packed}" for packed in PACKED)):
         files = [file for file in found if file.name.lower().endswith(suffix)]
-        if files and _is_object(_stream(files[0]).read(_HEAD_BYTES).split(b"\n", 1)[0]):
+        if files and _is_object(stream_of(files[0]).read(_HEAD_BYTES).split(b"\n", 1)[0]):
             lines[path if split_root(path)[1] else f"{path.rstrip('/')}/**/*{suffix}"] = files
     return lines
 
@@ -136,7 +136,7 @@ def _encodings(kind: str, files: list[InputFile]) -> Settings:
 
 def _head(file: InputFile) -> bytes:
     try:
-        with _stream(file) as stream:
+        with stream_of(file) as stream:
             return stream.read(_HEAD_BYTES)
     except DataforgeError:  # damaged: the run will name it
         return b""
@@ -149,7 +149,7 @@ def _kind_of(file: InputFile, *, by_bytes: bool) -> str | None:
     known = next((kind for suffix, kind in _SUFFIX_KIND.items() if name.endswith(suffix)), None)
     if known or not by_bytes:
         return known
-    head = _stream(file).read(_HEAD_BYTES)
+    head = stream_of(file).read(_HEAD_BYTES)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith((b"WARC/", b"filedesc:")):
@@ -199,41 +199,29 @@ def _names_an_export(names: Sequence[str]) -> bool:
     return any(_DAY_FILE.search(name) for name in names)
 
 
-def _stream(file: InputFile) -> ByteStream:
-    return ByteStream(lambda: open_raw(file.location), file.name)
-
-
 def _read_as(rows: list[dict[str, Any]]) -> Settings:
     chosen = suggest(rows)
     return chosen, unread(rows, chosen)
 
 
 def _jsonl_columns(file: InputFile) -> Settings:
-    with _stream(file) as stream:
-        groups = split_lines(stream, LineCounter(), 16 << 20)
-        return _read_as(list(_objects(islice((line for group in groups for line in group.lines), _SAMPLE_ROWS))))
-
-
-def _objects(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        try:
-            yield decode_object(line.removeprefix(b"\xef\xbb\xbf"))
-        except RowFault:
-            continue
+    return _read_as(jsonl_rows(file))
 
 
 def _csv_columns(file: InputFile) -> Settings:
-    with _stream(file) as stream:
+    with stream_of(file) as stream:
         head = stream.read(_HEAD_BYTES)
-    first, encoding = head.split(b"\n", 1)[0], _encoding(head)
-    delimiter = max(",\t;|", key=lambda mark: first.count(mark.encode()))
-    with _stream(file) as stream:
-        read = records(stream, LineCounter(), delimiter, 16 << 20, encoding=encoding)
-        rows = [fields for *_, fields in islice(read, _SAMPLE_ROWS)]
-    whole = [row for row in rows if isinstance(row, list)]
+    delimiter = likely_delimiter(head)
+    _, rows = csv_rows(file, delimiter, _encoding(head))
     usual = "\t" if ".tsv" in file.name.lower() else ","
-    found, notes = _read_as([dict(zip(whole[0], row, strict=False)) for row in whole[1:]]) if whole else ({}, ())
+    found, notes = _read_as(rows)
     return found if delimiter == usual else {**found, "delimiter": delimiter}, notes
+
+
+def likely_delimiter(head: bytes) -> str:
+    """The mark that stands most often in the first line of a CSV file."""
+    first = head.split(b"\n", 1)[0]
+    return max(",\t;|", key=lambda mark: first.count(mark.encode()))
 
 
 def _encoding(head: bytes) -> str:
@@ -254,15 +242,7 @@ def _encoding(head: bytes) -> str:
 
 
 def _parquet_columns(file: InputFile) -> Settings:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with open_raw(file.location) as stream:
-            batch = next(pq.ParquetFile(stream).iter_batches(_SAMPLE_ROWS), None)
-            return _read_as(batch.to_pylist() if batch is not None else [])
-    except (pa.ArrowException, OSError, ValueError, KeyError):
-        return {}, ()
+    return _read_as(parquet_rows(file)[1])
 
 
 _COLUMNS: dict[str, Callable[[InputFile], Settings]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dataforge.errors import escape
 from dataforge.reasons import group_of, is_own
 from dataforge.report.charts import count
 from dataforge.report.markup import markup_text
@@ -55,6 +56,9 @@ def _of_reading(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 WARNING,
                 f"{count(source['quarantined'], 'row')} of source {source['name']} could not be read: set aside.",
             )
+        for setting, column in source.get("empty", {}).items():
+            what = f"No row of source {source['name']} has a value in the column {escape(column, 64)} (`{setting}:`)"
+            yield WARNING, f"{what}: `dataforge config check` names the columns that are there."
         if source.get("stopped"):
             yield WARNING, f"Source {source['name']} was read no further: too many of its rows could not be read."
         if source["rows_read"] and not source["rows"] and not source["kind"].startswith("slack"):

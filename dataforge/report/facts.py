@@ -116,6 +116,7 @@ def _sources(
                 "bad_files": len(table.bad_files),
                 "rows": left.get(name, 0),
                 "unread": _unread(table.account.notes),
+                "empty": empty_columns(table),
                 "stopped": bool(table.account.notes.get("stopped_at_bad_rows")),
             }
         )
@@ -126,6 +127,19 @@ def _underlying(operator: Mapping[str, Any]) -> Mapping[str, Any]:
     """The source itself: a trial wraps it, see `operators/first_rows`."""
     inner = operator.get("source")
     return inner if isinstance(inner, Mapping) else operator
+
+
+def empty_columns(table: Table) -> dict[str, str]:
+    """{setting: column} of what a source was told to read and no row of it has: most often a name that is mistyped.
+    Reading stops at the first value."""
+    operator = _underlying(table.manifest["operator"])
+    named = {setting: operator.get(setting) for setting in ("uri", "created") if setting in table.schema.names}
+    return {s: str(column) for s, column in named.items() if column and table.rows and _is_empty(table, s)}
+
+
+def _is_empty(table: Table, column: str) -> bool:
+    batches = (batch for part in range(table.n_parts) for batch in table.read(part, [column]))
+    return all(batch.column(column).null_count == batch.num_rows for batch in batches)
 
 
 def _unread(notes: Mapping[str, int]) -> dict[str, int]:

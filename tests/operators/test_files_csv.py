@@ -66,7 +66,7 @@ def test_tabs_by_name_and_by_setting(tmp_path):
 
 
 def test_headers_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(SchemaError, match="expected column 'text', found a, b"):
+    with pytest.raises(SchemaError, match="expected column 'text', there are a, b"):
         read_all(source_of(tmp_path, b"a,b\n1,2\n"))
     with pytest.raises(SchemaError, match="names a column twice"):
         read_all(source_of(tmp_path, b"text,text\n1,2\n"))
@@ -104,8 +104,8 @@ def test_an_encoding_in_which_lines_cannot_be_found_is_refused(tmp_path, encodin
 
 
 def test_columns_that_no_setting_reads_are_told(tmp_path):
-    (tmp_path / "a.csv").write_text("text,Number,Anna B\none,1,x\ntwo,2,y\n")
+    (tmp_path / "a.csv").write_text("text,Größe,Anna B\none,1,x\ntwo,2,y\n", encoding="utf-8")
     source = CsvFiles("s", str(tmp_path / "a.csv"))
     batches = list(source.read_file(source.files()[0].name).rows)
     notes = {name: count for rows in batches for name, count in (rows.notes or {}).items()}
-    assert notes == {"unread_column:Number": 2, "unread_column:(others)": 2}
+    assert notes == {"unread_column:Größe": 2, "unread_column:(others)": 2}

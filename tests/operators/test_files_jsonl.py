@@ -122,6 +122,8 @@ def test_equal_texts_without_a_key_share_an_id_until_they_are_numbered(tmp_path)
 
 def test_a_missing_key_is_a_fault(tmp_path):
     _, bad, *_ = read_all(source_of(tmp_path, b'{"text": "a"}\n', key="id"))
+    assert bad[0]["reason"] == "$.id: no such key, the row has text; `key:` of the source names it"
+    _, bad, *_ = read_all(source_of(tmp_path, b'{"text": "a", "id": null}\n', key="id"))
     assert bad[0]["reason"] == "$.id: expected a non-empty string or an integer, found null"
 
 

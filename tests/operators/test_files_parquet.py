@@ -83,7 +83,7 @@ def test_numbers_are_no_texts():
 
 
 def test_a_missing_column_names_those_there_are(tmp_path):
-    with pytest.raises(SchemaError, match="expected one column 'text', found 0; the columns are a"):
+    with pytest.raises(SchemaError, match="expected one column 'text', found 0; there are a"):
         read_all(source_of(tmp_path, pa.table({"a": [1]})))
 
 
