@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from dataforge.operators.pii_national import NATIONAL, OF_LENGTH, may_hold_national
+from dataforge.operators.pii_near import AFTER, BEFORE, ROW_END, WordsNear, first_row, last_row, near_by, words_of
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS, may_hold_card
-from dataforge.operators.pii_phones import PHONES, may_hold_phone
+from dataforge.operators.pii_phones import BARE, PHONES, may_hold_phone
 from dataforge.operators.pii_rules import MEMORY, OWN_MEMORY, Rule, any_word, group, matcher, searcher
 from dataforge.operators.pii_tokens import TOKENS, Part
 
@@ -29,16 +30,14 @@ BEFOREHAND = {  # validator -> what is asked once for all rules side by side tha
 }
 LIFT = 0.35  # what a word near by adds to the score, or takes away
 LEAST_SCORE = 0.5
-BEFORE, AFTER = 60, 30  # bytes looked at for words that speak for a candidate
 AGAINST = 25  # bytes before it looked at for words that speak against it: what the number is called
 BESIDE_BEFORE, BESIDE_AFTER = 6, 12  # bytes looked at for what makes it a piece of something longer
-REMEMBERED = 8192
-LONGEST_REMEMBERED = 256
+REMEMBERED, LONGEST_REMEMBERED = 8192, 256
 LONGEST_AGAIN = 100  # bytes of a match of which a part counts, that are looked at again behind that part
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
-_ROW_END, _ROW_BYTE = 0xFF, b"\xff"
 _COUNT = re.compile(r"\{\d")
-Parts = tuple[tuple[int, int], ...]  # of a value: first byte, the one after the last
+Place = tuple[int, int]  # first byte, the one after the last
+Parts = tuple[Place, ...]  # of a value
 Option: TypeAlias = "tuple[_Judge, Parts]"  # a rule that accepts a value, and what of it
 
 
@@ -60,8 +59,13 @@ class Finder:
         self.word = frozenset.intersection(*(_word(rule) for rule in rules)) if first.alone else frozenset()
         self.judges = tuple(_Judge(rule) for rule in rules)
         together = tuple(dict.fromkeys(word for rule in rules for word in rule.context))
-        self.near = _near(any_word(together)) if len({rule.context for rule in rules}) > 2 else None
+        self.near = near_by(any_word(together)) if len({rule.context for rule in rules}) > 2 else None
+        self.bare = _bare(rules) if self.near else None
+        self.words = WordsNear(together if self.bare else ())
         self.beforehand = tuple(_together(self.judges))
+        self.for_digits = tuple(
+            (ask, tuple(judge for judge in judges if BARE.get(judge.validator) != "")) for ask, judges in self.beforehand
+        )
         self.blocked = frozenset.intersection(*(judge.blocked for judge in self.judges))
         far = any(judge.not_before or judge.not_after for judge in self.judges)
         self.before, self.after = (BESIDE_BEFORE, BESIDE_AFTER) if far else (1, 1)
@@ -70,14 +74,19 @@ class Finder:
 
     def find(self, data: bytes) -> list[Found]:
         """In one function: on a text that is nothing but candidates a call for each costs as much as the rest."""
-        match, remembered, blocked, word = self.match, self.options, self.blocked, self.word
+        match, remembered, blocked, word, bare = self.match, self.options, self.blocked, self.word, self.bare
         before, after, size = self.before, self.after, len(data)
         found: list[Found] = []
+        runs: list[Place] = []  # of digits alone: words near by are looked for beside all of them together
         spans = match(data, 0, size)
         while (begin := spans[0][0]) >= 0:  # a few per thousand words of prose
             at = spans[0][1]
-            beside = data[begin - 1] if begin else _ROW_END
-            if beside not in blocked and not (beside in word and data[begin] in _WORD):
+            beside = data[begin - 1] if begin else ROW_END
+            if beside in blocked or (beside in word and data[begin] in _WORD):
+                pass
+            elif bare is not None and data[begin:at].isdigit():
+                runs.append((begin, at))
+            else:
                 start, end = (begin, at) if len(spans) == 1 else group(spans)
                 low = begin - before if begin > before else 0
                 options = remembered if end - start <= LONGEST_REMEMBERED else self._options
@@ -94,6 +103,19 @@ class Finder:
                 if last and at - begin <= LONGEST_AGAIN:
                     at = last  # a number that is cut short: another may follow
             spans = match(data, at if at > begin else begin + 1, size)
+        return found + self._of_digits(data, runs) if runs else found
+
+    def _of_digits(self, data: bytes, runs: Sequence[Place]) -> list[Found]:
+        """What counts of runs of digits alone: most are nothing without a word near by."""
+        found: list[Found] = []
+        named = frozenset(self.words.among(data, runs))
+        for begin, end in runs:
+            spoken = (begin, end) in named
+            if spoken or (self.bare and self.bare(data[begin:end])):
+                low = max(begin - self.before, 0)
+                options = self.options if end - begin <= LONGEST_REMEMBERED else self._options
+                open_rules = options(data[low : end + self.after], begin - low, begin - low, end - low)
+                found += _weighed(open_rules, data, begin, begin, end, self.near if spoken else _unheard)
         return found
 
     def _parts(self, value: bytes) -> tuple[Option, ...]:
@@ -101,7 +123,7 @@ class Finder:
         return tuple(
             [
                 (judge, parts)
-                for ask, judges in self.beforehand
+                for ask, judges in (self.for_digits if value.isdigit() else self.beforehand)
                 if ask is None or ask(value)
                 for judge in judges
                 if (parts := _whole(value) if judge.later else judge.accepts(value))
@@ -116,15 +138,7 @@ class Finder:
         accepted = self.parts(value) if len(value) <= LONGEST_REMEMBERED else self._parts(value)
         if not accepted:
             return ()
-        return _open(accepted, _last_row(window[:begin]), window[begin], value, _first_row(window[end:]))
-
-
-def _last_row(left: bytes) -> bytes:
-    return left[left.rindex(_ROW_BYTE) + 1 :] if _ROW_END in left else left
-
-
-def _first_row(right: bytes) -> bytes:
-    return right[: right.index(_ROW_BYTE)] if _ROW_END in right else right
+        return _open(accepted, last_row(window[:begin]), window[begin], value, first_row(window[end:]))
 
 
 def _weighed(
@@ -133,8 +147,8 @@ def _weighed(
     """The parts that count, by the first rule for which the words near by speak. `near`: of all rules together, so that
     many rules without their words cost one look.
     """
-    left = _last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
-    right = _first_row(data[end : end + AFTER])
+    left = last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
+    right = first_row(data[end : end + AFTER])
     spoken = near is None or near(left) or near(right)
     for judge, parts in _validated(options, data[start:end], left, data[begin], right) if spoken else options:
         if judge.later and not spoken:
@@ -145,7 +159,7 @@ def _weighed(
             if place == end:
                 score = judge.score(left, right, spoken)
             else:
-                score = judge.score(left, _first_row(data[place : place + AFTER]))
+                score = judge.score(left, first_row(data[place : place + AFTER]))
             if score >= LEAST_SCORE:
                 found.append((start + first, place, judge.kind, judge.name, score))
         if found:
@@ -157,7 +171,8 @@ def _validated(options: tuple[Option, ...], value: bytes, left: bytes, first: in
     """The options with those that stand for several rules spelled out: rules of which a word is near, that accept."""
     beside = left[-BESIDE_BEFORE:], first, value, right[:BESIDE_AFTER]
     for judge, parts in options:
-        for one in judge.alike:
+        for number in judge.words_of(left, right) if judge.alike else ():
+            one = judge.alike[number]
             accepted = one.accepts(value) if one.may_hold(value) else ()
             if accepted and one.spoken(left, right) and (kept := one.open(*beside, accepted)):
                 yield one, kept
@@ -192,7 +207,7 @@ def _together(judges: Sequence[_Judge]) -> Iterator[tuple[Callable[[bytes], bool
     for _, side_by_side in itertools.groupby(judges, key=operator.attrgetter("beside")):
         alike = tuple(side_by_side)
         if alike[0].later:
-            alike[0].alike = alike
+            alike[0].alike, alike[0].words_of = alike, words_of([judge.words for judge in alike])
             yield may_hold_national, alike[:1]
         else:
             yield alike[0].beforehand, alike
@@ -204,16 +219,18 @@ class _Judge:
     def __init__(self, rule: Rule) -> None:
         self.kind, self.name, self.base = rule.kind, rule.name, min(round(rule.score, 3), 1.0)
         self.alone, self.word = rule.alone, _word(rule)
+        self.validator = rule.validator
         self.accepts = _validator(rule.validator) if rule.validator else _whole
         self.beforehand = BEFOREHAND.get(rule.validator)
         self.later = rule.validator in OF_LENGTH and rule.score < LEAST_SCORE  # words are cheaper than check digits
         self.alike: tuple[_Judge, ...] = ()  # where it stands for them: those to ask once a word is near
+        self.words, self.words_of = rule.context, _unheard
         at_its_sides = (rule.not_before, rule.not_after, self.alone, self.word)
         self.beside = at_its_sides if self.later else self.beforehand
-        self.context = _near(any_word(rule.context))
-        self.against = _near(any_word(rule.against))
-        self.not_before = _near(f"(?:{rule.not_before})$" if rule.not_before else "")
-        self.not_after = _near(f"^(?:{rule.not_after})" if rule.not_after else "")
+        self.context = near_by(any_word(rule.context))
+        self.against = near_by(any_word(rule.against))
+        self.not_before = near_by(f"(?:{rule.not_before})$" if rule.not_before else "")
+        self.not_after = near_by(f"^(?:{rule.not_after})" if rule.not_after else "")
         self.blocked = _blocked(rule.not_before)
         self.plain = not (self.context or self.against)
         lower = rule.score - LIFT
@@ -252,6 +269,14 @@ class _Judge:
         return alone
 
 
+def _bare(rules: Sequence[Rule]) -> Callable[[bytes], object] | None:
+    """Digits with nothing between them that a rule may accept without a word near by; None where that is not known."""
+    alone = [BARE.get(rule.validator) for rule in rules if rule.score >= LEAST_SCORE]
+    if None in alone:
+        return None
+    return re.compile("|".join(filter(None, alone)).encode() or rb"(?!)").fullmatch
+
+
 def _with_context(score: float) -> tuple[float, float]:
     """A score without and with a word near by that speaks for the candidate."""
     return min(round(score, 3), 1.0), min(round(score + LIFT, 3), 1.0)
@@ -260,6 +285,11 @@ def _with_context(score: float) -> tuple[float, float]:
 def _word(rule: Rule) -> frozenset[int]:
     """The bytes that make what they stand beside a piece of a longer word."""
     return _WORD - frozenset(rule.glued.encode())
+
+
+def _unheard(*beside: bytes) -> tuple[int, ...]:
+    """No word, of no rule."""
+    return ()
 
 
 def _whole(value: bytes) -> Parts:
@@ -280,15 +310,9 @@ def _validator(name: str) -> Callable[[bytes], Parts]:
 
 
 @functools.cache
-def _near(pattern: str) -> Callable[[bytes], bool] | None:
-    """Whether the pattern is somewhere in a few bytes; None for no pattern. Rules with one pattern share its memory."""
-    return functools.lru_cache(REMEMBERED)(searcher(pattern)) if pattern else None
-
-
-@functools.cache
 def _blocked(not_before: str) -> frozenset[int]:
     """The bytes that alone decide: whatever stands before them, the pattern matches. Most candidates end here."""
     if not not_before or "\\b" in not_before or "^" in not_before.replace("[^", ""):
         return frozenset()
     ends = searcher(f"(?:{not_before})$")
-    return frozenset(byte for byte in range(_ROW_END) if ends(bytes((byte,))))
+    return frozenset(byte for byte in range(ROW_END) if ends(bytes((byte,))))

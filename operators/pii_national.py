@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from dataforge.operators.pii_check_digits import DIGITS, Check, is_day, none_from_ten, weighted
-from dataforge.operators.pii_numbers import digits_of
+from dataforge.operators.pii_numbers import FORMS, LONGEST_FORM, digits_of, form_of
 from dataforge.operators.pii_tokens import Part
 
 _NOT_ALNUM = bytes(sorted(set(range(256)) - set(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")))
@@ -169,29 +169,23 @@ def _lettered(check: Check) -> Callable[[bytes], Part]:
 
 _SHAPE = re.compile(rb"\d{9,16}|\d{1,9}(?:[ ./+-]\d{1,8}){1,4}")
 _LENGTHS = frozenset(DIGITS)
-_LONGEST = 60  # bytes of a run: longer ones are tables
 
 
-@functools.lru_cache(256)  # a question a length
-def _numbers(run: bytes) -> dict[int, tuple[int, int, bytes]]:
+def _numbers(run: bytes) -> dict[int, tuple[int, int]]:
     """Number of digits -> where in a run of digits and separators they are: it as a whole, or what stands before its
     first or behind its last space (`123456782 12-03-1985`).
     """
-    size = len(run)
-    if run.isdigit():
-        return {size: (0, size, run)} if size in _LENGTHS else {}
-    if size > _LONGEST:
-        return {}
-    start = int(run[:1] == b"(")
+    return _places_in(form_of(run)) if len(run) <= LONGEST_FORM else {}
+
+
+@functools.lru_cache(FORMS)
+def _places_in(form: bytes) -> dict[int, tuple[int, int]]:
+    size, start = len(form), int(form[:1] == b"(")
     places = [(start, size)]
-    if b" " in run:
-        places = [(run.rindex(b" ") + 1, size), (start, run.index(b" ")), *places]
-    found = {}
-    for begin, end in places:
-        digits = digits_of(run[begin:end])
-        if len(digits) in _LENGTHS and _SHAPE.fullmatch(run, begin, end):
-            found[len(digits)] = (begin, end, digits)
-    return found
+    if b" " in form:
+        places = [(form.rindex(b" ") + 1, size), (start, form.index(b" ")), *places]
+    lengths = [(len(digits_of(form[begin:end])), (begin, end)) for begin, end in places]
+    return {length: place for length, place in lengths if length in _LENGTHS and _SHAPE.fullmatch(form, *place)}
 
 
 def may_hold_national(run: bytes) -> bool:
@@ -206,13 +200,10 @@ def _of_length(length: int) -> Callable[[bytes], bool]:
 def _digits(length: int, check: Check) -> Callable[[bytes], Part]:
     @functools.wraps(check)
     def validate(run: bytes) -> Part:
-        start, end, digits = _numbers(run).get(length, _NOWHERE)
-        return (start, end) if digits and check(digits) else None
+        place = _numbers(run).get(length)
+        return place if place and check(digits_of(run[slice(*place)])) else None
 
     return validate
-
-
-_NOWHERE = (0, 0, b"")
 
 
 def document(value: bytes) -> Part:

@@ -6,6 +6,7 @@ is none as a whole is tried again without a short group at its end or start (`41
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -19,12 +20,22 @@ def digits_of(value: bytes) -> bytes:
     return value.translate(None, _NOT_DIGITS)
 
 
+_ZEROS = bytes(48 if 48 <= c <= 57 else c for c in range(256))
+FORMS = 1024  # that are remembered
+LONGEST_FORM = 60  # bytes of a run in which one number is looked for: longer ones are tables, lists
+
+
+def form_of(run: bytes) -> bytes:
+    """A run with 0 for each digit. A table has few forms: what depends on nothing else is decided once for each."""
+    return run.translate(_ZEROS)
+
+
 def parts_of(value: bytes, longest: int, least: int, most: int) -> Iterator[tuple[int, int]]:
     """The whole run, then the run without one or two groups of up to `longest` digits at its end, or at its start: those
-    of `least` digits or more. None of a run that has too many for one of up to `most`.
+    of `least` digits or more. None of a run that has too many for one of up to `most`. Asks for nothing but the form.
     """
     spare = len(digits_of(value)) - least  # digits that may be cut off
-    if spare < 0 or spare > most - least + 2 * longest or len(value) > 60:  # a table, a list
+    if spare < 0 or spare > most - least + 2 * longest or len(value) > LONGEST_FORM:
         return
     skip = int(value[:1] == b"(" and value.count(b"(") == value.count(b")") + 1)  # it stands in brackets as a whole
     value = value[skip:]
@@ -85,22 +96,31 @@ def may_hold_card(run: bytes) -> bool:
 
 
 def _is_card(value: bytes) -> bool:
-    if not _GROUPS.fullmatch(value):
-        return False
-    digits = digits_of(value)
+    return _GROUPS.fullmatch(value) is not None and _is_number(digits_of(value))
+
+
+def _is_number(digits: bytes) -> bool:
     known = _PREFIXES.get(len(digits))
     return bool(known and known.match(digits) and luhn(digits) and len(set(digits)) > 1)
 
 
 def card(value: bytes) -> Part:
-    return next((place for place in parts_of(value, 4, 13, 19) if _is_card(value[place[0] : place[1]])), None)
+    places = _card_places(form_of(value)) if len(value) <= LONGEST_FORM else ()
+    return next((place for place in places if _is_number(digits_of(value[place[0] : place[1]]))), None)
+
+
+@functools.lru_cache(FORMS)
+def _card_places(form: bytes) -> tuple[tuple[int, int], ...]:
+    return tuple(place for place in parts_of(form, 4, 13, 19) if _GROUPS.fullmatch(form, *place))
 
 
 def cards_in_row(run: bytes) -> tuple[tuple[int, int], ...]:
     """Cards of the large networks side by side; written in groups only if they make up half of the run: rows of tables
     are in groups, too.
     """
-    places = _common_cards(run)
+    places = _common_cards(run) if len(run) > LONGEST_FORM or _has_card(form_of(run)) else ()
+    if not places:
+        return ()
     if 2 * sum(end - start for start, end in places) < len(run) and not any(run[slice(*at)].isdigit() for at in places):
         return ()
     found = max(_apart(places), _apart(places[::-1])[::-1], key=lambda row: _fit(row, len(run)))  # the first of equals
@@ -136,6 +156,16 @@ def _fit(places: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
 
 _IN_ROW = re.compile(  # in one, 4-4-4-4 or 4-6-5
     rb"(?<!\d)(?:[2456]\d{3}(?:\d{12}|(?: \d{4}){3}|(?:-\d{4}){3})|3[47]\d\d(?:\d{11}| \d{6} \d{5}|-\d{6}-\d{5}))(?!\d)"
+)
+
+
+@functools.lru_cache(FORMS)
+def _has_card(form: bytes) -> bool:
+    return _CARD_FORM.search(form) is not None
+
+
+_CARD_FORM = re.compile(
+    rb"0{4}(?:0{12}|(?: 0{4}){3}|(?:-0{4}){3}|0{11}| 0{6} 0{5}|-0{6}-0{5})"  # of `_IN_ROW`, and of longer runs
 )
 
 

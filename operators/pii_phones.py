@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dataforge.operators.pii_numbers import cards_in_row, digits_of, parts_of
+from dataforge.operators.pii_numbers import FORMS, LONGEST_FORM, cards_in_row, digits_of, form_of, parts_of
 from dataforge.operators.pii_tokens import Part
 
 # Country calling codes (ITU E.164 list of assigned codes).
@@ -33,7 +33,6 @@ _NEVER = re.compile(
 _SINGLE, _SINGLES = re.compile(rb"[ ./-]\d[ ./-]"), re.compile(rb"(?<![\d+])\d[ ./-]\d[ ./-]\d(?!\d)")
 _ZEROS = re.compile(rb"\b00\b.*\b00\b")
 
-
 Place = tuple[int, int]
 Places = tuple[Place, ...]
 
@@ -49,34 +48,48 @@ class _Number(NamedTuple):
 @functools.lru_cache(256)  # several rules ask in turn
 def _numbers(run: bytes) -> tuple[_Number, ...]:
     """What is left of a run, whole and trimmed, without what is a date, an address, an amount or a list of digits."""
-    places = parts_of(run, longest=3, least=7, most=21)  # 15 and an extension
-    return tuple([number for place in places if (number := _number(run, place))])
+    places = _places(form_of(run)) if len(run) <= LONGEST_FORM else ()
+    return tuple([number for place, size in places if (number := _of_size(run, place, size))])
 
 
-def _number(run: bytes, place: tuple[int, int]) -> _Number | None:
-    text = run[place[0] : place[1]]
-    if text.count(b"(") != text.count(b")"):
-        return None
-    text = _EXTENSION.sub(b"", text) if text.translate(None, _PLAIN) else text
+@functools.lru_cache(FORMS)
+def _places(form: bytes) -> tuple[tuple[Place, int], ...]:
+    """Parts of a run that are written like a number, with their bytes without the extension."""
+    places = parts_of(form, longest=3, least=7, most=21)  # 15 and an extension
+    return tuple((place, size) for place in places if (size := _written(form[slice(*place)])))
+
+
+def _number(run: bytes, place: Place) -> _Number | None:
+    size = _written(form_of(run[slice(*place)]))
+    return _of_size(run, place, size) if size else None
+
+
+def _of_size(run: bytes, place: Place, size: int) -> _Number | None:
+    text = run[place[0] : place[0] + size]
     digits = digits_of(text)
-    if not 7 <= len(digits) <= 18 or len(set(digits)) < 3 or _is_list(text) or _NEVER.match(text):
+    zeros = b"00" in text and (b"00000" in text or (text.count(b"00") > 1 and _ZEROS.search(text)))
+    if zeros or len(set(digits)) < 3 or _NEVER.match(text):
         return None
     return _Number(place, text, digits)
 
 
-def _is_list(text: bytes) -> bool:
-    """Rows of tables and lists of digits: `1.5/2.5`, `1 2 3`, `12-3`. The cheap questions first: most end here."""
-    if (b"." in text and b"/" in text) or b"00000" in text:
-        return True
-    if text[-2] in _SIGNS and text[-1] in _DIGITS:
-        return True
-    if _SINGLE.search(text) and _SINGLES.search(text):
-        return True
-    return text.count(b"00") > 1 and _ZEROS.search(text) is not None
+@functools.lru_cache(FORMS)
+def _written(form: bytes) -> int:
+    """Bytes of a number without its extension, 0 for what has too many or too few digits, odd brackets, or is a list."""
+    if form.count(b"(") != form.count(b")"):
+        return 0
+    text = _EXTENSION.sub(b"", form) if form.translate(None, _PLAIN) else form
+    return len(text) if 7 <= len(digits_of(text)) <= 18 and not _is_list(text) else 0
 
 
-_PLAIN = b"0123456789 .()/+-"
-_SIGNS, _DIGITS = frozenset(b"./-"), frozenset(b"0123456789")
+def _is_list(form: bytes) -> bool:
+    """Rows of tables and lists of digits: `1.5/2.5`, `1 2 3`, `12-3`."""
+    if (b"." in form and b"/" in form) or (form[-2] in _SIGNS and form.endswith(b"0")):
+        return True
+    return _SINGLE.search(form) is not None and _SINGLES.search(form) is not None
+
+
+_PLAIN, _SIGNS = b"0 .()/+-", frozenset(b"./-")
 
 
 def _first(accept: Callable[[_Number], bool]) -> Callable[[bytes], Part | Places]:
@@ -110,8 +123,10 @@ class _Rows(NamedTuple):
 def _rows(run: bytes) -> _Rows | None:
     if len(run) < _SHORTEST_ROW:
         return None
-    alike, beside = _alike(run), _beside(run)
-    pairs = () if alike[0] else _pairs(run)
+    form = form_of(run)
+    alike, cuts = _repeated(form) if len(run) <= LONGEST_FORM else (_alike(form), ())
+    beside = _beside(run)
+    pairs = tuple([(first, second) for a, b in cuts if (first := _number(run, a)) and (second := _number(run, b))])
     return _Rows(alike, pairs, beside) if alike[0] or pairs or beside else None
 
 
@@ -137,14 +152,19 @@ def _alike_row(run: bytes, alike: tuple[int, int], accept: Callable[[_Number], b
     return places if 2 * accepted > len(places) else ()
 
 
-def _pairs(run: bytes) -> tuple[tuple[_Number, _Number], ...]:
-    """Ways to cut a run in two that may be numbers both."""
-    found, size = [], len(run)
-    for gap in _BETWEEN.finditer(run) if size <= 2 * _LONGEST else ():
+@functools.lru_cache(FORMS)
+def _repeated(form: bytes) -> tuple[tuple[int, int], tuple[tuple[Place, Place], ...]]:
+    """`_alike`; where that is nothing, ways to cut a run in two that may be numbers both."""
+    alike = _alike(form)
+    return alike, () if alike[0] else tuple(_cuts(form))
+
+
+def _cuts(form: bytes) -> Iterator[tuple[Place, Place]]:
+    size = len(form)
+    for gap in _BETWEEN.finditer(form) if size <= 2 * _LONGEST else ():
         end, start = gap.span()
-        if 8 <= end <= _LONGEST and 8 <= size - start <= _LONGEST and (first := _number(run, (0, end))):
-            found += [(first, second)] if (second := _number(run, (start, size))) else []
-    return tuple(found)
+        if 8 <= end <= _LONGEST and 8 <= size - start <= _LONGEST and _written(form[:end]) and _written(form[start:]):
+            yield (0, end), (start, size)
 
 
 def _beside(run: bytes) -> tuple[_Number, ...]:
@@ -168,21 +188,20 @@ def _as_a_whole(run: bytes) -> tuple[_Number, ...]:
     return (number,) if number else ()
 
 
-def _alike(run: bytes) -> tuple[int, int]:
-    """How far apart the pieces begin, and their size, in a run that repeats one form with one to three spaces or a slash
+def _alike(form: bytes) -> tuple[int, int]:
+    """How far apart the pieces begin, and their size, in a run that repeats one writing with one to three spaces or a slash
     between; zeros for any other.
     """
-    form, size = run.translate(_FORM), len(run)
+    size = len(form)
     period = form.find(form[:6], 9)  # a piece has six characters or more: where none begins like the first, none does
     while 0 < period < min(_LONGEST + 3, size):
         gap = -size % period
-        if 1 <= gap <= 3 and form[period:] == form[:-period] and _BETWEEN.fullmatch(run[period - gap : period]):
+        if 1 <= gap <= 3 and form[period:] == form[:-period] and _BETWEEN.fullmatch(form[period - gap : period]):
             return period, period - gap
         period = form.find(form[:6], period + 1)
     return 0, 0
 
 
-_FORM = bytes(48 if 48 <= c <= 57 else c for c in range(256))
 _BETWEEN = re.compile(rb" {1,3}| ?/ ?")
 _SHORTEST_ROW, _LONGEST = 17, 24  # bytes of two numbers, of one
 
@@ -291,4 +310,9 @@ PHONES: dict[str, Callable[[bytes], Part | Places]] = {
     "phone_grouped": phone_grouped,
     "phone_unspaced": phone_unspaced,
     "phone_digits": phone_digits,
+}
+BARE = {  # validator -> which digits with nothing before or between them it may accept, as a pattern, "" for none
+    **dict.fromkeys(("phone_in_groups", "phone_with_plus", "phone_national", "phone_grouped"), ""),
+    "phone_international": r"00[1-9]\d{6,}",
+    "phone_unspaced": _UNSPACED.pattern.decode(),
 }
