@@ -47,9 +47,7 @@ class Utterances:
             self.sources[rows],
             self.names,
             self.weak[rows],
-            Neighbours(
-                around.before.take(at), around.before_same[rows], around.after.take(at), around.after_same[rows]
-            ),
+            Neighbours(around.before.take(at), around.before_same[rows], around.after.take(at), around.after_same[rows]),
         )
 
 

@@ -64,9 +64,7 @@ def fit(
 
 
 @helper
-def gradient(
-    logits: np.ndarray, known: np.ndarray, absent: float, target: int, weight: float, slope: np.ndarray
-) -> None:
+def gradient(logits: np.ndarray, known: np.ndarray, absent: float, target: int, weight: float, slope: np.ndarray) -> None:
     """slope = weight * (softmax - target), an unknown class `absent` times that; `logits` come in units of 1/UNIT."""
     top, total = logits.max(), 0.0
     for c in range(logits.size):

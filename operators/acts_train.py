@@ -66,9 +66,7 @@ class Matrix:
     starts: np.ndarray
 
 
-def extract(
-    tagger: acts_model.Tagger, texts: pa.Array, neighbours: acts_model.Neighbours | None, plain: bool
-) -> Matrix:
+def extract(tagger: acts_model.Tagger, texts: pa.Array, neighbours: acts_model.Neighbours | None, plain: bool) -> Matrix:
     from dataforge.operators import acts_scan, acts_score
 
     around, (data, offsets) = acts_model.surroundings(tagger, texts, neighbours), acts_model.lowered(texts)

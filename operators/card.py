@@ -61,9 +61,7 @@ def front_matter(spec: Any, document: Mapping[str, Any], facts: Mapping[str, Any
     """YAML for the Hub and `datasets`. Values are JSON, which YAML reads; counts in `dataset_info` are exact."""
     configs = _by_config(document)
     rows = sum(entry["rows"] for entry in configs[document["default"]])
-    languages = [
-        e["language"] for e in facts.get("languages", []) if len(e["language"]) in (2, 3) and e["share"] >= 0.01
-    ]
+    languages = [e["language"] for e in facts.get("languages", []) if len(e["language"]) in (2, 3) and e["share"] >= 0.01]
     kinds = {kind_of(config) for config in configs}
     people = "annotations" in kinds or bool(facts.get("review"))
     head: dict[str, Any] = {
@@ -144,8 +142,7 @@ def _summary(spec: Any, document: Mapping[str, Any]) -> str:
     configs = _by_config(document)
     rows = sum(entry["rows"] for entry in configs[document["default"]])
     about = (
-        spec.description
-        or "Training data made from raw sources: cleaned, deduplicated, free of the personal data found."
+        spec.description or "Training data made from raw sources: cleaned, deduplicated, free of the personal data found."
     )
     names = ", ".join(f"`{name}`" for name in configs)
     return (

@@ -111,9 +111,7 @@ def _may_be_broken(line: str) -> bool:
 
     if len(line) > _FTFY_SEGMENT:
         return True
-    around = (
-        (max(0, sign.start() - _LONGEST_SIGN), sign.end() + _LONGEST_SIGN) for sign in _mojibake_sign().finditer(line)
-    )
+    around = ((max(0, sign.start() - _LONGEST_SIGN), sign.end() + _LONGEST_SIGN) for sign in _mojibake_sign().finditer(line))
     return any(BADNESS_RE.search(line, start, end) for start, end in around)
 
 

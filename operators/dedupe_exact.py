@@ -67,5 +67,3 @@ def star(heads: pa.Array, rest: pa.Array, kind: str) -> pa.Table:
     """EDGE rows head → member."""
     none = pa.nulls(len(rest), pa.int64())
     return pa.table([heads, rest, pa.repeat(pa.scalar(kind, pa.string()), len(rest)), none, none], schema=EDGE)
-
-

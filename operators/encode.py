@@ -51,9 +51,7 @@ class Encode(Map):
             if value not in (0, 1):
                 raise ConfigError(f"encode.{name} is {value!r}", hint="a text has 0 or 1 of them")
         if self.max_length < 0 or 0 < self.max_length <= self.bos + self.eos:
-            raise ConfigError(
-                f"encode.max_length is {self.max_length}", hint="leave room for text, or set 0 for no limit"
-            )
+            raise ConfigError(f"encode.max_length is {self.max_length}", hint="leave room for text, or set 0 for no limit")
 
     def needs(self) -> Sequence[Sequence[str]]:
         first = ["id", self.text, *(["spans_trained"] if self.spans else []), *self.keep]
@@ -81,9 +79,7 @@ class Encode(Map):
                 raise ConfigError(f"the tokenizer has no {name.upper()} token", hint=f"set encode.{name}: 0")
         return encoder
 
-    def _rows(
-        self, encoder: Encoder, lengths: Ints, base: pa.RecordBatch, others: Sequence[pa.RecordBatch]
-    ) -> Rows:
+    def _rows(self, encoder: Encoder, lengths: Ints, base: pa.RecordBatch, others: Sequence[pa.RecordBatch]) -> Rows:
         texts = strings_of(base[self.text])
         before = encoder.off_device
         found = encoder.encode(texts)
@@ -116,9 +112,7 @@ def _gate(encoder: Encoder, texts: Strings, found: Ids, ids: pa.Array, checked: 
         raise GateError(str(error), key=escape(ids[error.row].as_py()), hint=hint) from error
 
 
-def _learned(
-    texts: Strings, found: Ids, where: token_rows.Covered, base: pa.RecordBatch
-) -> tuple[Flags, int]:
+def _learned(texts: Strings, found: Ids, where: token_rows.Covered, base: pa.RecordBatch) -> tuple[Flags, int]:
     try:
         return token_rows.learned(texts, found, where, _spans(base))
     except IndexError as error:

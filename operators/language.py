@@ -188,9 +188,7 @@ def iso639_3(name: str) -> str:
         return known[lower].code
     if lower in {language.code for language in known.values()} | {UNDETERMINED}:
         return lower
-    raise ConfigError(
-        f"'{name[:40]}' is no language that the model knows", key="language", hint="use ISO 639-3, e.g. eng"
-    )
+    raise ConfigError(f"'{name[:40]}' is no language that the model knows", key="language", hint="use ISO 639-3, e.g. eng")
 
 
 def iso639_1(code: str) -> str:

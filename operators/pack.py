@@ -75,9 +75,7 @@ class Pack(Keyed):
         return pa.RecordBatch.from_pydict(columns), part_of(batch["id"], self.parts)
 
     def gather(self, tables: Sequence[pa.Table | None]) -> Iterator[Rows]:
-        given = [
-            _Input.of(table, packing) for table, packing in zip(tables, self.tables, strict=True) if table is not None
-        ]
+        given = [_Input.of(table, packing) for table, packing in zip(tables, self.tables, strict=True) if table is not None]
         for split in sorted({name for rows in given for name in rows.splits()}):
             yield from self._packed([rows.of_split(split) for rows in given], split)
 

@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from dataforge.operators.pii_national import NATIONAL, OF_LENGTH, may_hold_national
-from dataforge.operators.pii_near import AFTER, BEFORE, ROW_END, WordsNear, first_row, last_row, near_by, words_of
+from dataforge.operators.pii_near import (
+    AFTER,
+    BEFORE,
+    ROW_END,
+    WordsNear,
+    bare_digits,
+    first_row,
+    last_row,
+    near_by,
+    words_of,
+)
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS, may_hold_card
 from dataforge.operators.pii_phones import BARE, PHONES, may_hold_phone
@@ -39,6 +49,7 @@ _COUNT = re.compile(r"\{\d")
 Place = tuple[int, int]  # first byte, the one after the last
 Parts = tuple[Place, ...]  # of a value
 Option: TypeAlias = "tuple[_Judge, Parts]"  # a rule that accepts a value, and what of it
+_Asked: TypeAlias = "tuple[Callable[[bytes], bool] | None, tuple[_Judge, ...]]"  # what is asked beforehand, who then
 
 
 # A candidate that counts: first byte of `Folded.data`, the one after the last, kind, rule, score. A plain tuple: there
@@ -60,12 +71,11 @@ class Finder:
         self.judges = tuple(_Judge(rule) for rule in rules)
         together = tuple(dict.fromkeys(word for rule in rules for word in rule.context))
         self.near = near_by(any_word(together)) if len({rule.context for rule in rules}) > 2 else None
-        self.bare = _bare(rules) if self.near else None
+        self.bare = bare_digits(rules, LEAST_SCORE) if self.near else None
         self.words = WordsNear(together if self.bare else ())
         self.beforehand = tuple(_together(self.judges))
-        self.for_digits = tuple(
-            (ask, tuple(judge for judge in judges if BARE.get(judge.validator) != "")) for ask, judges in self.beforehand
-        )
+        self.for_digits = _those(self.beforehand, lambda judge: BARE.get(judge.validator) != "")
+        self.unspoken = _those(self.for_digits, lambda judge: judge.base >= LEAST_SCORE)
         self.blocked = frozenset.intersection(*(judge.blocked for judge in self.judges))
         far = any(judge.not_before or judge.not_after for judge in self.judges)
         self.before, self.after = (BESIDE_BEFORE, BESIDE_AFTER) if far else (1, 1)
@@ -110,25 +120,19 @@ class Finder:
         found: list[Found] = []
         named = frozenset(self.words.among(data, runs))
         for begin, end in runs:
-            spoken = (begin, end) in named
-            if spoken or (self.bare and self.bare(data[begin:end])):
-                low = max(begin - self.before, 0)
+            value, low = data[begin:end], max(begin - self.before, 0)
+            if (begin, end) in named:
                 options = self.options if end - begin <= LONGEST_REMEMBERED else self._options
                 open_rules = options(data[low : end + self.after], begin - low, begin - low, end - low)
-                found += _weighed(open_rules, data, begin, begin, end, self.near if spoken else _unheard)
+                found += _weighed(open_rules, data, begin, begin, end, self.near)
+            elif self.bare and self.bare(value):
+                left, right = last_row(data[low:begin]), first_row(data[end : end + self.after])
+                open_rules = _open(_accepting(self.unspoken, value), left, value[0], value, right)
+                found += _weighed(open_rules, data, begin, begin, end, _unheard)
         return found
 
     def _parts(self, value: bytes) -> tuple[Option, ...]:
-        """Which rules accept the value, by itself, and what of it."""
-        return tuple(
-            [
-                (judge, parts)
-                for ask, judges in (self.for_digits if value.isdigit() else self.beforehand)
-                if ask is None or ask(value)
-                for judge in judges
-                if (parts := _whole(value) if judge.later else judge.accepts(value))
-            ]
-        )
+        return _accepting(self.for_digits if value.isdigit() else self.beforehand, value)
 
     def _options(self, window: bytes, begin: int, start: int, end: int) -> tuple[Option, ...]:
         """The rules that accept the value `window[start:end]` of the match at `begin`, seen with what stands right
@@ -141,15 +145,32 @@ class Finder:
         return _open(accepted, last_row(window[:begin]), window[begin], value, first_row(window[end:]))
 
 
+def _accepting(groups: Iterable[_Asked], value: bytes) -> tuple[Option, ...]:
+    """Which rules accept the value, by itself, and what of it."""
+    return tuple(
+        [
+            (judge, parts)
+            for ask, judges in groups
+            if judges and (ask is None or ask(value))
+            for judge in judges
+            if (parts := _whole(value) if judge.later else judge.accepts(value))
+        ]
+    )
+
+
+def _those(groups: Iterable[_Asked], wanted: Callable[[_Judge], bool]) -> tuple[_Asked, ...]:
+    return tuple((ask, tuple(filter(wanted, judges))) for ask, judges in groups)
+
+
 def _weighed(
-    options: tuple[Option, ...], data: bytes, begin: int, start: int, end: int, near: Callable[[bytes], bool] | None
+    options: tuple[Option, ...], data: bytes, begin: int, start: int, end: int, near: Callable[[bytes], object] | None
 ) -> list[Found]:
     """The parts that count, by the first rule for which the words near by speak. `near`: of all rules together, so that
     many rules without their words cost one look.
     """
     left = last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
     right = first_row(data[end : end + AFTER])
-    spoken = near is None or near(left) or near(right)
+    spoken = near is None or bool(near(left) or near(right))
     for judge, parts in _validated(options, data[start:end], left, data[begin], right) if spoken else options:
         if judge.later and not spoken:
             continue
@@ -202,7 +223,7 @@ def finders(rules: Iterable[Rule], own: bool = False) -> list[Finder]:
     return [Finder(group, own) for group in together.values()]
 
 
-def _together(judges: Sequence[_Judge]) -> Iterator[tuple[Callable[[bytes], bool] | None, tuple[_Judge, ...]]]:
+def _together(judges: Sequence[_Judge]) -> Iterator[_Asked]:
     """What is asked beforehand, and who is asked then: one for all that are asked later and want the same beside it."""
     for _, side_by_side in itertools.groupby(judges, key=operator.attrgetter("beside")):
         alike = tuple(side_by_side)
@@ -224,7 +245,8 @@ class _Judge:
         self.beforehand = BEFOREHAND.get(rule.validator)
         self.later = rule.validator in OF_LENGTH and rule.score < LEAST_SCORE  # words are cheaper than check digits
         self.alike: tuple[_Judge, ...] = ()  # where it stands for them: those to ask once a word is near
-        self.words, self.words_of = rule.context, _unheard
+        self.words = rule.context
+        self.words_of: Callable[[bytes, bytes], Sequence[int]] = _unheard
         at_its_sides = (rule.not_before, rule.not_after, self.alone, self.word)
         self.beside = at_its_sides if self.later else self.beforehand
         self.context = near_by(any_word(rule.context))
@@ -267,14 +289,6 @@ class _Judge:
         if alone < LEAST_SCORE and spoken and self.spoken(left, right):
             return near  # looked for only where it decides: half of the time goes there
         return alone
-
-
-def _bare(rules: Sequence[Rule]) -> Callable[[bytes], object] | None:
-    """Digits with nothing between them that a rule may accept without a word near by; None where that is not known."""
-    alone = [BARE.get(rule.validator) for rule in rules if rule.score >= LEAST_SCORE]
-    if None in alone:
-        return None
-    return re.compile("|".join(filter(None, alone)).encode() or rb"(?!)").fullmatch
 
 
 def _with_context(score: float) -> tuple[float, float]:

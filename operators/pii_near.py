@@ -10,9 +10,11 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 
-from dataforge.operators.pii_rules import any_of, any_word, matcher, searcher
+from dataforge.operators.pii_phones import BARE
+from dataforge.operators.pii_rules import Rule, any_of, any_word, matcher, searcher
 
 BEFORE, AFTER = 60, 30  # bytes looked at for words that speak for a candidate
 _REMEMBERED = 8192
@@ -61,6 +63,14 @@ class WordsNear:
 def _sides(data: bytes, place: Place) -> bytes:
     begin, end = place
     return b"%b\n%b\n" % (data[begin - BEFORE if begin > BEFORE else 0 : begin], data[end : end + AFTER])
+
+
+def bare_digits(rules: Sequence[Rule], least: float) -> Callable[[bytes], object] | None:
+    """Digits with nothing between them that a rule may accept without a word near by; None where that is not known."""
+    alone = [BARE.get(rule.validator) for rule in rules if rule.score >= least]
+    if None in alone:
+        return None
+    return re.compile("|".join(filter(None, alone)).encode() or rb"(?!)").fullmatch
 
 
 def words_of(rules: Sequence[Sequence[str]]) -> Callable[[bytes, bytes], list[int]]:

@@ -313,6 +313,6 @@ PHONES: dict[str, Callable[[bytes], Part | Places]] = {
 }
 BARE = {  # validator -> which digits with nothing before or between them it may accept, as a pattern, "" for none
     **dict.fromkeys(("phone_in_groups", "phone_with_plus", "phone_national", "phone_grouped"), ""),
-    "phone_international": r"00[1-9]\d{6,}",
+    "phone_international": r"00[1-9]\d{6,15}",
     "phone_unspaced": _UNSPACED.pattern.decode(),
 }

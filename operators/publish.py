@@ -128,9 +128,7 @@ def _build(
     for config in in_card_order(list(configs)):
         found += write_config(root, spec, config, configs[config], token, each)
     if not found:
-        raise InputError(
-            "no config has any row: there is nothing to publish", hint="see the funnel for where they went"
-        )
+        raise InputError("no config has any row: there is nothing to publish", hint="see the funnel for where they went")
     if spec.arrow:
         from dataforge.operators.arrow_copy import write_arrow
 

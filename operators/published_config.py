@@ -124,9 +124,7 @@ def _split_rows(tables: Sequence[Table], schema: pa.Schema) -> Iterator[tuple[st
                         yield split, chosen
 
 
-def _entry(
-    config: str, split: str, tally: Tally, columns: list[dict[str, str]], files: list[Written]
-) -> dict[str, Any]:
+def _entry(config: str, split: str, tally: Tally, columns: list[dict[str, str]], files: list[Written]) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "config": config,
         "split": split,

@@ -59,9 +59,7 @@ def _files(root: Path, known: Mapping[str, Mapping[str, Any]]) -> list[dict[str,
     return found
 
 
-def manifest(
-    document: dict[str, Any], facts: Mapping[str, Any], files: list[dict[str, Any]], digest: str
-) -> dict[str, Any]:
+def manifest(document: dict[str, Any], facts: Mapping[str, Any], files: list[dict[str, Any]], digest: str) -> dict[str, Any]:
     """`dataset_manifest.json`: all that `verify` compares and all that a reader needs to trace a row back."""
     from dataforge import __version__
 

@@ -1,9 +1,9 @@
 """Where rows are judged, masked and dropped. Scores are made elsewhere; a changed threshold re-runs only these steps.
 
-    Judge   Map SAME    stored scores (counters, language, lists, models) → the first rule a document fails
-    Select  Map SUBSET  drops by verdict, duplicate and personal data; masks what stays
-    DropContaminated    drops what shares n-grams with evaluation texts
-    Mask    Map SUBSET  the same treatment of personal data for messages, before people or taggers see them
+Judge   Map SAME    stored scores (counters, language, lists, models) → the first rule a document fails
+Select  Map SUBSET  drops by verdict, duplicate and personal data; masks what stays
+DropContaminated    drops what shares n-grams with evaluation texts
+Mask    Map SUBSET  the same treatment of personal data for messages, before people or taggers see them
 """
 
 from __future__ import annotations

@@ -43,9 +43,7 @@ class Answer:
     body: dict[str, Any] | None
 
 
-Transport = Callable[
-    [str, dict[str, str]], Answer
-]  # raises OSError or http.client.HTTPException when the network fails
+Transport = Callable[[str, dict[str, str]], Answer]  # raises OSError or http.client.HTTPException when the network fails
 
 
 class InvalidCursor(Exception):
@@ -118,9 +116,7 @@ class SlackApi:
             self._count("retries")
             if failures >= self.pace.attempts:
                 code = "PAGINATION" if trouble.startswith("body") else "IO"
-                raise PartialError(
-                    f"{method} failed {failures} times, last {trouble}", code=code, hint="run again later"
-                )
+                raise PartialError(f"{method} failed {failures} times, last {trouble}", code=code, hint="run again later")
             self.clock.sleep(self._backoff(failures))
 
     def pages(self, method: str, cursor: str = "", **params: Any) -> Iterator[tuple[dict[str, Any], str]]:

@@ -62,9 +62,7 @@ class Channels:
         return channel.shown == channel.folder and not self.is_opted_out(channel)
 
 
-def channel_of(
-    entry: dict[str, Any], kind: str, key: bytes, *, is_listed: bool = True, named: bool = False
-) -> Channel:
+def channel_of(entry: dict[str, Any], kind: str, key: bytes, *, is_listed: bool = True, named: bool = False) -> Channel:
     """From an entry of an index file or of `conversations.list`, whose flags outweigh the file it stands in."""
     kind = "dm" if entry.get("is_im") else "group_dm" if entry.get("is_mpim") else kind
     kind = "private" if kind == "public" and (entry.get("is_private") or entry.get("is_group")) else kind

@@ -79,11 +79,7 @@ def _mrkdwn(value: Any, mask: Mask) -> Any:
     """Links lose their tokens first; a mask is written so that mrkdwn shows it as `<SECRET>`."""
     if not isinstance(value, str):
         return value
-    text = (
-        REFERENCE.sub(_safe_link, SURROGATE.sub("\ufffd", value))
-        if "<http" in value
-        else SURROGATE.sub("\ufffd", value)
-    )
+    text = REFERENCE.sub(_safe_link, SURROGATE.sub("\ufffd", value)) if "<http" in value else SURROGATE.sub("\ufffd", value)
     return SLACK_TOKEN.sub("&lt;SECRET&gt;", mask(text).replace("<SECRET>", "&lt;SECRET&gt;"))
 
 

@@ -11,9 +11,7 @@ _EVENTS = ("join", "leave", "topic", "purpose", "name", "archive", "unarchive", 
 
 DROPPED_BY_SUBTYPE: dict[str, str] = {
     **{f"{kind}_{event}": "channel_event" for kind in ("channel", "group") for event in _EVENTS},
-    **dict.fromkeys(
-        ("channel_canvas_updated", "channel_convert_to_private", "channel_convert_to_public"), "channel_event"
-    ),
+    **dict.fromkeys(("channel_canvas_updated", "channel_convert_to_private", "channel_convert_to_public"), "channel_event"),
     **dict.fromkeys(
         (
             "pinned_item",

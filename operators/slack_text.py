@@ -29,9 +29,7 @@ EMPHASIS = tuple(
 _INVISIBLE = "\0\u200b\u2060\ufeff\u00ad"  # NUL is our place-holder; the others split words
 INVISIBLE = dict.fromkeys(map(ord, _INVISIBLE))
 MARKUP = re.compile(rf"[<`*_~&•◦▪▫‣{_INVISIBLE}]|:[a-z0-9_+'-]+:")  # text without any of these is plain already
-SECRET_QUERY = re.compile(
-    r"(?i)^(t|sig|key|auth|x-amz-.*|.*(token|secret|signature|password|apikey|api_key|credential).*)$"
-)
+SECRET_QUERY = re.compile(r"(?i)^(t|sig|key|auth|x-amz-.*|.*(token|secret|signature|password|apikey|api_key|credential).*)$")
 HOLE = "\0"
 
 
