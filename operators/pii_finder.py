@@ -15,17 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from dataforge.operators.pii_national import NATIONAL, OF_LENGTH, may_hold_national
-from dataforge.operators.pii_near import (
-    AFTER,
-    BEFORE,
-    ROW_END,
-    WordsNear,
-    bare_digits,
-    first_row,
-    last_row,
-    near_by,
-    words_of,
-)
+from dataforge.operators.pii_near import ROW_END, WordsNear, bare_digits, near_by, sides, words_of
 from dataforge.operators.pii_network import NETWORK
 from dataforge.operators.pii_numbers import NUMBERS, may_hold_card
 from dataforge.operators.pii_phones import BARE, PHONES, may_hold_phone
@@ -126,7 +116,7 @@ class Finder:
                 open_rules = options(data[low : end + self.after], begin - low, begin - low, end - low)
                 found += _weighed(open_rules, data, begin, begin, end, self.near)
             elif self.bare and self.bare(value):
-                left, right = last_row(data[low:begin]), first_row(data[end : end + self.after])
+                left, right = sides(data, begin, end, self.before, self.after)
                 open_rules = _open(_accepting(self.unspoken, value), left, value[0], value, right)
                 found += _weighed(open_rules, data, begin, begin, end, _unheard)
         return found
@@ -142,7 +132,8 @@ class Finder:
         accepted = self.parts(value) if len(value) <= LONGEST_REMEMBERED else self._parts(value)
         if not accepted:
             return ()
-        return _open(accepted, last_row(window[:begin]), window[begin], value, first_row(window[end:]))
+        left, right = sides(window, begin, end, begin, len(window))
+        return _open(accepted, left, window[begin], value, right)
 
 
 def _accepting(groups: Iterable[_Asked], value: bytes) -> tuple[Option, ...]:
@@ -165,11 +156,8 @@ def _those(groups: Iterable[_Asked], wanted: Callable[[_Judge], bool]) -> tuple[
 def _weighed(
     options: tuple[Option, ...], data: bytes, begin: int, start: int, end: int, near: Callable[[bytes], object] | None
 ) -> list[Found]:
-    """The parts that count, by the first rule for which the words near by speak. `near`: of all rules together, so that
-    many rules without their words cost one look.
-    """
-    left = last_row(data[begin - BEFORE if begin > BEFORE else 0 : begin])
-    right = first_row(data[end : end + AFTER])
+    """The parts that count, by the first rule for which the words near by speak. `near`: of all together, for one look."""
+    left, right = sides(data, begin, end)
     spoken = near is None or bool(near(left) or near(right))
     for judge, parts in _validated(options, data[start:end], left, data[begin], right) if spoken else options:
         if judge.later and not spoken:
@@ -180,7 +168,7 @@ def _weighed(
             if place == end:
                 score = judge.score(left, right, spoken)
             else:
-                score = judge.score(left, first_row(data[place : place + AFTER]))
+                score = judge.score(left, sides(data, begin, place)[1])
             if score >= LEAST_SCORE:
                 found.append((start + first, place, judge.kind, judge.name, score))
         if found:

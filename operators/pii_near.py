@@ -24,12 +24,12 @@ _LINES = bytes(range(ROW_END)) + b"\n"  # the end of a row ends what is looked a
 Place = tuple[int, int]  # first byte of a candidate, the one after the last
 
 
-def last_row(left: bytes) -> bytes:
-    return left[left.rindex(_ROW_BYTE) + 1 :] if ROW_END in left else left
-
-
-def first_row(right: bytes) -> bytes:
-    return right[: right.index(_ROW_BYTE)] if ROW_END in right else right
+def sides(data: bytes, begin: int, end: int, before: int = BEFORE, after: int = AFTER) -> tuple[bytes, bytes]:
+    """What stands before and behind a candidate in its row."""
+    left, right = data[begin - before if begin > before else 0 : begin], data[end : end + after]
+    if ROW_END in left:
+        left = left[left.rindex(_ROW_BYTE) + 1 :]
+    return left, right[: right.index(_ROW_BYTE)] if ROW_END in right else right
 
 
 @functools.cache
