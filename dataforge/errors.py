@@ -1,6 +1,7 @@
 """One tree of errors, each with a code for the reader, an exit code for the shell, a place and a way out.
 
-The line on stderr is `error[CODE] step=… file=… row=… key=…: what; hint`, `waiting[REVIEW] …` while people are at work.
+The line on stderr is `error[CODE] step=… file=… line=… key=…: what; hint`, `waiting[REVIEW] …` while people are at work;
+`row=…` instead of `line=…` where a file has no lines.
 `what` holds numbers, types, names of columns and hashes, never message text, tokens or personal data; control
 characters and bidi marks are escaped.
 """
@@ -14,6 +15,7 @@ import unicodedata
 EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INPUT, EXIT_GATE, EXIT_WAITING, EXIT_PARTIAL, EXIT_VERIFY = range(8)
 EXIT_LOCKED, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
 
+WITHOUT_LINES = (".parquet", ".pq", ".json")  # of .json one array
 
 # Names of files, columns and keys come from data: these never belong into a line that people pass on.
 _PRIVATE = re.compile(
@@ -53,22 +55,28 @@ class DataforgeError(Exception):
         step: str = "",
         file: str = "",
         row: int | None = None,
+        unit: str = "",
         key: str = "",
         code: str = "",
         exit_code: int | None = None,
     ) -> None:
         self.what, self.hint, self.step, self.file, self.row, self.key = what, hint, step, file, row, key
+        self.unit = unit  # what `row` counts, "line" or "row"; "" goes by the file's name
         self.code = code or type(self).code
         self.exit_code = type(self).exit_code if exit_code is None else exit_code
         self.details: list[str] = []  # further lines for people, e.g. one per problem of a config
         super().__init__(self.line())
 
     def line(self) -> str:
-        places = {"step": self.step, "file": self.file, "row": self.row, "key": self.key}
+        places = {"step": self.step, "file": self.file, self.counted(): self.row, "key": self.key}
         where = "".join(f" {name}={escape(value)}" for name, value in places.items() if value not in ("", None))
         hint = f"; {escape(self.hint, 400)}" if self.hint else ""
         kind = "waiting" if self.exit_code == EXIT_WAITING else "error"  # that people are at work is no error
         return f"{kind}[{self.code}]{where}: {escape(self.what, 400)}{hint}"
+
+    def counted(self) -> str:
+        """What `row` is a number of: a line of the file, or a row of one that has none (or of no file)."""
+        return self.unit or ("line" if self.file and not self.file.lower().endswith(WITHOUT_LINES) else "row")
 
     def naming(self, config: str) -> DataforgeError:
         """The same error with the config's own path where its hint says CONFIG, so that it can be pasted into a shell."""
@@ -84,6 +92,7 @@ class DataforgeError(Exception):
             "step": self.step or None,
             "file": redact(self.file) or None,
             "row": self.row,
+            "line": self.row if self.counted() == "line" else None,
             "key": redact(self.key) or None,
             "what": redact(self.what),
             "hint": redact(self.hint) or None,

@@ -11,6 +11,7 @@ import pyarrow as pa
 from dataforge.engine.run import State
 from dataforge.errors import BudgetError, DataforgeError, InputError
 from dataforge.flows.build import Graph
+from dataforge.flows.quarantine import unit_of
 from dataforge.operators.first_rows import stopped
 from dataforge.table import Table
 
@@ -43,9 +44,9 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
     stops = [line for t in tables for line in stopped(t.step, t.account.notes, t.account.quarantined)]
     named: list[str] = []
     codes: Counter[str] = Counter()
-    for batch in _quarantined(tables):  # there may be as many as there are rows
+    for unit, batch in _quarantined(tables):  # there may be as many as there are rows
         first = batch.slice(0, 20 - len(named)).to_pylist()
-        named += [DataforgeError(r["reason"], file=r["file"], row=r["line"], code=r["code"]).line() for r in first]
+        named += [_error_of(row, unit).line() for row in first]
         codes.update(batch.column("code").to_pylist())
     if named and all(NO_COLUMN in line for line in named):  # else the way out is the row's, not the config's
         error.hint = "name the column in the config: dataforge config check CONFIG says which are there"
@@ -57,7 +58,11 @@ def over_budget(tables: list[Table], count: int, allowed: int) -> BudgetError:
     return error
 
 
-def _quarantined(tables: list[Table]) -> Iterator[pa.RecordBatch]:
+def _error_of(row: dict[str, Any], unit: str) -> DataforgeError:
+    return DataforgeError(row["reason"], file=row["file"], row=row["line"], unit=unit, code=row["code"])
+
+
+def _quarantined(tables: list[Table]) -> Iterator[tuple[str, pa.RecordBatch]]:
     columns = ["reason", "file", "line", "code"]
     parts = ((table, part) for table in tables for part in range(table.n_parts))
-    return (batch for table, part in parts for batch in table.read(part, columns, kind="quarantine"))
+    return ((unit_of(table), batch) for table, part in parts for batch in table.read(part, columns, kind="quarantine"))

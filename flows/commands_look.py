@@ -65,7 +65,7 @@ def quarantine(
     trial: Trial = None,
     as_json: Json = False,
 ) -> None:
-    """Rows that could not be read: file, row, key, why, and where their bytes are. Files that were left out whole."""
+    """Rows that could not be read: file, line, key, why, and where their bytes are. Files that were left out whole."""
     from dataforge.flows.quarantine import quarantine_document, quarantine_text
 
     document = quarantine_document(*finished(config, trial), limit, raw=raw)

@@ -25,8 +25,8 @@ RAW_SHOWN = 400  # characters of a row's beginning in the text for people; the d
 
 
 def quarantine_document(graph: Graph, tables: Sequence[Table], limit: int, *, raw: bool) -> dict[str, Any]:
-    """`{"schema", "rows", "codes": {code: n}, "quarantined": [{"step", "file", "row", "offset", "key", "code", "reason",
-    "input", "table", "table_row"}], "bad_files"}`: of `quarantined` at most `limit`."""
+    """`{"schema", "rows", "codes": {code: n}, "quarantined": [{"step", "file", "row", "line", "offset", "key", "code",
+    "reason", "input", "table", "table_row"}], "bad_files"}`: of `quarantined` at most `limit`."""
     codes: Counter[str] = Counter()
     shown: list[dict[str, Any]] = []
     for table, part, at, row in _rows(tables):
@@ -53,6 +53,7 @@ def _entry(graph: Graph, table: Table, part: int, at: int, row: Mapping[str, Any
         "step": table.step,
         "file": escape(row["file"]),
         "row": row["line"],
+        "line": row["line"] if unit_of(table) == "line" else None,
         "offset": row["offset"],
         "key": _key(held, getattr(source, "key", None)) if isinstance(source, FileSource) else None,
         "code": row["code"],
@@ -62,6 +63,12 @@ def _entry(graph: Graph, table: Table, part: int, at: int, row: Mapping[str, Any
         "table_row": at,
     }
     return {**entry, "raw": held} if raw else entry
+
+
+def unit_of(table: Table) -> str:
+    """What the numbers of a table's quarantined rows count: lines of a file, or rows where a file has no lines."""
+    operator = table.manifest["operator"]
+    return "row" if "ParquetFiles" in (operator[""], (operator.get("source") or {}).get("")) else "line"
 
 
 def _key(held: str, column: str | None) -> str | None:
@@ -95,7 +102,7 @@ def quarantine_text(document: Mapping[str, Any], *, raw: bool) -> str:
 
 
 def _lines(entry: Mapping[str, Any]) -> Iterator[str]:
-    places = {"row": entry["row"], "byte": entry["offset"], "key": entry["key"]}
+    places = {"row" if entry["line"] is None else "line": entry["row"], "byte": entry["offset"], "key": entry["key"]}
     where = "".join(f"  {name} {value}" for name, value in places.items() if value is not None)
     yield f"  {entry['file']}{where}  {entry['code']}: {escape(entry['reason'], 400)}"
     if "raw" in entry:

@@ -13,7 +13,7 @@ import pytest
 
 from dataforge.flows.cli import main
 
-ERROR_LINE = re.compile(r"^(?:error|waiting)\[[A-Z]+\]( (step|file|row|key)=\S+)*: .+$", re.MULTILINE)
+ERROR_LINE = re.compile(r"^(?:error|waiting)\[[A-Z]+\]( (step|file|line|row|key)=\S+)*: .+$", re.MULTILINE)
 CHEAP = {"dedupe": "{near: false}"}  # a third of the steps
 
 

@@ -233,8 +233,8 @@ def test_a_malformed_row_and_a_bad_byte_cost_two_rows_and_are_named(tmp_path: Pa
     over = dataforge("run", config, *RUN, "--json")
     assert over.code == 4 and over.document["status"] == "failed" and over.document["out"] is None
     assert over.error["code"] == "BUDGET" and "2 bad rows" in over.error["what"]
-    assert any("row=301" in d and "SCHEMA" in d and "in.jsonl" in d for d in over.error["details"])
-    assert any("row=701" in d and "ENCODING" in d for d in over.error["details"])
+    assert any("line=301" in d and "SCHEMA" in d and "in.jsonl" in d for d in over.error["details"])
+    assert any("line=701" in d and "ENCODING" in d for d in over.error["details"])
     assert not list((tmp_path / "out").glob("*/*"))
     config.write_text(config.read_text() + "ingest: {max_bad_rows: 2}\n")
     within = dataforge("run", config, *RUN, "--json")

@@ -7,6 +7,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -47,6 +48,7 @@ def test_each_row_is_named_with_its_place_its_key_and_why(bad: Path, tmp_path: P
     assert (document["rows"], document["codes"], document["bad_files"]) == (2, {"SCHEMA": 2}, [])
     cut, wrong = document["quarantined"]
     assert (cut["step"], cut["file"], cut["row"], cut["offset"]) == ("sources/s", "in.jsonl", 2, len(line(1)) + 1)
+    assert (cut["line"], wrong["line"]) == (2, 4)
     assert (cut["key"], wrong["key"], wrong["row"]) == ("r-cut", "<email>", 4)
     assert cut["input"] == str(tmp_path / "in.jsonl") and wrong["reason"] == "$.text: expected string, found integer"
     with open(cut["input"], "rb") as file:
@@ -56,6 +58,20 @@ def test_each_row_is_named_with_its_place_its_key_and_why(bad: Path, tmp_path: P
     assert kept["line"] == 4 and kept["raw"]
 
 
+def test_a_row_is_numbered_by_lines_where_its_file_has_lines(tmp_path: Path, dataforge: Call) -> None:
+    """A field of CSV may hold newlines: the number is that of the line in which the row begins."""
+    (tmp_path / "a.csv").write_text('text\n"one\ntwo"\nthree,four\n')
+    pq.write_table(pa.table({"text": ["one", None]}), tmp_path / "b.parquet")
+    sources = "[{name: c, kind: csv, path: a.csv}, {name: p, kind: parquet, path: b.parquet}]"
+    config = small_config(tmp_path, [], sources=sources, **CHEAP)
+    over = dataforge("run", config, *QUICK, "--json").error["details"]
+    assert "file=a.csv line=4: expected 1 fields, found 2" in over[0] and "file=b.parquet row=2: text" in over[1]
+    places = [(e["row"], e["line"]) for e in dataforge("quarantine", config, "--json").document["quarantined"]]
+    assert places == [(4, 4), (2, None)]
+    text = dataforge("quarantine", config).out
+    assert "  a.csv  line 4  byte 15  SCHEMA" in text and "  b.parquet  row 2  SCHEMA" in text
+
+
 def test_content_is_shown_on_request_alone(bad: Path, dataforge: Call) -> None:
     dataforge("run", bad, *QUICK)
     for words in ([], ["--json"]):
@@ -63,7 +79,7 @@ def test_content_is_shown_on_request_alone(bad: Path, dataforge: Call) -> None:
         assert "write to" not in quiet and "write to" in loud
     assert dataforge("quarantine", bad, "--json", "--raw").document["quarantined"][0]["raw"].encode() == CUT
     text = dataforge("quarantine", bad).out
-    assert "in.jsonl  row 2  byte " in text and "key r-cut  SCHEMA: not JSON" in text and "ann@" not in text
+    assert "in.jsonl  line 2  byte " in text and "key r-cut  SCHEMA: not JSON" in text and "ann@" not in text
 
 
 def test_few_are_shown_and_all_are_counted(bad: Path, dataforge: Call) -> None:

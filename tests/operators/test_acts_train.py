@@ -99,7 +99,7 @@ def test_utterances_of_one_turn_follow_each_other_as_in_the_file() -> None:
 
 def test_wrong_rows_are_named_by_line_without_their_text(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", [ROWS[0], {"text": "secret words", "class7": "orders"}])
-    with pytest.raises(SchemaError, match="row=2") as caught:
+    with pytest.raises(SchemaError, match="line=2") as caught:
         evaluate(path, model="none")
     assert "secret" not in str(caught.value)
     with pytest.raises(InputError, match="no such file"):

@@ -221,7 +221,7 @@ def test_known_names_are_found_as_whole_words(tmp_path: Path) -> None:
 def test_a_bad_line_of_names_is_named(tmp_path: Path) -> None:
     names = tmp_path / "names.jsonl"
     names.write_text('{"name": "Anna"}\n{"n": 1}\n', "utf-8")
-    with pytest.raises(InputError, match="row=2"):
+    with pytest.raises(InputError, match="line=2"):
         FindPii().start([names])
 
 

@@ -92,7 +92,7 @@ def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
 def test_a_line_of_another_shape_is_named(tmp_path: Path, line: bytes) -> None:
     file = tmp_path / "gold.jsonl"
     file.write_bytes(lines(ROWS[:1]) + line + b"\n")
-    with pytest.raises(SchemaError, match="row=2"):
+    with pytest.raises(SchemaError, match="line=2"):
         evaluate(file)
 
 

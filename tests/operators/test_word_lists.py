@@ -60,7 +60,7 @@ def test_what_is_wrong_with_a_list_is_said_before_any_work(tmp_path: Path):
     (tmp_path / "latin").write_bytes(b"ok\n\xe4\n")
     with pytest.raises(InputError, match="not UTF-8") as caught:
         ListFile.of("a", "all", tmp_path / "latin")
-    assert "row=2" in caught.value.line()
+    assert "line=2" in caught.value.line()
 
 
 def test_a_list_that_changes_under_way_is_refused(tmp_path: Path):
