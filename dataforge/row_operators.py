@@ -44,12 +44,15 @@ class RowFilter(Map):
         return self._filter
 
     def _filter(self, batch: pa.RecordBatch) -> Rows:
-        reasons = [self.drop(row) for row in batch.to_pylist()]
+        reasons = each(self.drop, batch.to_pylist())
         if odd := next((r for r in reasons if r is not None and not isinstance(r, str)), None):
             raise OperatorError(f"drop() gave {type(odd).__name__}, not a reason or None")
         stays = [reason is None for reason in reasons]
         left = [(i, r) for i, r in zip(batch.column("id").to_pylist(), reasons, strict=True) if r is not None]
-        dropped = pa.Table.from_pylist([{"id": i, "reason": r} for i, r in left], schema=DROPPED)
+        try:
+            dropped = pa.Table.from_pylist([{"id": i, "reason": r} for i, r in left], schema=DROPPED)
+        except UnicodeEncodeError:
+            raise OperatorError("drop() gave a reason that is not UTF-8") from None
         return Rows(batch.filter(pa.array(stays, pa.bool_())), dropped)
 
 
@@ -70,11 +73,22 @@ class RowMapper(Map):
         return self._map
 
     def _map(self, batch: pa.RecordBatch) -> Rows:
-        texts = [self.change(text) for text in batch.column("text").to_pylist()]
+        texts = each(self.change, batch.column("text").to_pylist())
         if odd := next((type(t).__name__ for t in texts if not isinstance(t, str)), None):
             raise OperatorError(f"change() gave {odd}, not a text")
         schema = self.gives([batch.schema])
-        return Rows(pa.record_batch([batch.column("id"), pa.array(texts, schema.field("text").type)], schema=schema))
+        try:
+            changed = pa.array(texts, schema.field("text").type)
+        except UnicodeEncodeError:  # a lone surrogate: Python's str holds it
+            raise OperatorError("change() gave a text that is not UTF-8") from None
+        return Rows(pa.record_batch([batch.column("id"), changed], schema=schema))
+
+
+def each(method: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    """What the user's method gives for each value. What is raised below this frame is the user's, beside it ours:
+    `operators.own_code.our_place` looks for it in a traceback.
+    """
+    return [method(value) for value in values]
 
 
 def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:

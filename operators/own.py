@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataforge.errors import OperatorError
+from dataforge.errors import DataforgeError, OperatorError
 from dataforge.identity import text_hashes
 from dataforge.operator import Contract, Map, Rows
-from dataforge.operators.own_code import instance, is_theirs, load, place_of
+from dataforge.operators.own_code import instance, is_theirs, load, our_place, place_of
 from dataforge.part import as_table
 from dataforge.schemas.verdict import DROPPED, QUARANTINED
 
@@ -60,14 +60,17 @@ class Own(Map):
             hint = "run the same command again: what follows it is made anew"
             raise OperatorError("was changed while the run went on", file=str(code.path), hint=hint)
         operator = instance(code, self.given)
-        try:
-            function = operator.start([])
-        except BaseException as problem:
-            if not is_theirs(problem):
-                raise
-            what = f"{self.name}.start raised {type(problem).__name__}"
-            raise OperatorError(what, file=place_of(problem, code.path)) from None
-        return Guarded(self, operator, function, code.path)
+        return Guarded(self, operator, started(operator, self.name, code.path), code.path)
+
+
+def started(operator: Map, name: str, path: Path) -> Callable[..., Rows]:
+    try:
+        return operator.start([])
+    except BaseException as problem:
+        if not is_theirs(problem):
+            raise
+        what = f"{name}.start raised {type(problem).__name__}"
+        raise OperatorError(what, file=place_of(problem, path)) from None
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Guarded:
     def _outcome(self, batch: pa.RecordBatch) -> Rows:
         """Halves a batch that fails until the rows at fault stand alone."""
         try:
-            return self._checked(batch)
+            return self.checked(batch)
         except MemoryError:
             raise
         except BaseException as caught:
@@ -101,12 +104,14 @@ class Guarded:
         half = batch.num_rows // 2
         halves = [self._outcome(batch.slice(0, half)), self._outcome(batch.slice(half))]
         if not any(rows.quarantined for rows in halves):
+            self.refuse_ours(problem, f"on {batch.num_rows} rows together")
             what = f"{self._what(problem)} on {batch.num_rows} rows together, and on none of them alone"
             raise OperatorError(what, file=place_of(problem, self.path))
         return joined(halves)
 
     def _failed(self, batch: pa.RecordBatch, problem: BaseException) -> Rows:
         row, place = batch.column("id")[0].as_py(), place_of(problem, self.path)
+        self.refuse_ours(problem, f"on row {row}")
         if self.own.on_error == "stop":
             hint = "mend the operator, or set on_error: quarantine and ingest.max_bad_rows"
             raise OperatorError(f"{self._what(problem)} on row {row}", file=place, hint=hint)
@@ -114,6 +119,13 @@ class Guarded:
         entry = {"file": batch.column("source")[0].as_py(), "code": "OPERATOR"}
         entry["reason"] = f"{self._what(problem)} on row {row} at {where}"
         return Rows(batch.slice(0, 0), None, pa.Table.from_pylist([entry], schema=QUARANTINED))
+
+    def refuse_ours(self, problem: BaseException, where: str) -> None:
+        """Raises where the user's code had returned and ours failed: nothing that they could mend or set aside."""
+        if place := our_place(problem, self.path, Guarded._given.__code__):
+            what = f"unexpected {type(problem).__name__} in dataforge itself {where}, after {self.own.name} had returned"
+            hint = "a bug of dataforge, not of your operator: report it with this line"
+            raise DataforgeError(what, file=place, hint=hint, code="UNEXPECTED") from None
 
     def _what(self, problem: BaseException) -> str:
         if isinstance(problem, OperatorError):  # ours: it holds no text of a row
@@ -131,22 +143,26 @@ class Guarded:
 
     # --- what one call gave -------------------------------------------------------------------------------------------
 
-    def _checked(self, batch: pa.RecordBatch) -> Rows:
+    def _given(self, batch: pa.RecordBatch) -> tuple[Any, pa.Schema]:
+        """All calls of the user's class: what is raised below this frame is theirs, what after it ours."""
         needs = self.operator.needs()[0]
         rows = self.function(batch if needs is None else batch.select(list(dict.fromkeys(["id", *needs]))))
+        return rows, self.operator.gives([batch.schema])
+
+    def checked(self, batch: pa.RecordBatch) -> Rows:
+        rows, schema = self._given(batch)
         if not isinstance(rows, Rows):
             raise OperatorError(f"start() gave a function that returns {type(rows).__name__}, not Rows")
         if rows.quarantined is not None:
             raise OperatorError("quarantines rows itself: raise an exception instead")
-        kept = _of_schema(rows.kept, self.operator.gives([batch.schema]), "kept")
+        kept = _of_schema(rows.kept, schema, "kept")
         dropped = _complete(rows.dropped)
         if self.operator.contract is Contract.SAME and dropped.num_rows:
             raise OperatorError("drops rows though its contract is SAME: set contract = Contract.SUBSET")
         places, gone = self._account(batch, kept, dropped)
         dropped = dropped.take(pa.array(np.argsort(gone)))
         table, changed = self._merged(batch, kept, places)
-        notes = {f"own:{name}": int(count) for name, count in (rows.notes or {}).items()}
-        return Rows(table, dropped, notes=notes | ({f"rewrite:{self.own.name}": changed} if changed else {}))
+        return Rows(table, dropped, notes=_notes(rows.notes) | ({f"rewrite:{self.own.name}": changed} if changed else {}))
 
     def _account(self, batch: pa.RecordBatch, kept: pa.Table, dropped: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         """Where kept and dropped rows stand in the batch. Every row must be kept in its order, or dropped once."""
@@ -189,6 +205,13 @@ def _renewed(rows: pa.Table, news: np.ndarray, name: str) -> pa.Table:
     return rows
 
 
+def _notes(notes: Any) -> dict[str, int]:
+    found = {} if notes is None else notes
+    if not isinstance(found, dict) or not all(isinstance(count, (int, np.integer)) for count in found.values()):
+        raise OperatorError("Rows.notes is no dict of whole numbers by name")
+    return {f"own:{name}": int(count) for name, count in found.items()}
+
+
 def _places(ids: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
     found = pc.index_in(ids, value_set=known)
     if found.null_count:
@@ -220,6 +243,8 @@ def _complete(dropped: Any) -> pa.Table:
     if dropped is None:
         return DROPPED.empty_table()
     if isinstance(dropped, (pa.RecordBatch, pa.Table)):
+        if len(set(dropped.schema.names)) < len(dropped.schema.names):
+            raise OperatorError("Rows.dropped has a column twice")
         table = pa.table({name: dropped[name] for name in dropped.schema.names})
         for missing in set(DROPPED.names) - set(table.column_names) - {"id", "reason"}:
             table = table.append_column(DROPPED.field(missing), pa.nulls(table.num_rows, DROPPED.field(missing).type))
@@ -254,21 +279,24 @@ def _by_id(rows: Any, ids: pa.Array) -> dict[str, dict[str, Any]]:
 
 
 def trial(operator: Map, schema: pa.Schema, changes: Sequence[str], name: str, path: Path) -> None:
-    """Two made-up rows through an operator. Raises OperatorError if what it gives is wrong; that it cannot work on such rows
-    is no fault."""
+    """Two made-up rows through an operator, together and alone, to the end of what a run does with a batch. Raises
+    OperatorError if what it gives is wrong; that it cannot work on such rows is no fault, that we cannot is a bug."""
     made = pa.RecordBatch.from_pylist(list(_made_up(schema)), schema=schema)
-    guarded = Guarded(Own(name, "", 0, {}, tuple(changes)), operator, operator.start([]), path)
-    try:
-        guarded._checked(made)
-    except OperatorError:
-        raise
-    except BaseException as problem:
-        if not is_theirs(problem):
+    guarded = Guarded(Own(name, "", 0, {}, tuple(changes)), operator, started(operator, name, path), path)
+    for rows in (made, made.slice(0, 1), made.slice(1)):
+        try:
+            guarded.checked(rows)
+        except OperatorError:
             raise
+        except BaseException as problem:
+            if not is_theirs(problem):
+                raise
+            guarded.refuse_ours(problem, f"on {rows.num_rows} made-up rows")
 
 
 def _made_up(schema: pa.Schema) -> Iterator[dict[str, Any]]:
-    words = ("A first line of plain words.\nA second one.", "Other words.")
+    first = "A first LINE of  plain words, some of them hy-\nphenated.\n\nSee https://mill.example or ask ada@mill.example. "
+    words = (first, "Other words.")  # with a little of all that people rewrite, so that a changed text is tried too
     for at, text in enumerate(words):
         row: dict[str, Any] = {}
         for f in schema:

@@ -18,11 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from traceback import walk_tb
 from types import CodeType, ModuleType
 from typing import Any
 
-from dataforge.errors import ConfigError, DataforgeError
+from dataforge.errors import ConfigError, DataforgeError, OperatorError
 from dataforge.operator import Contract, Map
+from dataforge.row_operators import each
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,23 @@ def place_of(problem: BaseException, path: Path) -> str:
         line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == str(path) else line
         trace = trace.tb_next
     return f"{path}:{line}" if line else str(path)
+
+
+def our_place(problem: BaseException, path: Path, call: CodeType) -> str:
+    """`dataforge/identity.py:38` where code of ours failed after the user's had returned; "" where theirs failed.
+
+    Theirs is all that is raised below `each`, and below the frame of `call` (which calls the user's class) all but our
+    own base classes, unless they came back to the user's file.
+    """
+    frames = [(frame.f_code, str(frame.f_globals.get("__name__")), line) for frame, line in walk_tb(problem.__traceback__)]
+    ours = [f"{name.replace('.', '/')}.py:{line}" for _, name, line in frames if name.startswith("dataforge.")]
+    codes = [code for code, _, _ in frames]
+    below = frames[codes.index(call) + 1 :] if call in codes else []
+    if isinstance(problem, OperatorError) or not ours or each.__code__ in codes:
+        return ""
+    if call in codes and not (below and below[0][1].startswith("dataforge.")):
+        return ""
+    return "" if any(code.co_filename == str(path) for code in codes) else ours[-1]
 
 
 def _class(module: ModuleType, name: str, path: Path) -> type[Map]:

@@ -12,7 +12,7 @@ import pytest
 
 from dataforge import Step
 from dataforge.engine.local import Local
-from dataforge.errors import ConfigError, OperatorError
+from dataforge.errors import ConfigError, DataforgeError, OperatorError
 from dataforge.flows.build import build
 from dataforge.flows.config import load_config
 from dataforge.flows.config_own import OwnConfig
@@ -218,6 +218,9 @@ CONTRACTS = {  # what it does wrong → what is said
     """def _filter(self, batch):
         data = [None, pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0])), pa.py_buffer(bytes([255]))]
         return Rows(batch.set_column(3, 'text', pa.Array.from_buffers(pa.string(), 1, data)))""": "a text is not UTF-8",
+    "def drop(self, row): return '\\ud800'": "drop() gave a reason that is not UTF-8",
+    "def _filter(self, batch): return Rows(batch, notes={'n': 'many'})": "Rows.notes is no dict of whole numbers",
+    "def _filter(self, batch): return Rows(batch, pa.table([batch['id']] * 2, ['id', 'id']))": "dropped has a column twice",
     "def _filter(self, batch): return batch": "returns RecordBatch, not Rows",
     "def _filter(self, batch): return Rows(batch.slice(1))": "neither kept nor dropped",
     "def _filter(self, batch): return Rows(pa.table(batch.columns[:1], ['x']))": "Rows.kept has the columns x string",
@@ -251,6 +254,57 @@ IMPURE = {
         return Rows(pa.record_batch([batch.column("id"), sizes], ["id", "text"]))
 """,
 }
+
+
+OURS = {  # the function of ours that fails after the user's has returned → its file
+    "dataforge.operators.own.text_hashes": "dataforge/operators/own.py:",
+    "dataforge.row_operators.Rows": "dataforge/row_operators.py:",
+}
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise KeyError(SECRET)
+
+
+@pytest.mark.parametrize("on_error", ["stop", "quarantine"])
+@pytest.mark.parametrize("function", OURS)
+def test_a_failure_of_our_own_is_not_blamed_on_the_user(
+    function: str, on_error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Step("corpus/own", own(write(tmp_path, MAPPER), "Upper", on_error=on_error), (documents(TEXTS, parts=1),))
+    monkeypatch.setattr(function, broken)
+    with pytest.raises(DataforgeError) as failed:
+        fill(step, tmp_path / "store")
+    assert failed.value.code == "UNEXPECTED" and failed.value.file.startswith(OURS[function])
+    assert failed.value.what.startswith("unexpected KeyError in dataforge itself on row ")
+    assert failed.value.what.endswith(", after Upper had returned") and "not of your operator" in failed.value.hint
+    assert "mine.py" not in failed.value.line() and SECRET not in failed.value.line()
+
+
+THEIRS = {
+    "a library below their method": "class Mine(RowMapper):\n    change = staticmethod(json.loads)",
+    "a C function below their method": "class Mine(RowMapper):\n    change = staticmethod(int)",
+    "a C function as the batch function": "class Mine(RowMapper):\n    def start(self, files): return int",
+    "a function of ours that they call": (
+        "from dataforge.identity import part_of\n"
+        "class Mine(RowMapper):\n    def _map(self, batch): return part_of(batch['id'], 3)"
+    ),
+    "ours around theirs": "class Mine(RowMapper):\n    def _map(self, batch): return super()._map(batch['no'])",
+}
+
+
+@pytest.mark.parametrize("way", THEIRS)
+def test_what_fails_below_the_users_code_is_the_users(way: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, "import json\n", THEIRS[way])
+    with pytest.raises(OperatorError, match=r": Mine raised \w+Error on row") as failed:
+        outcome(folder, "Mine", texts={"a": SECRET})
+    assert failed.value.file.startswith(str(folder / "mine.py"))
+
+
+def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, "class Half(RowMapper):\n    def change(self, text): return text + '\\ud800'\n")
+    with pytest.raises(OperatorError, match=r"Half: change\(\) gave a text that is not UTF-8 on row"):
+        outcome(folder, "Half")
 
 
 class Signal(BaseException):
@@ -300,6 +354,7 @@ PROBLEMS = {
     "{use: 'mine.py:Needs', at: after_clean}": ("own.0.use", "needs column 'split'", ""),
     "{use: 'mine.py:Number', at: after_clean}": ("own.0.use", "gives 'text' as int64, not string", ""),
     "{use: 'mine.py:NotRows', at: after_clean}": ("own.0.use", "returns list, not Rows", ""),
+    "{use: 'mine.py:Unopened', at: after_clean}": ("own.0.use", "Unopened.start raised KeyError", "mine.py:"),
     "{use: 'mine.py:Keep', at: after_clean, with: {min_word: 3}}": ("own.0.with.min_word", "did you mean 'min_words'?", ""),
     "{use: 'mine.py:Keep', at: after_clean, with: {min_words: '3'}}": ("own.0.with.min_words", "valid integer", ""),
     "{use: 'mine.py:Keep', at: after_clean, with: {min_words: true}}": ("own.0.with.min_words", "valid integer", ""),
@@ -327,6 +382,9 @@ class Needs(RowFilter):
 class Number(RowMapper):
     def gives(self, inputs): return pa.schema([inputs[0].field("id"), pa.field("text", pa.int64())])
 
+class Unopened(RowMapper):
+    def start(self, files): return {}["x"]
+
 class NotRows(RowMapper):
     def _map(self, batch): return []
 
@@ -352,7 +410,7 @@ def test_config_check_says_what_is_wrong_and_where(
     key, *words = PROBLEMS[entry]
     assert said.code == 2 and len(said.error["details"]) == 1
     assert all(word in said.error["details"][0] for word in ("dataforge.yaml:5:", f" {key} ", *words)), said.error["details"]
-    if "wiht" not in entry and "afterwards" not in entry and "NotRows" not in entry:
+    if "wiht" not in entry and "afterwards" not in entry and "NotRows" not in entry and "Unopened" not in entry:
         with pytest.raises(ConfigError) as failed:
             build(load_config(config))
         assert failed.value.key == key and (failed.value.file or "module" in failed.value.what)
@@ -371,6 +429,32 @@ def test_an_operator_that_cannot_work_on_made_up_rows_is_no_problem(
     write(tmp_path, "import json\nclass Json(RowMapper):\n    def change(self, text): return json.loads(text)['body']\n")
     config = small_config(tmp_path, [b'{"id": "1", "text": "{}"}'], own="[{use: 'mine.py:Json', at: after_clean}]")
     assert call("config", "check", config, capsys=capsys).code == 0
+
+
+@pytest.mark.parametrize("function", OURS)
+def test_a_trial_goes_all_the_way_of_a_changed_text(
+    function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "class Joined(RowMapper):\n    def change(self, text): return text.replace('-\\n', '')\n"
+    write(tmp_path, code)
+    config = small_config(tmp_path, [b'{"id": "1", "text": "x"}'], own="[{use: 'mine.py:Joined', at: after_clean}]")
+    assert call("config", "check", config, capsys=capsys).code == 0
+    monkeypatch.setattr(function, broken)
+    said = call("config", "check", config, "--json", capsys=capsys)
+    assert (said.code, said.error["code"]) == (1, "UNEXPECTED") and said.error["file"].startswith(OURS[function])
+
+
+def test_a_trial_tries_each_row_alone_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = """
+class Late(RowFilter):
+    def drop(self, row):
+        assert "hy-" not in row["text"]
+        return 5
+"""
+    write(tmp_path, code)
+    config = small_config(tmp_path, [b'{"id": "1", "text": "x"}'], own="[{use: 'mine.py:Late', at: after_clean}]")
+    (problem,) = call("config", "check", config, "--json", capsys=capsys).error["details"]
+    assert "drop() gave int, not a reason or None" in problem
 
 
 DOCS = Path(__file__).parent.parent.parent
