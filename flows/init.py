@@ -40,10 +40,9 @@ def write_config(folder: Path, inputs: Sequence[str], *, name: str = "") -> dict
     slack = any(sniffed.kind == "slack_export" for sniffed in found)
     notes = [_make_key(folder)] if slack else []
     title = name or clean_name(folder.absolute().name)
-    size_bytes = sum(_weight(sniffed) for sniffed in found)
     sources = _sources(found, folder)
     notes += [f"note: {line.strip(' #')}" if "#" in line[:4] else f"reads {line.strip(' -')}" for line in sources]
-    text = config_text(title, sources, slack=slack, vocabulary=vocabulary_for(size_bytes))
+    text = config_text(title, sources, slack=slack, vocabulary=vocabulary_of(found))
     path.write_text(text, encoding="utf-8")
     load_config(path)  # what init writes must be a config
     return {"config": str(path), "name": title, "sources": [s.kind for s in found], "notes": notes}
@@ -69,9 +68,14 @@ def _weight(sniffed: Sniffed) -> int:
     return sniffed.size_bytes * (4 if sniffed.path.endswith((".gz", ".zst", ".zip")) else 1)
 
 
-def vocabulary_for(size_bytes: int) -> int:
-    """A vocabulary that the text supports: about one token per 100 bytes, 512 to 32,000, a multiple of 256."""
-    return min(32_000, max(512, size_bytes // 100 // 256 * 256))
+def vocabulary_of(found: Sequence[Sniffed]) -> int:
+    """A vocabulary that the text supports: about one token per 100 bytes, and where the first rows of all sources were
+    looked at no more than bytes and different words; 512 to 32,000, a multiple of 256."""
+    tokens = sum(map(_weight, found)) // 100
+    words = [sniffed.words.expected(_weight(sniffed)) for sniffed in found if sniffed.words is not None]
+    if len(words) == len(found):
+        tokens = min(tokens, 256 + sum(words))
+    return min(32_000, max(512, tokens // 256 * 256))
 
 
 def _sources(found: list[Sniffed], folder: Path) -> list[str]:
@@ -126,7 +130,10 @@ store: store                      # tables, review database, run reports
 out: out                          # published versions
 sources:                          # ids of rows hash the name of their source: keep it
 {sources}
-ingest: {{parts: auto, max_bad_rows: 0, max_bad_files: 0}}
+ingest:
+  parts: auto
+  max_bad_rows: 0                 # rows that cannot be read: one more ends the run; `dataforge quarantine` lists them
+  max_bad_files: 0                # damaged files that may be left out whole
 """
 _SLACK = """\
 slack:

@@ -5,20 +5,20 @@ For `dataforge init` and `dataforge config check`: what is broken is passed over
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from dataforge.errors import DataforgeError, escape
 from dataforge.operators.decode import decode_object, holds
 from dataforge.operators.files import InputFile, open_raw
+from dataforge.operators.files_columns import column_names
 from dataforge.operators.files_csv import records
 from dataforge.operators.files_rows import RowFault, named_columns
 from dataforge.operators.files_stream import ByteStream, LineCounter, split_lines
 
 SAMPLE_ROWS = 200
 MAX_SAMPLE_ROW = 16 << 20
-DEPTH = 4  # of columns inside columns
 
 Row = dict[str, Any]
 
@@ -62,21 +62,6 @@ def parquet_rows(file: InputFile) -> tuple[list[str], list[Row]]:
             return list(opened.schema_arrow.names), batch.to_pylist() if batch is not None else []
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return [], []
-
-
-def column_names(rows: Sequence[Row]) -> list[str]:
-    """Columns of JSON rows and, dotted, those inside of them: ["id", "meta", "meta.url"]."""
-    found: dict[str, None] = {}
-    for row in rows:
-        _collect(row, "", DEPTH, found)
-    return list(found)
-
-
-def _collect(row: Row, before: str, depth: int, found: dict[str, None]) -> None:
-    for name, value in row.items():
-        found[before + name] = None
-        if isinstance(value, dict) and depth > 1:
-            _collect(value, f"{before}{name}.", depth - 1, found)
 
 
 def absent(kind: str, file: InputFile, wanted: Mapping[str, str], delimiter: str, encoding: str) -> dict[str, str]:

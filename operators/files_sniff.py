@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
+
 from dataforge.errors import DataforgeError, InputError
 from dataforge.operators.decode import decode_object
 from dataforge.operators.files import PACKED, InputFile, list_files, split_root
@@ -25,6 +27,8 @@ from dataforge.operators.files_html import HtmlFiles
 from dataforge.operators.files_rows import RowFault, utf8
 from dataforge.operators.files_sample import csv_rows, jsonl_rows, parquet_rows, stream_of
 from dataforge.operators.files_text import not_plain
+from dataforge.operators.files_words import Words, words_of
+from dataforge.report.markup import ENOUGH_ROWS, MUCH, is_html
 
 _HEAD_BYTES = 1 << 16
 _SAMPLE_FILES = 20  # of a folder, spread over it: their encodings
@@ -50,9 +54,11 @@ class Sniffed:
     size_bytes: int
     settings: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what people should know of it
+    words: Words | None = None  # of the first rows, where the texts were looked at
 
 
 Settings = tuple[dict[str, str], tuple[str, ...]]
+Seen = tuple[dict[str, str], tuple[str, ...], Words | None]
 
 
 def sniff(path: str) -> tuple[Sniffed, ...]:
@@ -113,14 +119,14 @@ def _children(path: str) -> list[Path]:
 
 def _describe(kind: str, path: str, files: list[InputFile]) -> Sniffed:
     try:
-        settings, notes = _COLUMNS[kind](files[0]) if kind in _COLUMNS else ({}, ())
+        settings, notes, words = _COLUMNS[kind](files[0]) if kind in _COLUMNS else ({}, (), None)
     except DataforgeError:  # a damaged first file: the run will name it; init must not stop at it
-        settings, notes = {}, ()
+        settings, notes, words = {}, (), None
     if kind in ("text", "csv"):
         found, more = _encodings(kind, files)
         marked = not_plain(file.name for file in files) if kind == "text" else ()
         settings, notes = {**settings, **found}, (*notes, *more, *marked)
-    return Sniffed(kind, path, len(files), sum(file.size_bytes for file in files), settings, notes)
+    return Sniffed(kind, path, len(files), sum(file.size_bytes for file in files), settings, notes, words)
 
 
 def _encodings(kind: str, files: list[InputFile]) -> Settings:
@@ -199,23 +205,33 @@ def _names_an_export(names: Sequence[str]) -> bool:
     return any(_DAY_FILE.search(name) for name in names)
 
 
-def _read_as(rows: list[dict[str, Any]]) -> Settings:
+def _read_as(rows: list[dict[str, Any]], *, nested: bool = False) -> Seen:
     chosen = suggest(rows)
-    return chosen, unread(rows, chosen)
+    texts = [text for row in rows if isinstance(text := row.get(chosen.get("text", "")), str)]
+    return chosen, (*unread(rows, chosen, nested=nested), *_markup(texts)), words_of(texts)
 
 
-def _jsonl_columns(file: InputFile) -> Settings:
-    return _read_as(jsonl_rows(file))
+def _markup(texts: list[str]) -> tuple[str, ...]:
+    """What to say of texts that are HTML inside of rows: a run keeps the tags."""
+    found = sum(is_html(pa.array(texts, pa.string())).to_pylist()) if len(texts) >= ENOUGH_ROWS else 0
+    if not found or found < MUCH * len(texts):
+        return ()
+    way = "tags are kept, unless a mapper under `own` (`at: after_clean`) takes them out"
+    return (f"{found} of the first {len(texts)} texts look like HTML: {way}",)
 
 
-def _csv_columns(file: InputFile) -> Settings:
+def _jsonl_columns(file: InputFile) -> Seen:
+    return _read_as(jsonl_rows(file), nested=True)
+
+
+def _csv_columns(file: InputFile) -> Seen:
     with stream_of(file) as stream:
         head = stream.read(_HEAD_BYTES)
     delimiter = likely_delimiter(head)
     _, rows = csv_rows(file, delimiter, _encoding(head))
     usual = "\t" if ".tsv" in file.name.lower() else ","
-    found, notes = _read_as(rows)
-    return found if delimiter == usual else {**found, "delimiter": delimiter}, notes
+    found, notes, words = _read_as(rows)
+    return found if delimiter == usual else {**found, "delimiter": delimiter}, notes, words
 
 
 def likely_delimiter(head: bytes) -> str:
@@ -241,11 +257,11 @@ def _encoding(head: bytes) -> str:
         return best.encoding if foreign * 4 > len(letters) else "cp1252"
 
 
-def _parquet_columns(file: InputFile) -> Settings:
+def _parquet_columns(file: InputFile) -> Seen:
     return _read_as(parquet_rows(file)[1])
 
 
-_COLUMNS: dict[str, Callable[[InputFile], Settings]] = {
+_COLUMNS: dict[str, Callable[[InputFile], Seen]] = {
     "jsonl": _jsonl_columns,
     "csv": _csv_columns,
     "parquet": _parquet_columns,

@@ -191,6 +191,30 @@ def test_columns_that_were_seen_and_not_chosen_stand_in_a_comment(tmp_path: Path
     assert "  # in: columns that no setting reads: msg no (key?), sent (created?), by\n  - {name: in," in text
 
 
+def test_proposals_are_of_what_looks_like_it(tmp_path: Path, dataforge: Call) -> None:
+    """Counters are no dates, titles no keys; inside of columns addresses and dates are found; HTML is told."""
+    meta = '{"src": {"url": "https://example.org/1"}, "date": "2026-01-02"}'
+    rows = [f'{{"body": "<p>a</p><p>{i}</p>", "nr": "{i}", "ttl": "Title {i}", "meta": {meta}}}' for i in range(20)]
+    path = written(tmp_path / "in.jsonl", "\n".join(rows).encode())
+    assert dataforge("init", tmp_path / "made", "--input", path).code == 0
+    text = (tmp_path / "made" / "dataforge.yaml").read_text()
+    told = "meta.src.url (uri?), meta.date (created?), nr (key?), ttl, meta"
+    assert f"  # in: columns that no setting reads: {told}\n" in text
+    assert "  # in: 20 of the first 20 texts look like HTML: tags are kept, unless" in text
+    assert "max_bad_rows: 0                 # rows that cannot be read" in text
+
+
+def test_text_that_repeats_itself_gets_a_small_vocabulary(tmp_path: Path, dataforge: Call) -> None:
+    def size(name: str, words: int) -> int:
+        """Of a million bytes in rows of forty words out of so many."""
+        rows = [" ".join(f"w{(row * 40 + at) % words}" for at in range(40)) for row in range(4500)]
+        path = written(tmp_path / f"{name}.jsonl", "".join(f'{{"text": "{row}"}}\n' for row in rows).encode())
+        dataforge("init", tmp_path / name, "--input", path)
+        return load_config(tmp_path / name).tokenizer.vocab_size
+
+    assert size("few", 300) == 512 and size("more", 1000) == 1024 and size("many", 10**9) > 8000
+
+
 def test_a_slack_source_is_named_neither_after_workspace_nor_date(tmp_path: Path, dataforge: Call) -> None:
     export = export_zip(tmp_path / "Acme Slack export Jan 1 2026 - Feb 2 2026.zip")
     assert dataforge("init", tmp_path / "made", "--input", export, "--input", DEMO / "slack").code == 0
