@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,19 @@ def with_own(rows: Step, place: Place, config: Config) -> Step:
 def own_operator(own: OwnConfig, at: int, folder: Path) -> Own:
     """The entry of `own` at that place as an operator. Raises ConfigError with the key of what is wrong."""
     try:
-        code, operator = _opened(own, folder)
-        counted, given = _parameters(code, own, folder)
-        changes = PLACES[own.at][1]
+        code = load(_place(own.use, folder))
+        counted, given, wrong = _parameters(code, own.with_, folder)
+        for error in wrong:
+            raise error
+        operator = instance(code, given)
+        for error in _schema_problems(code, operator, own.at):
+            raise error
         return Own(
             name=code.kind.__name__,
             sha256=code.sha256,
             version=operator.VERSION,
             parameters=counted,
-            changes=changes,
+            changes=PLACES[own.at][1],
             on_error=own.on_error,
             use=_place(own.use, folder),
             given=given,
@@ -63,31 +67,29 @@ def own_operator(own: OwnConfig, at: int, folder: Path) -> Own:
         raise error.at() from None
 
 
-def _opened(own: OwnConfig, folder: Path) -> tuple[OwnCode, Map]:
-    code = load(_place(own.use, folder))
-    operator = instance(code, _parameters(code, own, folder)[1])
-    _check_schema(code, operator, own)
-    return code, operator
-
-
 def _place(use: str, folder: Path) -> str:
     """`file.py:Class` with the path made absolute; a module as it stands."""
     place, _, name = use.rpartition(":")
     return f"{absolute(folder, place)}:{name}" if place.endswith(".py") else use
 
 
-def _parameters(code: OwnCode, own: OwnConfig, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what counts in the id, what the class gets): of a path of the config its content counts and it gets the place."""
-    counted, given = {}, dict(own.with_)
-    for name, (value, counts) in parameters(code, own.with_).items():
+def _parameters(
+    code: OwnCode, written: Mapping[str, Any], folder: Path
+) -> tuple[dict[str, Any], dict[str, Any], list[ConfigError]]:
+    """(what counts in the id, what the class gets, what is wrong): of a path of the config its content counts and the class
+    gets the place."""
+    counted, given = {}, dict(written)
+    values, wrong = parameters(code, written)
+    for name, (value, counts) in values.items():
         if isinstance(value, Path):
             path = absolute(folder, str(value))
-            if counts and not path.exists():
-                raise ConfigError("no such file or folder", file=str(path), key=f"with.{name}")
             given[name] = str(path)
+            if counts and not path.exists():
+                wrong.append(ConfigError("no such file or folder", file=str(path), key=f"with.{name}"))
+                continue
         if counts:
-            counted[name] = f"sha256 {_content(path)}" if isinstance(value, Path) else own.with_[name]
-    return counted, given
+            counted[name] = f"sha256 {_content(path)}" if isinstance(value, Path) else written[name]
+    return counted, given, wrong
 
 
 def _content(path: Path) -> str:
@@ -98,23 +100,25 @@ def _content(path: Path) -> str:
     return hashlib.sha256(repr(files).encode()).hexdigest()
 
 
-def _check_schema(code: OwnCode, operator: Map, own: OwnConfig) -> None:
-    """Raises ConfigError where the class needs columns that are not there or gives others than it may."""
-    schema = PLACES[own.at][0]
-    name, file, there = code.kind.__name__, str(code.path), f"rows at {own.at} have {', '.join(schema.names)}"
+def _schema_problems(code: OwnCode, operator: Map, at: Place) -> Iterator[ConfigError]:
+    """Columns that the class needs and that are not there, or that it gives and may not."""
+    schema = PLACES[at][0]
+    name, file, there = code.kind.__name__, str(code.path), f"rows at {at} have {', '.join(schema.names)}"
     needs = _asked(operator.needs, code)
     if len(needs) != 1:
-        raise ConfigError(f"{name} needs {len(needs)} tables; here is one", file=file)
-    if lacking := [column for column in needs[0] or () if column not in schema.names]:
-        raise ConfigError(f"{name} needs column '{lacking[0]}'", file=file, hint=there)
+        yield ConfigError(f"{name} needs {len(needs)} tables; here is one", file=file)
+        return
+    if lacking := [f"'{column}'" for column in needs[0] or () if column not in schema.names]:
+        yield ConfigError(f"{name} needs column {', '.join(lacking)}", file=file, hint=there)
+        return  # what it gives is made of what it needs
     given = _asked(lambda: {f.name: f.type for f in operator.gives([schema])}, code)
     if "id" not in given:
-        raise ConfigError(f"{name} gives no column 'id'", file=file, hint="give id and what is read or changed")
+        yield ConfigError(f"{name} gives no column 'id'", file=file, hint="give id and what is read or changed")
     for column, kind in given.items():
         if column not in schema.names:
-            raise ConfigError(f"{name} gives a column '{column}' of its own", file=file, hint=there)
-        if kind != schema.field(column).type:
-            raise ConfigError(f"{name} gives '{column}' as {kind}, not {schema.field(column).type}", file=file)
+            yield ConfigError(f"{name} gives a column '{column}' of its own", file=file, hint=there)
+        elif kind != schema.field(column).type:
+            yield ConfigError(f"{name} gives '{column}' as {kind}, not {schema.field(column).type}", file=file)
 
 
 def _asked(question: Callable[[], Any], code: OwnCode) -> Any:
@@ -131,17 +135,33 @@ def own_problems(document: Document, folder: Path) -> Iterator[Problem]:
     """What is wrong with each entry of `own` for `config check`, which also tries it on two made-up rows."""
     entries = document.values.get("own")
     for at, entry in enumerate(entries if isinstance(entries, list) else ()):
-        try:
-            own = OwnConfig.model_validate(entry)
-        except ValueError:
-            continue  # said already
-        try:
-            own_operator(own, at, folder)
-            code, operator = _opened(own, folder)
-            trial(operator, *PLACES[own.at], code.kind.__name__, code.path)
-        except (ConfigError, OperatorError) as error:
-            key = error.key or f"own.{at}.use"
-            path = ("own", at, *key.split(".", 2)[2].split("."))
+        for error in _wrong(entry, folder):
+            path = ("own", at, *(error.key or "use").split("."))
             where = f" ({error.file})" if error.file else ""
-            hint = f"; {error.hint}" if error.hint and "CONFIG" not in error.hint else ""
-            yield Problem(*document.place(path), key, "", f"{error.what}{where}{hint}")
+            hint = f"; {error.hint}" if error.hint else ""
+            yield Problem(*document.place(path), ".".join(map(str, path)), "", f"{error.what}{where}{hint}")
+
+
+def _wrong(entry: Any, folder: Path) -> Iterator[ConfigError | OperatorError]:
+    """All that can be said of an entry, though other keys of it are wrong: what the schema refuses is said already."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("use"), str):
+        return
+    try:
+        code = load(_place(entry["use"], folder))
+        written = entry.get("with", {})
+        if not isinstance(written, dict):
+            return
+        _, given, wrong = _parameters(code, written, folder)
+        yield from wrong
+        if wrong:
+            return
+        operator = instance(code, given)
+        place = next((place for place in PLACES if place == entry.get("at")), None)
+        if place is None:
+            return
+        wrong = list(_schema_problems(code, operator, place))
+        yield from wrong
+        if not wrong:
+            trial(operator, *PLACES[place], code.kind.__name__, code.path)
+    except (ConfigError, OperatorError) as error:
+        yield error

@@ -14,7 +14,7 @@ import importlib.util
 import json
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -184,9 +184,11 @@ def _class(module: ModuleType, name: str, path: Path) -> type[Map]:
 
 def instance(code: OwnCode, given: Mapping[str, Any]) -> Map:
     """The operator with these parameters (values of YAML). Raises ConfigError whose key is `with` or `with.NAME`."""
-    values = {name: value for name, (value, _) in parameters(code, given).items()}
+    values, wrong = parameters(code, given)
+    for error in wrong:
+        raise error
     try:
-        return code.kind(**values)
+        return code.kind(**{name: value for name, (value, _) in values.items()})
     except DataforgeError:
         raise
     except BaseException as problem:  # their own check of parameters, of which the text may speak
@@ -196,34 +198,44 @@ def instance(code: OwnCode, given: Mapping[str, Any]) -> Map:
         raise ConfigError(what, file=place_of(problem, code.path), key="with") from None
 
 
-def parameters(code: OwnCode, given: Mapping[str, Any]) -> dict[str, tuple[Any, bool]]:
-    """{name: (value of the field's type, whether it counts in the id)}; checked against the fields of the class."""
+def parameters(code: OwnCode, given: Mapping[str, Any]) -> tuple[dict[str, tuple[Any, bool]], list[ConfigError]]:
+    """({name: (value of the field's type, whether it counts in the id)}, what is wrong with each of the others)."""
     fields = {f.name: f for f in dataclasses.fields(code.kind) if f.init} if dataclasses.is_dataclass(code.kind) else {}
-    for name in given:
-        if name not in fields:
-            close = difflib.get_close_matches(str(name), fields, n=1, cutoff=0.5)
-            known = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(fields) or 'none'}"
-            raise ConfigError(f"unknown key; {known}", file=str(code.path), key=f"with.{name}")
+    wrong = list(_unknown_or_missing(code, fields, given))
+    values = {}
+    for name in [name for name in given if name in fields]:
+        try:
+            hint = _hint(code, name, fields[name].type)
+            values[name] = (_typed(hint, given[name], name, code), bool(fields[name].metadata.get("identity", True)))
+        except ConfigError as error:
+            wrong.append(error)
+    return values, wrong
+
+
+def _unknown_or_missing(code: OwnCode, fields: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """A field that a wrong key probably means is not also said to be missing."""
+    meant = set()
+    for name in [name for name in given if name not in fields]:
+        close = difflib.get_close_matches(str(name), fields, n=1, cutoff=0.5)
+        meant.update(close)
+        known = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(fields) or 'none'}"
+        yield ConfigError(f"unknown key; {known}", file=str(code.path), key=f"with.{name}")
     none = dataclasses.MISSING
-    lacking = [n for n, f in fields.items() if f.default is none and f.default_factory is none and n not in given]
-    if lacking:
-        raise ConfigError("is missing", file=str(code.path), key=f"with.{lacking[0]}")
-    hints = _hints(code, {name: fields[name].type for name in given})
-    return {
-        name: (_typed(hints[name], value, name, code), bool(fields[name].metadata.get("identity", True)))
-        for name, value in given.items()
-    }
+    for name, f in fields.items():
+        if f.default is none and f.default_factory is none and name not in {*given, *meant}:
+            yield ConfigError("is missing", file=str(code.path), key=f"with.{name}")
 
 
-def _hints(code: OwnCode, written: Mapping[str, Any]) -> dict[str, Any]:
-    """The types of fields: as they stand in the file they are often texts."""
+def _hint(code: OwnCode, name: str, written: Any) -> Any:
+    """The type of a field: as it stands in the file it is often a text."""
     try:
-        return typing.get_type_hints(type("Fields", (), {"__annotations__": dict(written)}), globalns=vars(code.module))
+        fields = type("Fields", (), {"__annotations__": {name: written}})
+        return typing.get_type_hints(fields, globalns=vars(code.module))[name]
     except BaseException as problem:
         if not is_theirs(problem):
             raise
-        what = f"a type of {code.kind.__name__} cannot be understood: {type(problem).__name__}"
-        raise ConfigError(what, file=str(code.path)) from None
+        what = f"its type cannot be understood: {type(problem).__name__}"
+        raise ConfigError(what, file=str(code.path), key=f"with.{name}") from None
 
 
 def _typed(hint: Any, value: Any, name: str, code: OwnCode) -> Any:

@@ -423,6 +423,41 @@ def test_every_problem_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFix
     assert len(call("config", "check", config, "--json", capsys=capsys).error["details"]) == 3
 
 
+ALL_OF_THEM = {  # the entry → its wrong keys, in order
+    "use: 'mine.py:Keep', at: afterclean, with: {minwords: '3'}": ["at", "with.minwords"],
+    "use: 'mine.py:Keep', at: after_clean, with: {minwords: 3, min_words: '3'}": ["with.minwords", "with.min_words"],
+    "use: 'mine.py:Keep', at: 3, on_error: no, wiht: {}, with: {min_words: x}": ["at", "on_error", "wiht", "with.min_words"],
+    "use: 'mine.py:Kep', at: afterclean": ["use", "at"],
+    "use: 'mine.py:Keep', at: after_clean, with: [1]": ["with"],
+    "use: 'mine.py:Two', at: after_clean, with: {other: 1, list: no.txt}": ["with.other", "with.list", "with.share"],
+    "use: 'mine.py:Two', at: after_clean, with: {share: 1, lists: a}": ["with.lists"],
+    "use: 'mine.py:Two', at: after_select, with: {share: 1, list: mine.py, odd: 1}": ["with.odd"],
+    "use: 'mine.py:Strict', at: afterclean, with: {share: 2}": ["with", "at"],
+    "use: 'mine.py:Gives', at: after_clean": ["use", "use", "use"],
+}
+TWO = """
+@dataclass(frozen=True)
+class Two(RowFilter):
+    list: Path
+    share: float
+    odd: "NoSuchType" = None
+
+class Gives(RowMapper):
+    def gives(self, inputs):
+        return pa.schema([("text", pa.int64()), ("more", pa.string())])
+"""
+
+
+@pytest.mark.parametrize("entry", ALL_OF_THEM, ids=range(len(ALL_OF_THEM)))
+def test_all_that_is_wrong_with_an_entry_is_said_at_once(
+    entry: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, FILTER, WRONG, TWO)
+    config = small_config(tmp_path, [b'{"id": "1", "text": "x"}'], own=f"[{{{entry}}}]")
+    told = call("config", "check", config, "--json", capsys=capsys).error["details"]
+    assert sorted(line.split()[1] for line in told) == sorted(f"own.0.{key}" for key in ALL_OF_THEM[entry])
+
+
 def test_an_operator_that_cannot_work_on_made_up_rows_is_no_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
