@@ -102,7 +102,8 @@ def _full_id(tables: Sequence[Table], row: str, sources: Sequence[str]) -> str:
     for source in sources:
         found |= _starting_with(tables, row_id(source, row))
     if not found:
-        hint = "give an id, its first 8 or more digits, or a row's key; the published rows have both"
+        hint = "give an id, its first 8 or more digits, or the row's key in its source; documents are published with `id`"
+        hint += " and, in `provenance`, the row's address or else its key"
         raise InputError(f"no table holds the row {escape(row, 80)}", key="id", hint=hint)
     if len(found) > 1:
         some = ", ".join(sorted(found)[:5])

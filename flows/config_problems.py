@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -67,7 +68,7 @@ def _is_branch(part: Any) -> bool:
 def _problem(document: Document, path: tuple[str | int, ...], entry: Any) -> Problem:
     key, (line, column), kind = named(document, path) or "config", document.place(path), entry["type"]
     if kind == "extra_forbidden":
-        return Problem(line, column, key, "", f"unknown key{_did_you_mean(path)}")
+        return Problem(line, column, key, "", f"unknown key{_cut_number(document, path) or _did_you_mean(path)}")
     if kind == "missing":
         return Problem(line, column, key, "", "is missing")
     rule = _rule(entry)
@@ -122,6 +123,19 @@ def _shown(value: Any) -> str:
     except ValueError:  # Python writes no number of thousands of digits
         return "a number of thousands of digits"
     return "…" if TOKEN.search(text) else text if len(text) <= 40 else text[:39] + "…"
+
+
+def _cut_number(document: Document, path: tuple[str | int, ...]) -> str:
+    """`{vocab_size: 25,856}` is 25 and a key 856 to YAML."""
+    section: Any = document.values
+    for part in path[:-1]:
+        section = section[part]
+    keys = list(section) if isinstance(section, dict) else []
+    at = keys.index(path[-1]) if path[-1] in keys else 0
+    before = section[keys[at - 1]] if at else None
+    if not re.fullmatch(r"\d{3}", str(path[-1])) or not isinstance(before, int) or isinstance(before, bool):
+        return ""
+    return f": numbers are written without commas, `{keys[at - 1]}: {before}{path[-1]}`"
 
 
 def _did_you_mean(path: tuple[str | int, ...]) -> str:
@@ -205,7 +219,7 @@ def _quality_problems(document: Document) -> Iterator[Problem]:
         if name not in known and not known:
             yield Problem(*document.place(path), f"quality.{name}", "", "unknown key; set a preset first")
         elif name not in known:
-            yield _unknown(document, path, name, [*QualityConfig.model_fields, *known])
+            yield replace(_unknown(document, path, name, [*QualityConfig.model_fields, *known]), found=_shown(value))
         elif value is not None and (
             isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
         ):

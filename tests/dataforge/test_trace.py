@@ -113,7 +113,7 @@ def test_a_unique_prefix_will_do(world: World) -> None:
 
 def test_a_key_of_the_source_will_do(world: World) -> None:
     assert trace(world.tables, "15", sources=["mail", "notes"])["id"] == KEPT
-    with pytest.raises(InputError, match="no table holds the row 15"):
+    with pytest.raises(InputError, match=r"no table holds the row 15.*`provenance`"):
         trace(world.tables, "15", sources=["mail"])
 
 
