@@ -136,7 +136,7 @@ def own_problems(document: Document, folder: Path) -> Iterator[Problem]:
     entries = document.values.get("own")
     for at, entry in enumerate(entries if isinstance(entries, list) else ()):
         for error in _wrong(entry, folder):
-            path = ("own", at, *(error.key or "use").split("."))
+            path: tuple[str | int, ...] = ("own", at, *(error.key or "use").split("."))
             where = f" ({error.file})" if error.file else ""
             hint = f"; {error.hint}" if error.hint else ""
             yield Problem(*document.place(path), ".".join(map(str, path)), "", f"{error.what}{where}{hint}")
