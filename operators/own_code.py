@@ -200,7 +200,8 @@ def instance(code: OwnCode, given: Mapping[str, Any]) -> Map:
 
 def parameters(code: OwnCode, given: Mapping[str, Any]) -> tuple[dict[str, tuple[Any, bool]], list[ConfigError]]:
     """({name: (value of the field's type, whether it counts in the id)}, what is wrong with each of the others)."""
-    found = dataclasses.fields(code.kind) if dataclasses.is_dataclass(code.kind) else ()
+    kind: Any = code.kind  # a narrowed type would have no fields
+    found = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
     fields = {f.name: f for f in found if f.init}
     wrong = list(_unknown_or_missing(code, fields, given))
     values = {}
