@@ -66,7 +66,9 @@ class Local:
                 future.result()
         except BrokenProcessPool as error:
             left = [str(task) for task, f in zip(tasks, futures, strict=False) if not f.done() or f.exception()]
-            how, self._pool = ends_of(self._pool), None
+            how = ends_of(self._pool)
+            self._pool.shutdown(wait=True)  # its thread, still busy at exit, would have Python print a trace
+            self._pool = None
             raise WorkerError(  # tasks start in order, so the first that are left were in work
                 f"a worker process died{how} while working on one of: {', '.join(left[: self.workers])}",
                 step=tasks[0].specs[0].name,

@@ -276,7 +276,8 @@ def test_hostile_text_takes_time_in_proportion(name: str) -> None:
 
     seconds(1_000)
     small = max(0.01, seconds(20_000))
-    assert seconds(160_000) < 32 * small  # eight times the text; a quadratic finder takes 64 times as long
+    # Eight times the text takes a quadratic finder 64 times as long, and minutes. Automata grow by steps: quick is enough.
+    assert seconds(160_000) < max(1.0, 32 * small)
 
 
 def test_changed_rules_change_the_version() -> None:
