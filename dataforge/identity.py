@@ -26,10 +26,16 @@ def row_ids(source: str, keys: Iterable[str]) -> pa.Array:
     return pa.array([digest((prefix + key).encode()) for key in keys], pa.string())
 
 
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One array, without a copy where it is one already."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def text_hashes(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """xxh3-128 of each text's UTF-8 bytes as 32 hex digits, string[n]. Null texts are refused upstream."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
+    texts = _whole(texts)
     if texts.null_count:
         raise ValueError("a null text has no hash")
     digest, kind = xxhash.xxh3_128_hexdigest, np.int64 if pa.types.is_large_string(texts.type) else np.int32
@@ -56,8 +62,7 @@ _DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), 
 
 def hex_prefix(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """int32[n]: the value of the first four hex digits of each id."""
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks() if ids.num_chunks != 1 else ids.chunk(0)
+    ids = _whole(ids)
     if len(ids) == 0:
         return np.zeros(0, np.int32)
     start = np.frombuffer(ids.buffers()[1], np.int64 if pa.types.is_large_string(ids.type) else np.int32)
@@ -70,7 +75,7 @@ def hex_prefix(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def pack_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Ids of 32 hex digits as fixed_size_binary(16), half the bytes and in the same order: what shuffles and states hold."""
-    column = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    column = _whole(ids)
     column = column.cast(pa.large_string())  # of a slice: its offset is another now
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
@@ -92,7 +97,7 @@ def unpack_ids(packed: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def rank_ids(packed: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     """(the distinct ids in order, int64[n]: the place of each id among them)."""
-    encoded = (packed.combine_chunks() if isinstance(packed, pa.ChunkedArray) else packed).dictionary_encode()
+    encoded = _whole(packed).dictionary_encode()
     words = packed_bytes(encoded.dictionary).view(">u8").reshape(-1, 2).astype(np.uint64)
     order = np.lexsort((words[:, 1], words[:, 0]))
     places = np.empty(len(order), np.int64)
@@ -102,7 +107,7 @@ def rank_ids(packed: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
 
 def packed_bytes(packed: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """uint8[16 n]: the bytes of packed ids."""
-    column = packed.combine_chunks() if isinstance(packed, pa.ChunkedArray) else packed
+    column = _whole(packed)
     if not len(column):
         return np.zeros(0, np.uint8)
     return np.frombuffer(column.buffers()[1], np.uint8)[16 * column.offset : 16 * (column.offset + len(column))]

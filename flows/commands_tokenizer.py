@@ -12,6 +12,7 @@ from dataforge.errors import ConfigError, InputError
 from dataforge.flows.cli import respond
 from dataforge.flows.commands_run import ConfigArgument, Json, Quiet, Verbose, engine_maker, run_config, tell_problems
 
+SAMPLE_BYTES = 4 << 20
 SampleBytes = Annotated[int, typer.Option(min=1024, max=1 << 30, help="bytes of text that the figures are measured on")]
 
 
@@ -28,7 +29,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="replace another tokenizer in --out")] = False,
     direct: Annotated[bool, typer.Option("--direct", help="without Prefect")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; default: one per core")] = None,
-    sample_bytes: SampleBytes = 4 << 20,
+    sample_bytes: SampleBytes = SAMPLE_BYTES,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -76,7 +77,7 @@ def compare(
         typer.Argument(metavar="OTHER...", help="tokenizer.json, *.model, *.tiktoken, or a folder that holds one"),
     ] = None,
     pattern: Annotated[str, typer.Option(help="how *.tiktoken files of unknown names cut text, as tokenizer.pattern")] = "",
-    sample_bytes: SampleBytes = 4 << 20,
+    sample_bytes: SampleBytes = SAMPLE_BYTES,
     as_json: Json = False,
 ) -> None:
     """The config's tokenizer and others on the same texts of the config: bytes per token, tokens per word, shares."""

@@ -26,7 +26,6 @@ from dataforge.operators.tokenizer_import import BESIDE
 from dataforge.operators.tokenizer_measure import Texts, measure, read_tokenizer
 from dataforge.table import Table
 
-SAMPLE_BYTES = 4 << 20
 MOST_PARTS = 32  # of a table that are read for the sample: ids are hashes, so any part is a random part
 OWN = "this config"
 FILES_OF_FOLDER = {*FILES.values(), *BESIDE, REPORT}  # all that a tokenizer's folder holds

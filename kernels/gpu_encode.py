@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataforge.kernels.bpe import Unsupported
-from dataforge.kernels.buffers import Strings, first_broken, refuse_broken
+from dataforge.kernels.buffers import Strings, refuse_broken
 from dataforge.kernels.device import Choice, DeviceMissing, choose
 from dataforge.kernels.encode import Encoder, Ids
 from dataforge.kernels.encoder_tables import Blob, tables_of
@@ -94,11 +94,12 @@ class GpuEncoder:
         return _joined(len(texts), parts)
 
     def _by_host(self, texts: Strings, rows: I64) -> Ids:
-        """Of texts that no batch held the device has seen nothing: they are looked at here."""
-        chosen = _chosen(texts, rows)
-        if first_broken(chosen) >= 0:
+        """Of texts that no batch held the device has seen nothing: the host looks at them, and numbers its own rows."""
+        try:
+            return self.host.encode_on_host(_chosen(texts, rows))
+        except ValueError:
             refuse_broken(texts)
-        return self.host.encode_on_host(chosen)
+            raise
 
     def _parts(self, texts: Strings, batches: list[I64], refused: list[I64]) -> Iterator[Part]:
         """The next batch is sent before this one is encoded, the one before is fetched after. A batch that is refused

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataforge.kernels import bpe, device, gpu, gpu_encode, gpu_passes
+from dataforge.kernels import bpe, gpu, gpu_encode, gpu_passes
 from dataforge.kernels.buffers import Strings, strings_of
 from dataforge.kernels.encode import open_encoder, strings_from
 from dataforge.kernels.encoder_tables import PATTERN_NUMBERS, compile_rules, two_stage
@@ -22,7 +22,7 @@ from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.split_rules import PATTERNS, starts
 from dataforge.kernels.tokenizer_folder import Folder
 from tests.kernels import cuda_host
-from tests.kernels.cuda_host import COUNTING, compiler, nvrtc
+from tests.kernels.cuda_host import COUNTING, compiler, need_gpu, nvrtc
 from tests.kernels.cuda_host.encoders import (
     KINDS,
     TEXT,
@@ -391,9 +391,7 @@ def test_device_files_are_plain_c():
 @pytest.mark.parametrize("slots", [64, gpu_passes.SLOTS])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_gives_the_same_ids(kind, slots):
-    missing = device.why_no_cuda()
-    if missing is not None:
-        pytest.skip(f"never run on a GPU here: {missing}")
+    need_gpu()
     on_device = on_host(folder_of(kind), slots=slots, where=gpu.gpu_of(*gpu_passes.SOURCES))
     on_device.batch_bytes = 1 << 20
     rng = random.Random(5)

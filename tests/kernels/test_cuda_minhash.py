@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataforge.kernels import device, gpu, gpu_minhash
+from dataforge.kernels import gpu, gpu_minhash
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.gpu_batches import STRETCH
 from dataforge.kernels.minhash import MinHashSpec, reference_signatures
-from tests.kernels.cuda_host import fake_cupy, nvrtc
+from tests.kernels.cuda_host import fake_cupy, need_gpu, nvrtc
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
 
 SPECS = [MinHashSpec(k=16), MinHashSpec(k=7, n=1), MinHashSpec(k=8, shingle="characters", n=4), MinHashSpec(k=3, n=40)]
@@ -105,9 +105,7 @@ def test_nvrtc_compiles_minhash_and_its_blocks_fit_a_multiprocessor(architecture
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_values():
-    missing = device.why_no_cuda()
-    if missing is not None:
-        pytest.skip(f"never run on a GPU here: {missing}")
+    need_gpu()
     for spec in SPECS:
         for given in (texts(), long_texts()):
             found = gpu_minhash.GpuMinHash(spec).signatures(pa.array(given))

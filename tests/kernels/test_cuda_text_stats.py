@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataforge.kernels import device, gpu, gpu_text_passes, gpu_text_stats
+from dataforge.kernels import gpu, gpu_text_passes, gpu_text_stats
 from dataforge.kernels.encoding_probe import ALPHABETS, hostile_text
 from dataforge.kernels.gpu_batches import STRETCH
 from dataforge.kernels.text_stats import COUNTERS, measure
 from dataforge.kernels.text_stats_reference import counters
-from tests.kernels.cuda_host import COUNTING, compiler, fake_cupy, nvrtc
+from tests.kernels.cuda_host import COUNTING, compiler, fake_cupy, need_gpu, nvrtc
 from tests.kernels.cuda_host.fake_cupy import FakeCupy
 from tests.kernels.test_text_stats import PIECES
 
@@ -220,9 +220,7 @@ def test_nvrtc_compiles_the_statistics_and_its_blocks_fit_a_multiprocessor(archi
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_counters():
-    missing = device.why_no_cuda()
-    if missing is not None:
-        pytest.skip(f"never run on a GPU here: {missing}")
+    need_gpu()
     stats = gpu_text_stats.GpuTextStats()
     large = ["the same line.\n" * 60_000, "a b " * 200_000, "!" * 900_000]
     for given in (texts(), texts(9, 20_000), long_texts(300), large):

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dataforge.kernels import device
+
 HERE = Path(__file__).parent
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-variable")
 FLAGS = ("-x", "c", "-std=gnu99", "-O2", *WARNINGS)
@@ -30,6 +32,12 @@ def compiler() -> str:
     if found is None:
         pytest.skip("no C compiler: apt-get install gcc")
     return found
+
+
+def need_gpu() -> None:
+    missing = device.why_no_cuda()
+    if missing is not None:
+        pytest.skip(f"never run on a GPU here: {missing}")
 
 
 @dataclass(frozen=True)
